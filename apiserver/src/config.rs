@@ -1,0 +1,147 @@
+//! What the binary decides about an apiserver: its store, who may come in, its limits, its clock, its end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use apiserver_store::Storage;
+use prometheus_client::registry::Registry;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::access::{Authorizer, MastersOnly, TokenTable};
+use crate::clock::{Clock, SystemClock};
+use crate::streams::Streams;
+
+/// Registers counters of other parts of the process.
+pub type Measures = Arc<dyn Fn(&mut Registry) + Send + Sync>;
+
+/// Everything that an [`crate::ApiServer`] is made of.
+#[derive(Clone)]
+pub struct Config {
+    /// Where objects are.
+    pub storage: Storage,
+    /// Who comes in over the network.
+    pub tokens: TokenTable,
+    /// What they may do.
+    pub authorizer: Arc<dyn Authorizer>,
+    /// Logs and exec sessions of machines; without it these answer 503.
+    pub streams: Option<Arc<dyn Streams>>,
+    /// Registers what other parts of the process count, for `/metrics`.
+    pub measures: Option<Measures>,
+    /// What `/version` says.
+    pub version: VersionInfo,
+    /// How much is taken at once.
+    pub limits: Limits,
+    /// Where time stamps come from.
+    pub clock: Arc<dyn Clock>,
+    /// Makes uids and generated names repeat themselves, for simulations.
+    pub seed: Option<u64>,
+    /// Ends everything that was started here.
+    pub shutdown: CancellationToken,
+    /// Where background tasks are started.
+    pub tasks: TaskTracker,
+}
+
+impl Config {
+    /// The settings for production, over this store and with these tokens.
+    #[must_use]
+    pub fn new(storage: Storage, tokens: TokenTable) -> Self {
+        Self {
+            storage,
+            tokens,
+            authorizer: Arc::new(MastersOnly),
+            streams: None,
+            measures: None,
+            version: VersionInfo::default(),
+            limits: Limits::default(),
+            clock: Arc::new(SystemClock),
+            seed: None,
+            shutdown: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        }
+    }
+}
+
+/// How much is taken at once, and for how long.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Requests that are answered at the same time; one more is told to come back later.
+    pub requests: usize,
+    /// Watches, logs and sessions that are open at the same time.
+    pub streams: usize,
+    /// Bytes of a request body.
+    pub body_bytes: usize,
+    /// The time for a request that is no stream.
+    pub request_timeout: Duration,
+    /// The time between two bookmarks of a watch.
+    pub bookmark_interval: Duration,
+    /// How long an Event is kept after it last happened.
+    pub event_lifetime: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            requests: 400,
+            streams: 10_000,
+            body_bytes: 3 << 20,
+            request_timeout: Duration::from_secs(60),
+            bookmark_interval: Duration::from_secs(60),
+            event_lifetime: Duration::from_secs(3600),
+        }
+    }
+}
+
+/// The Kubernetes version whose wire this server speaks.
+const WIRE: (&str, &str) = ("1", "36");
+
+/// What `/version` says.
+#[derive(Debug, Clone)]
+pub struct VersionInfo {
+    /// The version of the product, as `0.1.0`.
+    pub product: String,
+    /// The commit that it was built from; may be empty.
+    pub commit: String,
+    /// When it was built, RFC 3339; may be empty.
+    pub build_date: String,
+}
+
+impl Default for VersionInfo {
+    fn default() -> Self {
+        Self { product: env!("CARGO_PKG_VERSION").into(), commit: String::new(), build_date: String::new() }
+    }
+}
+
+impl VersionInfo {
+    /// The document. `gitVersion` is a semantic version that charts and tools can compare; its build part and the
+    /// field `thecloud` tell our own tools that the server is ours.
+    #[must_use]
+    pub fn document(&self) -> Value {
+        let (major, minor) = WIRE;
+        json!({
+            "major": major,
+            "minor": minor,
+            "gitVersion": format!("v{major}.{minor}.0+thecloud.{}", self.product),
+            "gitCommit": self.commit,
+            "gitTreeState": "",
+            "buildDate": self.build_date,
+            "goVersion": "",
+            "compiler": "rustc",
+            "platform": format!("{}/{}", std::env::consts::OS, std::env::consts::ARCH),
+            "thecloud": {"version": self.product},
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn version_tells_kubernetes_and_the_product() {
+        let document = VersionInfo { product: "0.1.0".into(), ..VersionInfo::default() }.document();
+        assert_eq!(document["gitVersion"], "v1.36.0+thecloud.0.1.0");
+        assert_eq!(document["thecloud"]["version"], "0.1.0");
+    }
+}

@@ -1,0 +1,53 @@
+//! A Kubernetes-compatible apiserver over a small store.
+//!
+//! [`ApiServer`] answers Kubernetes' own wire over HTTP or inside the process. Kinds are data (see [`registry`]); the
+//! verbs are the same for all. It never talks to what runs behind an object, but for the [`Streams`] port.
+
+mod access;
+mod admission;
+mod body;
+mod catalog;
+mod clock;
+mod config;
+pub mod discovery;
+mod endpoints;
+pub mod error;
+mod install;
+mod jsonpath;
+mod lifecycle;
+mod metrics;
+pub mod negotiate;
+pub mod openapi;
+pub mod patch;
+mod query;
+pub mod registry;
+mod request;
+mod response;
+mod router;
+pub mod schema;
+pub mod selector;
+mod serve;
+mod server;
+mod service;
+mod state;
+mod streams;
+pub mod table;
+pub mod tls;
+mod verbs;
+
+#[cfg(test)]
+mod fixtures;
+
+pub use access::{
+    AUTHENTICATED, Attributes, Authorizer, Decision, Identity, MASTERS, MastersOnly, TokenHash, TokenTable,
+    generate_token,
+};
+pub use body::{BoxError, ResponseBody};
+pub use clock::{Clock, SystemClock, whole_seconds};
+pub use config::{Config, Limits, Measures, VersionInfo};
+pub use install::{InstallError, SCHEMA_VERSION};
+pub use server::{ApiServer, StartError};
+pub use service::Service;
+pub use streams::{
+    ExecOptions, ExecSession, Exit, LogOptions, LogStream, Output, StreamError, StreamTarget, Streams, TerminalSize,
+};

@@ -1,0 +1,192 @@
+//! Decides what becomes of one object because of its owners or its dependents, and does it.
+//!
+//! In: a key worth looking at. Everything is read anew before anything is done, and every step can be repeated.
+
+use apiserver_store::{Change, Entry, Key};
+use serde_json::Value;
+
+use super::Lifecycle;
+use super::graph::{Owner, Ties};
+use super::rules;
+use crate::admission::metadata;
+use crate::error::{ApiError, Reason};
+use crate::query::{DeleteOptions, Propagation};
+use crate::registry::Kind;
+use crate::response::to_bytes;
+use crate::verbs::delete;
+use crate::verbs::served::Served;
+use crate::verbs::write::{Failure, put};
+
+/// How an owner stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// There, or nothing that can be judged.
+    Solid,
+    /// Gone, or another object by now.
+    Absent,
+    /// There, but only until its dependents are gone.
+    Waiting,
+}
+
+impl Lifecycle {
+    /// Looks at one object.
+    pub(super) async fn collect(&self, key: &Key) -> Result<(), ApiError> {
+        self.state.refresh().await?;
+        let Some(entry) = self.state.storage().get(key) else { return Ok(()) };
+        let Some(served) = self.served(key) else { return Ok(()) };
+        if self.is_stray(&served, key) {
+            return self.remove(&served, &entry, Propagation::Background).await;
+        }
+        let ties = Ties::of(&entry);
+        if ties.is_orphaning {
+            return self.orphan(&served, &entry).await;
+        }
+        if ties.is_foreground {
+            return self.wait_for_dependents(&served, &entry).await;
+        }
+        if ties.is_deleting || ties.owners.is_empty() {
+            return Ok(());
+        }
+        let standings: Vec<(Owner, Standing)> =
+            ties.owners.iter().map(|owner| (owner.clone(), self.standing(&served.kind, key, owner))).collect();
+        let has = |wanted| standings.iter().any(|(_, standing)| *standing == wanted);
+        if has(Standing::Solid) {
+            let gone: Vec<&str> = standings
+                .iter()
+                .filter(|(_, standing)| *standing != Standing::Solid)
+                .map(|(owner, _)| owner.uid.as_str())
+                .collect();
+            return if gone.is_empty() { Ok(()) } else { self.release(&served, key, &gone).await };
+        }
+        let has_dependents = !self.graph().dependents(&entry.uid.to_string()).is_empty();
+        let finalizers = entry.value();
+        let finalizers = metadata::finalizers(&finalizers);
+        let propagation = if has(Standing::Waiting) && has_dependents {
+            Propagation::Foreground
+        } else if finalizers.contains(&rules::ORPHAN) {
+            Propagation::Orphan
+        } else if finalizers.contains(&rules::FOREGROUND) {
+            Propagation::Foreground
+        } else {
+            Propagation::Background
+        };
+        self.remove(&served, &entry, propagation).await
+    }
+
+    /// An object in a namespace that is not there: made while the namespace went.
+    fn is_stray(&self, served: &Served, key: &Key) -> bool {
+        let namespace = Key::new(rules::namespaces(), "", &key.namespace);
+        served.kind.namespaced && self.state.storage().get(&namespace).is_none()
+    }
+
+    fn standing(&self, dependent: &Kind, key: &Key, owner: &Owner) -> Standing {
+        let (group, _) = owner.api_version.split_once('/').unwrap_or(("", &owner.api_version));
+        let edition = self.state.catalog.edition();
+        let kind = edition.registry.kinds().find(|kind| kind.group == group && kind.kind == owner.kind);
+        // What cannot be looked up is never taken for gone.
+        let Some(kind) = kind else { return Standing::Solid };
+        if kind.namespaced && !dependent.namespaced {
+            return Standing::Solid;
+        }
+        let namespace = if kind.namespaced { key.namespace.as_str() } else { "" };
+        let Some(entry) = self.state.storage().get(&Key::new(kind.resource(), namespace, &owner.name)) else {
+            return Standing::Absent;
+        };
+        if entry.uid.to_string() != owner.uid {
+            return Standing::Absent;
+        }
+        if owner.blocks && Ties::of(&entry).is_foreground { Standing::Waiting } else { Standing::Solid }
+    }
+
+    /// Makes the dependents forget an object, then lets it go.
+    async fn orphan(&self, served: &Served, entry: &Entry) -> Result<(), ApiError> {
+        let uid = entry.uid.to_string();
+        for (dependent, _) in self.dependents(&uid) {
+            if let Some(kind) = self.served(&dependent) {
+                self.release(&kind, &dependent, &[&uid]).await?;
+            }
+        }
+        self.drop_finalizer(served, &entry.key, rules::ORPHAN).await
+    }
+
+    /// Lets an object go once nothing blocks it; until then its dependents are looked at.
+    async fn wait_for_dependents(&self, served: &Served, entry: &Entry) -> Result<(), ApiError> {
+        let dependents = self.dependents(&entry.uid.to_string());
+        if !dependents.iter().any(|(_, blocks)| *blocks) {
+            return self.drop_finalizer(served, &entry.key, rules::FOREGROUND).await;
+        }
+        for (dependent, _) in dependents {
+            // Boxed, because this comes round to itself where owners own owners.
+            Box::pin(self.collect(&dependent)).await?;
+        }
+        Ok(())
+    }
+
+    fn dependents(&self, uid: &str) -> Vec<(Key, bool)> {
+        let known = self.graph().dependents(uid);
+        known.into_iter().filter(|(key, _)| self.state.storage().get(key).is_some()).collect()
+    }
+
+    /// Deletes exactly this object.
+    async fn remove(&self, served: &Served, entry: &Entry, propagation: Propagation) -> Result<(), ApiError> {
+        let options = DeleteOptions {
+            propagation: Some(propagation),
+            uid: Some(entry.uid.to_string()),
+            ..DeleteOptions::default()
+        };
+        match delete::remove(&self.state, served, &entry.key, &options).await {
+            Ok(_) => Ok(()),
+            // Gone, another object by now, or protected: nothing of ours.
+            Err(error) if matches!(error.reason, Reason::NotFound | Reason::Conflict | Reason::Forbidden) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Takes owner references off an object.
+    async fn release(&self, served: &Served, key: &Key, owners: &[&str]) -> Result<(), ApiError> {
+        self.edit(served, key, |object| {
+            if let Some(references) = object["metadata"]["ownerReferences"].as_array_mut() {
+                references.retain(|owner| !owner["uid"].as_str().is_some_and(|uid| owners.contains(&uid)));
+            }
+            if let Some(metadata) = object["metadata"].as_object_mut() {
+                metadata::drop_empty(metadata);
+            }
+        })
+        .await
+    }
+
+    /// Takes a finalizer off an object, which goes where that was the last.
+    pub(super) async fn drop_finalizer(&self, served: &Served, key: &Key, finalizer: &str) -> Result<(), ApiError> {
+        self.edit(served, key, |object| {
+            let kept: Vec<String> = metadata::finalizers(object)
+                .into_iter()
+                .filter(|known| *known != finalizer)
+                .map(str::to_owned)
+                .collect();
+            rules::set_finalizers(object, &kept);
+        })
+        .await
+    }
+
+    /// Changes a stored object, whatever happens beside; nothing is written where nothing changes.
+    pub(super) async fn edit(&self, served: &Served, key: &Key, change: impl Fn(&mut Value)) -> Result<(), ApiError> {
+        loop {
+            let Some(current) = self.state.storage().get(key) else { return Ok(()) };
+            let old = current.value();
+            let mut new = old.clone();
+            change(&mut new);
+            let goes = metadata::is_deleting(&new) && rules::may_go(&served.kind, &new);
+            if new == old && !goes {
+                return Ok(());
+            }
+            let body = to_bytes(&new);
+            let change = if goes { Change::Delete { body } } else { Change::Put { uid: current.uid, body } };
+            match put(&self.state, served, &current, change).await {
+                Ok(_) => return Ok(()),
+                Err(Failure::Lost) => {}
+                Err(Failure::Refused(error)) if error.reason == Reason::NotFound => return Ok(()),
+                Err(Failure::Refused(error)) => return Err(error),
+            }
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! What is special about the few kinds that the server itself lives by: namespaces and definitions of kinds.
+//!
+//! The verbs ask here instead of knowing a kind.
+
+use apiserver_store::ResourceId;
+use serde_json::{Value, json};
+
+use crate::admission::metadata;
+use crate::registry::Kind;
+
+/// Keeps an object until its dependents are gone.
+pub(crate) const FOREGROUND: &str = "foregroundDeletion";
+/// Keeps an object until its dependents have forgotten it.
+pub(crate) const ORPHAN: &str = "orphan";
+/// Keeps a definition until its objects are gone.
+pub(crate) const CLEANUP: &str = "customresourcecleanup.apiextensions.k8s.io";
+/// The namespace that is always there.
+pub(crate) const DEFAULT_NAMESPACE: &str = "default";
+
+const DEFINITIONS_GROUP: &str = "apiextensions.k8s.io";
+const DEFINITIONS: &str = "customresourcedefinitions";
+const NAMESPACES: &str = "namespaces";
+
+/// The resource of namespaces.
+pub(crate) fn namespaces() -> ResourceId {
+    ResourceId::new("", NAMESPACES)
+}
+
+/// The resource of definitions of kinds.
+pub(crate) fn definitions() -> ResourceId {
+    ResourceId::new(DEFINITIONS_GROUP, DEFINITIONS)
+}
+
+/// The resource of Events, in whichever group they are asked for.
+pub(crate) fn events() -> ResourceId {
+    ResourceId::new("", "events")
+}
+
+pub(crate) fn is_namespace(kind: &Kind) -> bool {
+    kind.group.is_empty() && kind.plural == NAMESPACES
+}
+
+pub(crate) fn is_definition(kind: &Kind) -> bool {
+    kind.group == DEFINITIONS_GROUP && kind.plural == DEFINITIONS
+}
+
+/// Whether `metadata.generation` counts changes. Upstream's small built-in kinds have none.
+pub(crate) fn counts_generations(kind: &Kind) -> bool {
+    !kind.is_built_in() || is_definition(kind)
+}
+
+/// Whether an object that is being deleted may go now: nobody has a word to say any more.
+pub(crate) fn may_go(kind: &Kind, object: &Value) -> bool {
+    let is_awaited = is_namespace(kind) && object["spec"]["finalizers"].as_array().is_some_and(|list| !list.is_empty());
+    metadata::finalizers(object).is_empty() && !is_awaited
+}
+
+/// Keeps what an ordinary update may not change: the finalizers that hold a namespace.
+pub(crate) fn keep_hold(kind: &Kind, old: &Value, new: &mut Value) {
+    if is_namespace(kind) {
+        new["spec"] = old["spec"].clone();
+    }
+}
+
+/// Marks a stored object as being deleted.
+pub(crate) fn mark(kind: &Kind, object: &mut Value, now: &str) {
+    object["metadata"]["deletionTimestamp"] = now.into();
+    if is_namespace(kind) {
+        object["status"]["phase"] = "Terminating".into();
+    } else {
+        object["metadata"]["deletionGracePeriodSeconds"] = 0.into();
+    }
+    if counts_generations(kind) {
+        metadata::bump_generation(object);
+    }
+}
+
+/// Replaces the finalizers of a stored object.
+pub(crate) fn set_finalizers(object: &mut Value, finalizers: &[String]) {
+    if finalizers.is_empty() {
+        if let Some(metadata) = object["metadata"].as_object_mut() {
+            metadata.remove("finalizers");
+        }
+    } else {
+        object["metadata"]["finalizers"] = json!(finalizers);
+    }
+}

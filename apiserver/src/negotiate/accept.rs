@@ -1,0 +1,153 @@
+//! Chooses the answer's form from `Accept`. An absent header and `*/*` mean JSON; protobuf is never made, except for
+//! the OpenAPI v2 document.
+
+use crate::error::{ApiError, Reason};
+
+use super::media::{Media, parse_list};
+
+/// How the answer is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encoding {
+    /// `application/json`
+    Json,
+    /// `application/yaml`
+    Yaml,
+}
+
+impl Encoding {
+    /// The answer's `Content-Type`.
+    #[must_use]
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::Yaml => "application/yaml",
+        }
+    }
+}
+
+/// What the answer shows of an object or list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// The object itself.
+    Object,
+    /// A `meta.k8s.io/v1` Table.
+    Table,
+    /// `PartialObjectMetadata`, or the list of them for a list.
+    PartialObject,
+}
+
+/// The form of a resource's answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Representation {
+    /// JSON or YAML.
+    pub encoding: Encoding,
+    /// Object, Table or metadata.
+    pub shape: Shape,
+}
+
+impl Representation {
+    /// The object itself as JSON: what a client gets that doesn't say.
+    pub const JSON: Self = Self { encoding: Encoding::Json, shape: Shape::Object };
+}
+
+/// The form of `/api` and `/apis`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DiscoveryForm {
+    /// `APIVersions` and `APIGroupList`.
+    Legacy,
+    /// `APIGroupDiscoveryList`, version v2.
+    Aggregated,
+}
+
+/// The form of the OpenAPI v2 document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DocumentForm {
+    /// `application/json`
+    Json,
+    /// The gnostic protobuf message.
+    Protobuf,
+}
+
+/// The form of an answer about objects.
+///
+/// # Errors
+/// 406 where nothing that the client accepts can be made.
+pub fn accept(header: Option<&str>) -> Result<Representation, ApiError> {
+    first(header, Representation::JSON, &["application/json", "application/yaml"], |media| {
+        let encoding = encoding(media)?;
+        let shape = match media.parameter("as") {
+            None => Shape::Object,
+            // A conversion to anything else can't be made: the next entry may be plain JSON.
+            Some(_) if media.parameter("g") != Some("meta.k8s.io") || media.parameter("v") != Some("v1") => {
+                return None;
+            }
+            Some("Table") => Shape::Table,
+            Some("PartialObjectMetadata" | "PartialObjectMetadataList") => Shape::PartialObject,
+            Some(_) => return None,
+        };
+        Some(Representation { encoding, shape })
+    })
+}
+
+/// The form of `/api` and `/apis`. Both answer in the same one, or client-go drops the resources.
+///
+/// # Errors
+/// 406 where the client accepts neither form.
+pub fn accept_discovery(header: Option<&str>) -> Result<DiscoveryForm, ApiError> {
+    first(header, DiscoveryForm::Legacy, &["application/json"], |media| {
+        if !media.covers("application/json") {
+            return None;
+        }
+        let parameters = (media.parameter("g"), media.parameter("v"), media.parameter("as"));
+        match parameters {
+            (Some("apidiscovery.k8s.io"), Some("v2"), Some("APIGroupDiscoveryList")) => Some(DiscoveryForm::Aggregated),
+            (_, _, None) => Some(DiscoveryForm::Legacy),
+            _ => None,
+        }
+    })
+}
+
+/// The form of `/openapi/v2`.
+///
+/// # Errors
+/// 406 where the client accepts neither form.
+pub fn accept_openapi(header: Option<&str>) -> Result<DocumentForm, ApiError> {
+    // Both spellings are in use: kube-openapi renamed the type because `@` is not allowed in one.
+    const PROTOBUF: [&str; 2] = [
+        "application/com.github.proto-openapi.spec.v2.v1.0+protobuf",
+        "application/com.github.proto-openapi.spec.v2@v1.0+protobuf",
+    ];
+    first(header, DocumentForm::Json, &["application/json", PROTOBUF[0]], |media| {
+        if media.covers("application/json") {
+            Some(DocumentForm::Json)
+        } else if PROTOBUF.iter().any(|name| media.essence() == *name) {
+            Some(DocumentForm::Protobuf)
+        } else {
+            None
+        }
+    })
+}
+
+fn encoding(media: &Media) -> Option<Encoding> {
+    if media.covers("application/json") {
+        Some(Encoding::Json)
+    } else if media.covers("application/yaml") {
+        Some(Encoding::Yaml)
+    } else {
+        None
+    }
+}
+
+/// The first entry, by weight, that a choice can be made for.
+fn first<T>(
+    header: Option<&str>,
+    unsaid: T,
+    offered: &[&str],
+    choose: impl Fn(&Media) -> Option<T>,
+) -> Result<T, ApiError> {
+    let Some(header) = header.map(str::trim).filter(|header| !header.is_empty()) else { return Ok(unsaid) };
+    parse_list(header).iter().find_map(choose).ok_or_else(|| {
+        let message = format!("only the following media types are accepted: {}", offered.join(", "));
+        ApiError::new(Reason::NotAcceptable, message)
+    })
+}

@@ -1,0 +1,16 @@
+//! Decides which form an answer takes and how a body is to be read: `Accept` and `Content-Type`, nothing else.
+//!
+//! In: header values. Out: a [`Representation`], a [`BodyFormat`] or a [`PatchType`], or a 406/415 that lists what
+//! would do. It never encodes or decodes anything.
+
+mod accept;
+mod body;
+mod media;
+
+pub use accept::{
+    DiscoveryForm, DocumentForm, Encoding, Representation, Shape, accept, accept_discovery, accept_openapi,
+};
+pub use body::{BodyFormat, body, patch};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,80 @@
+//! Decides how a cell is made of more than one field. Such a column's `json_path` starts with `=`; the rest is a
+//! function's name and plain paths, separated by spaces:
+//!
+//! - `=count .data .binaryData`: how many entries the maps or lists have together
+//! - `=first .lastTimestamp .eventTime`: the first that holds something
+//! - `=reference .involvedObject.kind .involvedObject.name`: `kind/name`, the kind in lower case
+
+use serde_json::Value;
+
+use super::Column;
+
+/// A column whose cell is computed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Computed {
+    /// How many entries the maps or lists at these paths have together.
+    Count(Vec<String>),
+    /// The first of these paths that holds something.
+    First(Vec<String>),
+    /// `kind/name` of what the paths of a kind and a name hold.
+    Reference(String, String),
+}
+
+impl Computed {
+    /// The column's computation, if it has one.
+    #[must_use]
+    pub fn of(column: &Column) -> Option<Self> {
+        let mut words = column.json_path.strip_prefix('=')?.split(' ').map(str::to_owned);
+        match words.next()?.as_str() {
+            "count" => Some(Self::Count(words.collect())),
+            "first" => Some(Self::First(words.collect())),
+            "reference" => Some(Self::Reference(words.next()?, words.next()?)),
+            _ => None,
+        }
+    }
+
+    /// The cell's value before it is formatted by the column's type; null where there is nothing.
+    #[must_use]
+    pub fn cell(&self, object: &Value) -> Value {
+        let at = |path: &String| path.trim_start_matches('.').split('.').try_fold(object, |value, key| value.get(key));
+        let filled = |value: &&Value| !value.is_null() && value.as_str() != Some("");
+        match self {
+            Self::Count(paths) => {
+                let size = |value: &Value| {
+                    value.as_object().map_or(0, serde_json::Map::len) + value.as_array().map_or(0, Vec::len)
+                };
+                Value::from(paths.iter().filter_map(at).map(size).sum::<usize>())
+            }
+            Self::First(paths) => paths.iter().filter_map(at).find(filled).cloned().unwrap_or(Value::Null),
+            Self::Reference(kind, name) => {
+                let kind = at(kind).and_then(Value::as_str).unwrap_or_default().to_lowercase();
+                match at(name).and_then(Value::as_str).unwrap_or_default() {
+                    "" => kind.into(),
+                    name => format!("{kind}/{name}").into(),
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn cell(path: &str, object: &Value) -> Value {
+        let column = super::super::column("C", "string", "", path);
+        Computed::of(&column).map_or(Value::Null, |computed| computed.cell(object))
+    }
+
+    #[test]
+    fn cells_are_made_of_several_fields() {
+        let object = json!({"data": {"a": 1, "b": 2}, "bin": {"c": 3}, "of": {"kind": "Widget", "name": "w"}, "t": ""});
+        assert_eq!(cell("=count .data .bin .none", &object), 3);
+        assert_eq!(cell("=first .t .none .of.name", &object), "w");
+        assert_eq!(cell("=first .t", &object), Value::Null);
+        assert_eq!(cell("=reference .of.kind .of.name", &object), "widget/w");
+        assert_eq!(cell(".data.a", &object), Value::Null);
+    }
+}

@@ -1,0 +1,135 @@
+//! Decides which Kubernetes kinds are compiled in: those that tools need around the kinds they came for.
+//!
+//! A kind here is data like any other; what little behaviour it has ([`prepare`], [`validate`]) is a function of the
+//! object alone.
+
+mod computed;
+mod config_map;
+mod data;
+mod definition;
+mod event;
+mod lease;
+mod namespace;
+mod openapi;
+mod secret;
+
+use std::sync::{Arc, OnceLock};
+
+use serde_json::Value;
+
+use super::{Column, Kind, Origin, Version};
+use crate::error::FieldError;
+use crate::schema::Structural;
+
+pub use self::computed::Computed;
+pub(crate) use self::event::{core_from_new as event_from_new, new_from_core as event_to_new};
+
+/// All built-in kinds. They are made once and shared.
+#[must_use]
+pub fn kinds() -> Vec<Arc<Kind>> {
+    static KINDS: OnceLock<Vec<Arc<Kind>>> = OnceLock::new();
+    let make = || {
+        let kinds = [
+            namespace::kind(),
+            secret::kind(),
+            config_map::kind(),
+            event::core_kind(),
+            event::new_kind(),
+            lease::kind(),
+            definition::kind(),
+        ];
+        kinds.into_iter().map(Arc::new).collect()
+    };
+    KINDS.get_or_init(make).clone()
+}
+
+/// Rewrites what a client sent into what is stored, after defaulting and before validation: a Secret's `stringData`
+/// is folded into `data`, and the like. Doing it twice changes nothing more.
+pub fn prepare(kind: &Kind, value: &mut Value) {
+    match (kind.group.as_str(), kind.plural.as_str()) {
+        ("", "namespaces") => namespace::prepare(value),
+        ("", "secrets") => secret::prepare(value),
+        ("apiextensions.k8s.io", "customresourcedefinitions") => definition::prepare(value),
+        _ => {}
+    }
+}
+
+/// What the kind itself finds wrong, beyond metadata and schema. `old` is the stored object on an update.
+pub(crate) fn validate(kind: &Kind, new: &Value, old: Option<&Value>) -> Vec<FieldError> {
+    match (kind.group.as_str(), kind.plural.as_str()) {
+        ("", "secrets") => secret::validate(new, old),
+        ("", "configmaps") => config_map::validate(new, old),
+        ("apiextensions.k8s.io", "customresourcedefinitions") => super::custom::validate(new, old),
+        _ => Vec::new(),
+    }
+}
+
+/// What differs from kind to kind.
+struct Declaration {
+    group: &'static str,
+    version: &'static str,
+    kind: &'static str,
+    plural: &'static str,
+    short_names: &'static [&'static str],
+    categories: &'static [&'static str],
+    namespaced: bool,
+    status: bool,
+    selectable_fields: &'static [&'static str],
+    columns: Vec<Column>,
+    openapi: Value,
+}
+
+impl Declaration {
+    fn into_kind(self) -> Kind {
+        let schema = Structural::parse(&self.openapi).expect("the schemas of built-in kinds are structural");
+        let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        Kind {
+            group: self.group.to_owned(),
+            plural: self.plural.to_owned(),
+            singular: self.kind.to_lowercase(),
+            kind: self.kind.to_owned(),
+            list_kind: format!("{}List", self.kind),
+            short_names: owned(self.short_names),
+            categories: owned(self.categories),
+            namespaced: self.namespaced,
+            versions: vec![Version {
+                name: self.version.to_owned(),
+                served: true,
+                deprecation: None,
+                schema: Arc::new(schema),
+                openapi: Arc::new(openapi::published(self.openapi)),
+                columns: self.columns,
+                status: self.status,
+                scale: None,
+                selectable_fields: owned(self.selectable_fields),
+            }],
+            storage_version: self.version.to_owned(),
+            origin: Origin::BuiltIn,
+            connects: Vec::new(),
+            stored_as: None,
+            verbs: vec!["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"],
+        }
+    }
+}
+
+fn column(name: &str, type_: &str, description: &str, json_path: &str) -> Column {
+    Column {
+        name: name.to_owned(),
+        type_: type_.to_owned(),
+        format: String::new(),
+        description: description.to_owned(),
+        priority: 0,
+        json_path: json_path.to_owned(),
+    }
+}
+
+fn wide(column: Column) -> Column {
+    Column { priority: 1, ..column }
+}
+
+fn age() -> Column {
+    column("Age", "date", "How long ago the object was created.", ".metadata.creationTimestamp")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,157 @@
+//! Decides which verb answers a request for objects: method, path and the kind together.
+//!
+//! In: an authenticated request. Out: an answer. Paths that lead nowhere get a plain 404, as upstream's do.
+
+use std::sync::Arc;
+
+use http::{Method, Request};
+
+use crate::access::{Attributes, Decision, Identity};
+use crate::body::{RequestBody, read};
+use crate::error::ApiError;
+use crate::query::{ListOptions, Query};
+use crate::request::{Resource, Target};
+use crate::response::{Answer, no_such_path};
+use crate::state::State;
+use crate::verbs::served::Served;
+use crate::verbs::write::Part;
+use crate::verbs::{
+    Call, create, delete, delete_collection, finalize, get, list, not_allowed, patch, scale, update, watch,
+};
+use crate::{endpoints, streams};
+
+/// What a request is, before anything is read of it.
+pub(crate) struct Plan {
+    pub(crate) target: Target,
+    pub(crate) query: Query,
+    pub(crate) verb: &'static str,
+    /// Open for as long as the client likes.
+    pub(crate) is_stream: bool,
+}
+
+impl Plan {
+    /// `None` for a path that isn't one.
+    pub(crate) fn of(method: &Method, path: &str, query: Option<&str>) -> Option<Self> {
+        let (target, query) = (Target::parse(path)?, Query::parse(query));
+        let Target::Resource(resource) = &target else {
+            let verb = if method == Method::GET { "get" } else { "" };
+            return Some(Self { target, query, verb, is_stream: false });
+        };
+        let is_watch = query.flag("watch");
+        let verb = resource.verb(method, is_watch);
+        let is_stream = verb == "watch" || streams::is_connect(&resource.subresource);
+        Some(Self { verb, is_stream, target, query })
+    }
+
+    /// The resource for the metrics.
+    pub(crate) fn resource(&self) -> String {
+        match &self.target {
+            Target::Resource(resource) if resource.group.is_empty() => resource.plural.clone(),
+            Target::Resource(resource) => format!("{}.{}", resource.plural, resource.group),
+            _ => String::new(),
+        }
+    }
+}
+
+/// Answers an authenticated request.
+pub(crate) async fn answer(
+    state: &Arc<State>,
+    who: &Identity,
+    plan: Plan,
+    mut request: Request<RequestBody>,
+) -> Result<Answer, ApiError> {
+    let Plan { target, query, verb, .. } = plan;
+    let method = request.method().clone();
+    authorize(state, who, verb, &target, request.uri().path())?;
+    let Target::Resource(path) = target else {
+        return endpoints::answer(state, &method, &target, &query, request.headers()).await;
+    };
+    let Some(served) = find(state, &path, &method) else { return Ok(no_such_path()) };
+    let subresource = path.subresource.clone();
+    let call = Call::new(Arc::clone(state), served, path, query, request.headers())?;
+    if !subresource.is_empty() && call.served.kind.connects.contains(&subresource) {
+        return streams::connect(&call, &subresource, &mut request).await;
+    }
+    let body =
+        async move |request: Request<RequestBody>| read(request.into_body(), state.config.limits.body_bytes).await;
+    if call.path.name.is_empty() && matches!(verb, "update" | "patch") {
+        return Err(not_allowed());
+    }
+    let version = call.served.version();
+    match (subresource.as_str(), verb) {
+        ("", "get") => get::get(&call).await,
+        ("", "list" | "watch" | "deletecollection" | "create" | "update" | "patch" | "delete")
+            if !call.served.kind.verbs.contains(&verb) =>
+        {
+            Err(not_allowed())
+        }
+        ("", "list") => list::list(&call, &ListOptions::parse(&call.query)?).await,
+        ("", "watch") => {
+            let options = ListOptions::parse(&call.query)?;
+            watch::watch(call, options).await
+        }
+        ("", "create") => create::create(&call, body(request).await?).await,
+        ("", "update") => update::update(&call, body(request).await?, Part::Object).await,
+        ("", "patch") => patch::patch(&call, body(request).await?, Part::Object).await,
+        ("", "delete") => delete::delete(&call, body(request).await?).await,
+        ("", "deletecollection") => {
+            let options = ListOptions::parse(&call.query)?;
+            delete_collection::delete_collection(&call, &options, body(request).await?).await
+        }
+        ("status", "get") => get::get(&call).await,
+        ("status", "update") => update::update(&call, body(request).await?, Part::Status).await,
+        ("status", "patch") => patch::patch(&call, body(request).await?, Part::Status).await,
+        ("finalize", "update") => finalize::finalize(&call, body(request).await?).await,
+        ("scale", _) => match (&version.scale, verb) {
+            (Some(paths), "get") => scale::get(&call, paths).await,
+            (Some(paths), "update") => scale::update(&call, paths, body(request).await?).await,
+            (Some(paths), "patch") => scale::patch(&call, paths, body(request).await?).await,
+            _ => Err(not_allowed()),
+        },
+        _ => Err(not_allowed()),
+    }
+}
+
+/// The kind that a path means, if the path is one of its paths.
+fn find(state: &State, path: &Resource, method: &Method) -> Option<Served> {
+    let served = Served::find(&state.catalog.edition(), &path.group, &path.version, &path.plural)?;
+    let kind = &served.kind;
+    let is_placed = match (kind.namespaced, path.namespace.is_empty()) {
+        (true, false) | (false, true) => true,
+        // All namespaces at once: only to look, or to delete many.
+        (true, true) => path.name.is_empty() && matches!(*method, Method::GET | Method::HEAD | Method::DELETE),
+        (false, false) => false,
+    };
+    let has_subresource = match path.subresource.as_str() {
+        "" => true,
+        "status" => served.version().status,
+        "scale" => served.version().scale.is_some(),
+        "finalize" => crate::lifecycle::rules::is_namespace(kind),
+        other => kind.connects.iter().any(|connect| connect == other),
+    };
+    (is_placed && has_subresource).then_some(served)
+}
+
+fn authorize(state: &State, who: &Identity, verb: &str, target: &Target, path: &str) -> Result<(), ApiError> {
+    let wish = match target {
+        Target::Resource(resource) => Attributes {
+            verb: verb.into(),
+            group: resource.group.clone(),
+            resource: resource.plural.clone(),
+            subresource: resource.subresource.clone(),
+            namespace: resource.namespace.clone(),
+            name: resource.name.clone(),
+            path: String::new(),
+        },
+        _ => Attributes { verb: verb.into(), path: path.into(), ..Attributes::default() },
+    };
+    if state.config.authorizer.authorize(who, &wish) == Decision::Allow {
+        return Ok(());
+    }
+    let why = wish.refusal(who);
+    Err(if wish.resource.is_empty() {
+        ApiError::new(crate::error::Reason::Forbidden, why)
+    } else {
+        ApiError::forbidden(&wish.group, &wish.resource, &wish.name, &why)
+    })
+}

@@ -1,0 +1,134 @@
+//! Decides what evaluating a rule costs at most: a polynomial in the size of the object, made from the rule's text.
+
+use serde_json::Value;
+
+/// How large the values are that a rule sees.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Size {
+    /// How many values in all.
+    nodes: usize,
+    /// The longest list or map.
+    widest: usize,
+    /// The longest string, in bytes.
+    longest: usize,
+}
+
+impl Size {
+    pub(super) fn of(value: &Value) -> Self {
+        let mut size = Self::default();
+        size.add(value);
+        size
+    }
+
+    fn add(&mut self, value: &Value) {
+        self.nodes += 1;
+        match value {
+            Value::Array(list) => {
+                self.widest = self.widest.max(list.len());
+                list.iter().for_each(|value| self.add(value));
+            }
+            Value::Object(map) => {
+                self.widest = self.widest.max(map.len());
+                map.values().for_each(|value| self.add(value));
+            }
+            Value::String(text) => self.longest = self.longest.max(text.len()),
+            _ => {}
+        }
+    }
+
+    pub(super) fn and(self, other: Option<Self>) -> Self {
+        let other = other.unwrap_or_default();
+        Self {
+            nodes: self.nodes + other.nodes,
+            widest: self.widest.max(other.widest),
+            longest: self.longest.max(other.longest),
+        }
+    }
+}
+
+/// An upper bound: `sum(steps[i] * L^i) + N * sum(copies[i] * L^i)`, where L is the longest collection that a rule can
+/// walk and N the number of values.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Cost {
+    steps: Vec<f64>,
+    copies: Vec<f64>,
+    /// The largest collection written in the rule itself.
+    literal: usize,
+    /// Whether the rule can make a list out of a string.
+    pub(super) splits: bool,
+}
+
+impl Cost {
+    pub(super) fn step() -> Self {
+        Self { steps: vec![1.0], ..Self::default() }
+    }
+
+    /// A collection written in the rule.
+    pub(super) fn literal(length: usize) -> Self {
+        Self { literal: length, ..Self::step() }
+    }
+
+    /// A step that copies a value as large as the object.
+    pub(super) fn copy() -> Self {
+        Self { steps: vec![1.0], copies: vec![1.0], ..Self::default() }
+    }
+
+    pub(super) fn plus(mut self, other: Self) -> Self {
+        add(&mut self.steps, &other.steps);
+        add(&mut self.copies, &other.copies);
+        self.literal = self.literal.max(other.literal);
+        self.splits |= other.splits;
+        self
+    }
+
+    /// The cost of doing it once for every element of a collection.
+    pub(super) fn for_each(mut self) -> Self {
+        self.steps.insert(0, 0.0);
+        if !self.copies.is_empty() {
+            self.copies.insert(0, 0.0);
+        }
+        self
+    }
+
+    pub(super) fn at(&self, size: &Size) -> f64 {
+        let mut widest = size.widest.max(self.literal);
+        if self.splits {
+            widest = widest.max(size.longest);
+        }
+        let (widest, nodes) = (float(widest), float(size.nodes));
+        // Long strings cost too, wherever something is copied.
+        polynomial(&self.steps, widest) + (nodes + float(size.longest) / 64.0) * polynomial(&self.copies, widest)
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "sizes are far below 2^52, and this is an estimate")]
+fn float(size: usize) -> f64 {
+    size as f64
+}
+
+fn add(to: &mut Vec<f64>, from: &[f64]) {
+    if to.len() < from.len() {
+        to.resize(from.len(), 0.0);
+    }
+    for (to, from) in to.iter_mut().zip(from) {
+        *to += from;
+    }
+}
+
+fn polynomial(coefficients: &[f64], at: f64) -> f64 {
+    coefficients.iter().rev().fold(0.0, |sum, coefficient| sum * at + coefficient)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn nested_loops_cost_the_product_of_their_lengths() {
+        let cost = Cost::step().for_each().plus(Cost::step()).for_each();
+        let size = Size::of(&json!((0..100).collect::<Vec<_>>()));
+        assert!((cost.at(&size) - 10_100.0).abs() < 1e-6);
+    }
+}

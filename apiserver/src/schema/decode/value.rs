@@ -1,0 +1,128 @@
+//! Decides what is remembered while a body is read: the value, the place, and the keys seen before.
+
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+
+use super::MAX_DEPTH;
+
+/// What a reader keeps while it reads.
+#[derive(Default)]
+pub(super) struct Reader {
+    /// Where it is, as `.spec.ports[0]`.
+    path: String,
+    depth: usize,
+    pub(super) duplicates: Vec<String>,
+}
+
+/// Reads one value.
+pub(super) struct Read<'r>(pub(super) &'r mut Reader);
+
+impl<'de> DeserializeSeed<'de> for Read<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl Reader {
+    fn deeper<E: Error>(&mut self) -> Result<(), E> {
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return Err(E::custom(TOO_DEEP));
+        }
+        Ok(())
+    }
+}
+
+pub(super) const TOO_DEEP: &str = "exceeded max depth";
+
+impl<'de> Visitor<'de> for Read<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_none<E: Error>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+
+    fn visit_bool<E: Error>(self, flag: bool) -> Result<Value, E> {
+        Ok(Value::Bool(flag))
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<Value, E> {
+        Ok(number.into())
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Value, E> {
+        Ok(number.into())
+    }
+
+    /// A whole float is an integer, as Go prints it: `1e3` is stored as `1000`.
+    fn visit_f64<E: Error>(self, number: f64) -> Result<Value, E> {
+        if number.fract() == 0.0 && number.abs() < 9_007_199_254_740_992.0 {
+            #[expect(clippy::cast_possible_truncation, reason = "checked to be whole and in range")]
+            return Ok((number as i64).into());
+        }
+        Number::from_f64(number).map(Value::Number).ok_or_else(|| E::custom("a number must be finite"))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Value, E> {
+        Ok(Value::String(text.to_owned()))
+    }
+
+    fn visit_string<E: Error>(self, text: String) -> Result<Value, E> {
+        Ok(Value::String(text))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
+        let Read(reader) = self;
+        reader.deeper()?;
+        let length = reader.path.len();
+        let mut list = Vec::new();
+        loop {
+            fmt::Write::write_fmt(&mut reader.path, format_args!("[{}]", list.len()))
+                .expect("writing to a string cannot fail");
+            let element = access.next_element_seed(Read(reader))?;
+            reader.path.truncate(length);
+            let Some(element) = element else { break };
+            list.push(element);
+        }
+        reader.depth -= 1;
+        Ok(Value::Array(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
+        let Read(reader) = self;
+        reader.deeper()?;
+        let length = reader.path.len();
+        let mut map = Map::new();
+        while let Some(key) = access.next_key::<String>()? {
+            reader.path.push('.');
+            reader.path.push_str(&key);
+            if map.contains_key(&key) {
+                let path = reader.path.trim_start_matches('.').to_owned();
+                if !reader.duplicates.contains(&path) {
+                    reader.duplicates.push(path);
+                }
+            }
+            let value = access.next_value_seed(Read(reader))?;
+            reader.path.truncate(length);
+            map.insert(key, value);
+        }
+        reader.depth -= 1;
+        Ok(Value::Object(map))
+    }
+}

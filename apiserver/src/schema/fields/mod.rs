@@ -1,0 +1,138 @@
+//! Decides whether an object's `metadata` is well formed, in upstream's words.
+//!
+//! Shapes (a label that is no string) are refused before anything else with a 400; what is well shaped but wrong (a
+//! label that is no label) is a field error. Who may change what on an update is decided here too, where it depends
+//! on nothing but the two objects.
+
+pub(crate) mod names;
+mod owners;
+mod shape;
+mod update;
+
+use serde_json::{Map, Value};
+
+use crate::error::FieldError;
+use crate::registry::Kind;
+use crate::schema::path::Path;
+use crate::schema::words;
+
+use self::names::NameRule;
+
+pub use self::shape::check_shape;
+
+/// What all annotations of an object may add up to.
+const MAX_ANNOTATIONS: usize = 256 * 1024;
+
+/// Our own API group: names there become host names and labels of real things, so they are short.
+const OWN_GROUP: &str = "thecloud.dev";
+
+/// Everything wrong with the object's metadata. `old` is the stored object on an update.
+#[must_use]
+pub fn validate(kind: &Kind, new: &Value, old: Option<&Value>) -> Vec<FieldError> {
+    let empty = Map::new();
+    let metadata = new.get("metadata").and_then(Value::as_object).unwrap_or(&empty);
+    let place = Path::Root.field("metadata");
+    let mut errors = shape::errors(new);
+    // A stored name is good; judging it again would lock out objects from before a rule.
+    if old.is_none() {
+        name(kind, metadata, &place, &mut errors);
+        namespace(kind, metadata, &place, &mut errors);
+    }
+    labels(metadata, &place, &mut errors);
+    annotations(metadata, &place, &mut errors);
+    owners::validate(metadata, &place, &mut errors);
+    finalizers(metadata, &place, &mut errors);
+    if let Some(old) = old.and_then(|old| old.get("metadata")).and_then(Value::as_object) {
+        update::validate(metadata, old, &place, &mut errors);
+    }
+    errors
+}
+
+fn name(kind: &Kind, metadata: &Map<String, Value>, place: &Path<'_>, errors: &mut Vec<FieldError>) {
+    let text = |key: &str| metadata.get(key).and_then(Value::as_str).unwrap_or_default();
+    let rule = rule(kind);
+    let generate = text("generateName");
+    if !generate.is_empty() {
+        // The generated end makes a trailing dash good.
+        let stem = generate.strip_suffix('-').map_or_else(|| generate.to_owned(), |stem| format!("{stem}a"));
+        for detail in names::problems(rule, &stem) {
+            errors.push(words::invalid(place.field("generateName"), &generate.into(), &detail));
+        }
+    }
+    let name = text("name");
+    if name.is_empty() {
+        errors.push(words::required(place.field("name"), "name or generateName is required"));
+        return;
+    }
+    for detail in names::problems(rule, name) {
+        errors.push(words::invalid(place.field("name"), &name.into(), &detail));
+    }
+}
+
+fn rule(kind: &Kind) -> NameRule {
+    if kind.group == OWN_GROUP || kind.group.strip_suffix(OWN_GROUP).is_some_and(|front| front.ends_with('.')) {
+        return NameRule::Label;
+    }
+    // A namespace is part of host names.
+    if kind.group.is_empty() && kind.plural == "namespaces" { NameRule::Label } else { NameRule::Subdomain }
+}
+
+fn namespace(kind: &Kind, metadata: &Map<String, Value>, place: &Path<'_>, errors: &mut Vec<FieldError>) {
+    let namespace = metadata.get("namespace").and_then(Value::as_str).unwrap_or_default();
+    let place = place.field("namespace");
+    match (kind.namespaced, namespace.is_empty()) {
+        (true, true) => errors.push(words::required(place, "")),
+        (true, false) => {
+            for detail in names::problems(NameRule::Label, namespace) {
+                errors.push(words::invalid(place, &namespace.into(), &detail));
+            }
+        }
+        (false, false) => errors.push(words::forbidden(place, "not allowed on this type")),
+        (false, true) => {}
+    }
+}
+
+fn labels(metadata: &Map<String, Value>, place: &Path<'_>, errors: &mut Vec<FieldError>) {
+    let place = place.field("labels");
+    for (key, value) in metadata.get("labels").and_then(Value::as_object).into_iter().flatten() {
+        for detail in names::qualified_name_problems(key) {
+            errors.push(words::invalid(place, &key.as_str().into(), &detail));
+        }
+        for detail in names::label_value_problems(value.as_str().unwrap_or_default()) {
+            errors.push(words::invalid(place, value, &detail));
+        }
+    }
+}
+
+fn annotations(metadata: &Map<String, Value>, place: &Path<'_>, errors: &mut Vec<FieldError>) {
+    let place = place.field("annotations");
+    let mut size = 0;
+    for (key, value) in metadata.get("annotations").and_then(Value::as_object).into_iter().flatten() {
+        // Upstream lowercases the key before it judges it.
+        for detail in names::qualified_name_problems(&key.to_ascii_lowercase()) {
+            errors.push(words::invalid(place, &key.as_str().into(), &detail));
+        }
+        size += key.len() + value.as_str().map_or(0, str::len);
+    }
+    if size > MAX_ANNOTATIONS {
+        errors.push(words::too_long(place, MAX_ANNOTATIONS as u64));
+    }
+}
+
+fn finalizers(metadata: &Map<String, Value>, place: &Path<'_>, errors: &mut Vec<FieldError>) {
+    let place = place.field("finalizers");
+    let list = metadata.get("finalizers").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    for finalizer in list {
+        for detail in names::qualified_name_problems(finalizer.as_str().unwrap_or_default()) {
+            errors.push(words::invalid(place, finalizer, &detail));
+        }
+    }
+    let has = |name: &str| list.iter().any(|finalizer| finalizer.as_str() == Some(name));
+    if has("foregroundDeletion") && has("orphan") {
+        let detail = "finalizer foregroundDeletion and orphan cannot be both set";
+        errors.push(words::invalid(place, &Value::from(list), detail));
+    }
+}
+
+#[cfg(test)]
+mod tests;

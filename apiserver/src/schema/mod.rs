@@ -1,0 +1,101 @@
+//! Decides what an object of a kind may look like: decoding, unknown fields, defaults and validation, in
+//! Kubernetes' words. In: JSON values and `openAPIV3Schema` documents. Out: cleaned values and field errors.
+//! It never reads or writes the store.
+
+pub mod decode;
+pub mod fields;
+pub mod object;
+
+mod cel;
+mod default;
+mod formats;
+mod metadata;
+mod node;
+mod parse;
+mod path;
+mod prune;
+mod validate;
+pub(crate) mod words;
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use self::node::Node;
+use crate::error::{FieldError, FieldErrorKind};
+
+/// A parsed structural schema. Cloning shares it.
+#[derive(Debug, Clone)]
+pub struct Structural {
+    root: Arc<Node>,
+}
+
+/// A schema that takes anything.
+impl Default for Structural {
+    fn default() -> Self {
+        Self { root: Arc::new(Node::anything()) }
+    }
+}
+
+impl Structural {
+    /// Parses an `openAPIV3Schema` and compiles its rules.
+    ///
+    /// # Errors
+    /// What makes it non-structural, with paths below the schema.
+    pub fn parse(schema: &Value) -> Result<Self, Vec<FieldError>> {
+        parse::parse(schema).map(|root| Self { root: Arc::new(root) })
+    }
+
+    /// Removes the fields that the schema does not know, also from `metadata`, and returns their paths, sorted.
+    #[must_use = "strict clients want to be told"]
+    pub fn prune(&self, value: &mut Value) -> Vec<String> {
+        prune::prune_object(&self.root, value)
+    }
+
+    /// Fills in the schema's defaults, and drops nulls from fields that may not be null.
+    pub fn default(&self, value: &mut Value) {
+        default::fill_object(&self.root, value);
+    }
+
+    /// Everything wrong with `new` by the schema and then, if that passed, by its rules. `old` is the stored object on
+    /// an update. Metadata is not looked at: [`object::validate`] does all.
+    #[must_use]
+    pub fn validate(&self, new: &Value, old: Option<&Value>) -> Vec<FieldError> {
+        let errors = self.validate_shape(new, old);
+        self.validate_rules(new, old, errors)
+    }
+
+    /// The schema's part of [`Self::validate`].
+    pub(crate) fn validate_shape(&self, new: &Value, old: Option<&Value>) -> Vec<FieldError> {
+        validate::errors(&self.root, new, old)
+    }
+
+    /// The rules' part of [`Self::validate`], after `errors` were found by other checks. Some errors make rules
+    /// meaningless; then one more error says that they were not looked at.
+    pub(crate) fn validate_rules(
+        &self,
+        new: &Value,
+        old: Option<&Value>,
+        mut errors: Vec<FieldError>,
+    ) -> Vec<FieldError> {
+        if !self.root.has_rules {
+            return errors;
+        }
+        let blocks = |error: &FieldError| {
+            matches!(
+                error.kind,
+                FieldErrorKind::NotSupported
+                    | FieldErrorKind::Required
+                    | FieldErrorKind::TooLong
+                    | FieldErrorKind::TooMany
+                    | FieldErrorKind::TypeInvalid
+            )
+        };
+        if errors.iter().any(blocks) {
+            errors.push(words::invalid(path::Path::Root, &Value::Null, words::UNCHECKED));
+        } else {
+            errors.extend(cel::errors(&self.root, new, old));
+        }
+        errors
+    }
+}

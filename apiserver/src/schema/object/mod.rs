@@ -1,0 +1,76 @@
+//! Decides whether a whole object is good: what a client sent becomes what is judged ([`clean`]), and everything
+//! that is wrong with it comes out in upstream's order ([`validate`]). It knows no verb and no store.
+
+use serde_json::Value;
+
+use crate::error::{ApiError, FieldError};
+use crate::registry::{Kind, Scale, Version, builtin};
+use crate::schema::{decode, fields, words};
+
+/// Turns what a client sent into what is validated and stored: unknown fields go, defaults come, the built-in kinds
+/// fold their write-only fields. Returns the paths of the unknown fields.
+///
+/// # Errors
+/// 400 for an object that nests too deep or whose metadata has the wrong shape.
+pub fn clean(kind: &Kind, version: &Version, value: &mut Value) -> Result<Vec<String>, ApiError> {
+    if decode::is_too_deep(value) {
+        return Err(ApiError::bad_request(format!("the object nests deeper than {} levels", decode::MAX_DEPTH)));
+    }
+    fields::check_shape(value)?;
+    let unknown = version.schema.prune(value);
+    version.schema.default(value);
+    if kind.is_built_in() {
+        builtin::prepare(kind, value);
+    }
+    Ok(unknown)
+}
+
+/// Everything wrong with `new`, in upstream's order. `old` is the stored object (in the same version) on an update.
+#[must_use]
+pub fn validate(kind: &Kind, version: &Version, new: &Value, old: Option<&Value>) -> Vec<FieldError> {
+    let mut errors = fields::validate(kind, new, old);
+    errors.extend(version.schema.validate_shape(new, old));
+    if let Some(scale) = &version.scale {
+        replicas(scale, new, &mut errors);
+    }
+    if kind.is_built_in() {
+        errors.extend(builtin::validate(kind, new, old));
+    }
+    version.schema.validate_rules(new, old, errors)
+}
+
+/// What `/scale` would show must be a count, also where the schema allows more.
+fn replicas(scale: &Scale, value: &Value, errors: &mut Vec<FieldError>) {
+    for path in [&scale.spec_replicas_path, &scale.status_replicas_path] {
+        let found = path.split('.').filter(|step| !step.is_empty()).try_fold(value, |value, step| value.get(step));
+        let Some(found) = found.filter(|found| !found.is_null()) else { continue };
+        match found.as_i64() {
+            Some(count) if count < 0 => errors.push(words::invalid(path, found, "should be a non-negative integer")),
+            Some(count) if count > i64::from(i32::MAX) => {
+                let detail = format!("should be less than or equal to {}", i32::MAX);
+                errors.push(words::invalid(path, found, &detail));
+            }
+            Some(_) => {}
+            None => {
+                let shown = found.as_str().map_or_else(|| found.to_string(), str::to_owned);
+                let detail =
+                    format!("{path} accessor error: {shown} is of the type {}, expected int64", go_type(found));
+                errors.push(words::invalid(path, &0.into(), &detail));
+            }
+        }
+    }
+}
+
+fn go_type(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "<nil>",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "float64",
+        Value::String(_) => "string",
+        Value::Array(_) => "[]interface {}",
+        Value::Object(_) => "map[string]interface {}",
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,214 @@
+//! Field selectors: `path=value`, `==`, `!=`, joined by commas, on `metadata.name`, `metadata.namespace` and the paths
+//! that the version declares.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use crate::error::ApiError;
+use crate::registry::{Kind, Version};
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Term {
+    path: String,
+    negated: bool,
+    value: String,
+}
+
+/// A conjunction of terms; without any it matches everything.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Selector {
+    terms: Vec<Term>,
+}
+
+impl Selector {
+    /// Reads a selector for objects of a version of a kind; the empty text selects everything.
+    ///
+    /// # Errors
+    /// 400 for a text that can't be read and for a path that isn't selectable.
+    pub fn parse(text: &str, kind: &Kind, version: &Version) -> Result<Self, ApiError> {
+        let mut terms = Vec::new();
+        for part in split_terms(text) {
+            if part.is_empty() {
+                continue;
+            }
+            let (path, negated, value) = split_term(part).ok_or_else(|| {
+                ApiError::bad_request(format!("invalid selector: '{text}'; can't understand '{part}'"))
+            })?;
+            if !is_selectable(path, kind, version) {
+                return Err(ApiError::bad_request(format!("field label not supported: {path}")));
+            }
+            terms.push(Term { path: path.to_owned(), negated, value: unescape(value)? });
+        }
+        Ok(Self { terms })
+    }
+
+    /// Whether it matches everything.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.terms.is_empty()
+    }
+
+    /// Whether an object satisfies every term. A field that is absent has the empty value.
+    #[must_use]
+    pub fn matches(&self, object: &Value) -> bool {
+        self.terms.iter().all(|term| (text_at(object, &term.path) == term.value) != term.negated)
+    }
+
+    /// The one name that can match, where the selector says so: such a list or watch needs to look at one object.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        let term = self.terms.iter().find(|term| term.path == "metadata.name" && !term.negated)?;
+        Some(&term.value)
+    }
+
+    /// The one namespace that can match, where the selector says so.
+    #[must_use]
+    pub fn namespace(&self) -> Option<&str> {
+        let term = self.terms.iter().find(|term| term.path == "metadata.namespace" && !term.negated)?;
+        Some(&term.value)
+    }
+}
+
+/// The canonical text: `=` for both equalities, values escaped.
+impl fmt::Display for Selector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, term) in self.terms.iter().enumerate() {
+            let comma = if index > 0 { "," } else { "" };
+            let operator = if term.negated { "!=" } else { "=" };
+            write!(f, "{comma}{}{operator}{}", term.path, escape(&term.value))?;
+        }
+        Ok(())
+    }
+}
+
+fn is_selectable(path: &str, kind: &Kind, version: &Version) -> bool {
+    path == "metadata.name"
+        || (path == "metadata.namespace" && (kind.namespaced || !kind.is_built_in()))
+        || version.selectable_fields.iter().any(|field| field.trim_start_matches('.') == path)
+}
+
+fn text_at(object: &Value, path: &str) -> String {
+    let found = path.split('.').try_fold(object, |at, key| at.get(key));
+    match found {
+        Some(Value::String(text)) => text.clone(),
+        Some(value @ (Value::Bool(_) | Value::Number(_))) => value.to_string(),
+        _ => String::new(),
+    }
+}
+
+/// Splits at commas that no backslash precedes.
+fn split_terms(text: &str) -> Vec<&str> {
+    let mut escaped = false;
+    text.split(|c| {
+        let splits = c == ',' && !escaped;
+        escaped = c == '\\' && !escaped;
+        splits
+    })
+    .collect()
+}
+
+/// The path, whether the term is negated, and the value as written.
+fn split_term(term: &str) -> Option<(&str, bool, &str)> {
+    for (index, _) in term.char_indices() {
+        let rest = &term[index..];
+        for (operator, negated) in [("!=", true), ("==", false), ("=", false)] {
+            if let Some(value) = rest.strip_prefix(operator) {
+                return Some((&term[..index], negated, value));
+            }
+        }
+    }
+    None
+}
+
+fn unescape(value: &str) -> Result<String, ApiError> {
+    let mut text = String::with_capacity(value.len());
+    let mut characters = value.chars();
+    while let Some(c) = characters.next() {
+        match c {
+            '\\' => match characters.next() {
+                Some(escaped @ ('\\' | ',' | '=')) => text.push(escaped),
+                Some(other) => {
+                    let message = format!("invalid field selector: invalid escape sequence: \\{other}");
+                    return Err(ApiError::bad_request(message));
+                }
+                None => {
+                    return Err(ApiError::bad_request("invalid field selector: invalid escape sequence: \\"));
+                }
+            },
+            ',' | '=' => {
+                let message = format!("invalid field selector: unescaped character in value: {c}");
+                return Err(ApiError::bad_request(message));
+            }
+            c => text.push(c),
+        }
+    }
+    Ok(text)
+}
+
+fn escape(value: &str) -> String {
+    value.replace('\\', "\\\\").replace(',', "\\,").replace('=', "\\=")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::fixtures;
+
+    use super::*;
+
+    fn parse(text: &str) -> Result<Selector, ApiError> {
+        let widget = fixtures::widget();
+        Selector::parse(text, &widget, &widget.versions[0])
+    }
+
+    #[test]
+    fn terms_select_by_name_namespace_and_declared_fields() {
+        let object = json!({"metadata": {"name": "w1", "namespace": "a"}, "spec": {"color": "red"}});
+        for text in
+            ["", "metadata.name=w1", "metadata.name==w1,metadata.namespace=a", "spec.color!=blue", "spec.color=red,"]
+        {
+            assert!(parse(text).unwrap().matches(&object), "{text}");
+        }
+        for text in ["metadata.name=w2", "metadata.name!=w1", "spec.color=", "spec.color=red,metadata.namespace=b"] {
+            assert!(!parse(text).unwrap().matches(&object), "{text}");
+        }
+        assert!(parse("spec.color=").unwrap().matches(&json!({"metadata": {}})));
+    }
+
+    #[test]
+    fn numbers_and_booleans_are_compared_as_written() {
+        let mut widget = fixtures::widget();
+        let kind = std::sync::Arc::get_mut(&mut widget).unwrap();
+        kind.versions[0].selectable_fields = vec!["spec.replicas".into(), "spec.on".into()];
+        let selector = Selector::parse("spec.replicas=3,spec.on=true", kind, &kind.versions[0]).unwrap();
+        assert!(selector.matches(&json!({"spec": {"replicas": 3, "on": true}})));
+        assert!(!selector.matches(&json!({"spec": {"replicas": 3, "on": false}})));
+    }
+
+    #[test]
+    fn an_undeclared_field_is_refused() {
+        let error = parse("spec.nope=1").unwrap_err();
+        assert_eq!((error.reason.code(), error.message.as_str()), (400, "field label not supported: spec.nope"));
+    }
+
+    #[test]
+    fn what_can_not_be_read_is_refused() {
+        assert_eq!(
+            parse("metadata.name").unwrap_err().message,
+            "invalid selector: 'metadata.name'; can't understand 'metadata.name'"
+        );
+        assert!(parse("metadata.name=a\\b").is_err());
+        assert!(parse("metadata.name=a=b").is_err());
+    }
+
+    #[test]
+    fn escapes_survive_a_round_trip() {
+        let selector = parse("metadata.name==a\\,b\\=c\\\\,spec.color!=red").unwrap();
+        assert_eq!(selector.name(), Some("a,b=c\\"));
+        assert_eq!(selector.to_string(), "metadata.name=a\\,b\\=c\\\\,spec.color!=red");
+        assert_eq!(parse(&selector.to_string()).unwrap(), selector);
+        assert_eq!(selector.namespace(), None);
+    }
+}

@@ -1,0 +1,126 @@
+//! Label selectors: `=`, `==`, `!=`, `in`, `notin`, `<`, `>`, a key alone, `!key`; requirements are joined by commas.
+
+mod lexer;
+mod parser;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use crate::error::ApiError;
+
+/// How a requirement's values are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operator {
+    /// `key`
+    Exists,
+    /// `!key`
+    DoesNotExist,
+    /// `key=value`
+    Equals,
+    /// `key==value`
+    DoubleEquals,
+    /// `key!=value`; true also where the key is absent.
+    NotEquals,
+    /// `key in (a,b)`
+    In,
+    /// `key notin (a,b)`; true also where the key is absent.
+    NotIn,
+    /// `key>1`
+    GreaterThan,
+    /// `key<1`
+    LessThan,
+}
+
+/// One condition on one label.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Requirement {
+    key: String,
+    operator: Operator,
+    values: BTreeSet<String>,
+}
+
+/// A conjunction of requirements; without any it matches everything.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Selector {
+    requirements: Vec<Requirement>,
+}
+
+impl Selector {
+    /// Reads a selector; the empty text selects everything.
+    ///
+    /// # Errors
+    /// 400 in Kubernetes' words.
+    pub fn parse(text: &str) -> Result<Self, ApiError> {
+        let mut requirements = parser::parse(text).map_err(ApiError::bad_request)?;
+        requirements.sort_by(|a, b| a.key.cmp(&b.key));
+        Ok(Self { requirements })
+    }
+
+    /// Whether it matches everything.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.requirements.is_empty()
+    }
+
+    /// Whether labels satisfy every requirement.
+    #[must_use]
+    pub fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
+        self.requirements.iter().all(|requirement| requirement.matches(labels))
+    }
+}
+
+impl Requirement {
+    fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
+        let value = labels.get(&self.key);
+        match self.operator {
+            Operator::Exists => value.is_some(),
+            Operator::DoesNotExist => value.is_none(),
+            Operator::Equals | Operator::DoubleEquals | Operator::In => {
+                value.is_some_and(|value| self.values.contains(value))
+            }
+            Operator::NotEquals | Operator::NotIn => value.is_none_or(|value| !self.values.contains(value)),
+            Operator::GreaterThan => self.compares(value, |label, limit| label > limit),
+            Operator::LessThan => self.compares(value, |label, limit| label < limit),
+        }
+    }
+
+    fn compares(&self, value: Option<&String>, holds: impl Fn(i64, i64) -> bool) -> bool {
+        let label = value.and_then(|value| value.parse().ok());
+        let limit = self.values.first().and_then(|value| value.parse().ok());
+        label.zip(limit).is_some_and(|(label, limit)| holds(label, limit))
+    }
+}
+
+impl fmt::Display for Requirement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let values = self.values.iter().map(String::as_str).collect::<Vec<_>>().join(",");
+        let key = &self.key;
+        match self.operator {
+            Operator::Exists => write!(f, "{key}"),
+            Operator::DoesNotExist => write!(f, "!{key}"),
+            Operator::Equals => write!(f, "{key}={values}"),
+            Operator::DoubleEquals => write!(f, "{key}=={values}"),
+            Operator::NotEquals => write!(f, "{key}!={values}"),
+            Operator::In => write!(f, "{key} in ({values})"),
+            Operator::NotIn => write!(f, "{key} notin ({values})"),
+            Operator::GreaterThan => write!(f, "{key}>{values}"),
+            Operator::LessThan => write!(f, "{key}<{values}"),
+        }
+    }
+}
+
+/// The canonical text: requirements by key, values sorted, no spaces but those of `in`.
+impl fmt::Display for Selector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, requirement) in self.requirements.iter().enumerate() {
+            if index > 0 {
+                write!(f, ",")?;
+            }
+            write!(f, "{requirement}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,66 @@
+//! What every request and every background task shares.
+
+use std::sync::Arc;
+
+use apiserver_store::{Storage, Write, WriteError};
+use tokio::sync::Semaphore;
+
+use crate::catalog::Catalog;
+use crate::clock::{Dice, whole_seconds};
+use crate::config::Config;
+use crate::error::{ApiError, Reason};
+use crate::metrics::Metrics;
+
+/// The inside of an [`crate::ApiServer`].
+pub(crate) struct State {
+    pub(crate) config: Config,
+    pub(crate) catalog: Catalog,
+    pub(crate) dice: Dice,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) requests: Arc<Semaphore>,
+    pub(crate) streams: Arc<Semaphore>,
+}
+
+impl State {
+    pub(crate) fn new(config: Config, catalog: Catalog) -> Self {
+        Self {
+            catalog,
+            dice: Dice::new(config.seed),
+            metrics: Arc::new(Metrics::new(config.storage.clone(), config.measures.as_deref())),
+            requests: Arc::new(Semaphore::new(config.limits.requests)),
+            streams: Arc::new(Semaphore::new(config.limits.streams)),
+            config,
+        }
+    }
+
+    pub(crate) fn storage(&self) -> &Storage {
+        &self.config.storage
+    }
+
+    /// The present moment as a `metav1.Time`.
+    pub(crate) fn timestamp(&self) -> String {
+        whole_seconds(self.config.clock.now())
+    }
+
+    /// Learns what was committed by anybody before this call.
+    pub(crate) async fn refresh(&self) -> Result<(), ApiError> {
+        self.storage().fresh().await.map(|_| ()).map_err(|error| {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the store cannot say where it stands");
+            store_unavailable()
+        })
+    }
+
+    /// One write; an outage is logged here, everything else is the caller's to word.
+    pub(crate) async fn write(&self, write: Write) -> Result<Arc<apiserver_store::Entry>, WriteError> {
+        let result = self.storage().write(write).await;
+        if let Err(WriteError::Unavailable(error)) = &result {
+            tracing::warn!(error = error.as_ref() as &dyn std::error::Error, "the store did not take a write");
+        }
+        result
+    }
+}
+
+/// 503 while the database is away.
+pub(crate) fn store_unavailable() -> ApiError {
+    crate::response::retry_later(Reason::ServiceUnavailable, "the store is not available, please try again later")
+}

@@ -1,0 +1,206 @@
+//! Connect subresources: logs and sessions of running things, through a port that the binary fills.
+//!
+//! In: the object and what the client wants of it. Out: a stream of text, or a WebSocket session. It never knows what
+//! runs behind an object.
+
+mod exec;
+mod log;
+mod websocket;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use http::{Method, Request};
+use jiff::Timestamp;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+
+use crate::body::RequestBody;
+use crate::error::{ApiError, Reason};
+use crate::response::Answer;
+use crate::verbs::{Call, get, not_allowed};
+
+/// The object whose machine is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamTarget {
+    /// The API group.
+    pub group: String,
+    /// `Instance`
+    pub kind: String,
+    /// The namespace; empty for objects of the whole installation.
+    pub namespace: String,
+    /// The name.
+    pub name: String,
+    /// Which of the objects that ever had this name.
+    pub uid: String,
+}
+
+/// What a client wants to see of a log.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LogOptions {
+    /// Which container, where there are several.
+    pub container: Option<String>,
+    /// Whether to go on with what is written from now on.
+    pub follow: bool,
+    /// Only so many of the last lines.
+    pub tail: Option<u64>,
+    /// Nothing older than this.
+    pub since: Option<Timestamp>,
+    /// Whether each line begins with the time at which it was written.
+    pub timestamps: bool,
+    /// Whether the log of the run before this one is meant.
+    pub previous: bool,
+    /// Not more than so many bytes.
+    pub limit_bytes: Option<u64>,
+}
+
+/// What a client wants to run or join.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ExecOptions {
+    /// The program and its arguments; empty to join what runs already.
+    pub command: Vec<String>,
+    /// Which container, where there are several.
+    pub container: Option<String>,
+    /// Whether input is sent.
+    pub stdin: bool,
+    /// Whether output is wanted.
+    pub stdout: bool,
+    /// Whether errors are wanted apart; never with a terminal.
+    pub stderr: bool,
+    /// Whether the program gets a terminal.
+    pub tty: bool,
+}
+
+/// The size of a terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TerminalSize {
+    /// Columns.
+    pub width: u16,
+    /// Rows.
+    pub height: u16,
+}
+
+/// What a program in a session writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// To its standard output, or to its terminal.
+    Stdout(Bytes),
+    /// To its standard error.
+    Stderr(Bytes),
+}
+
+/// How a session ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// The program ended with this code.
+    Code(i32),
+}
+
+/// A running session. Dropping it leaves the program to itself.
+pub struct ExecSession {
+    /// Takes the input; closing it is the end of the input.
+    pub stdin: Option<mpsc::Sender<Bytes>>,
+    /// Gives the output until the program has closed it.
+    pub output: BoxStream<'static, Result<Output, StreamError>>,
+    /// Takes new sizes of the terminal.
+    pub resize: Option<mpsc::Sender<TerminalSize>>,
+    /// Tells how the program ended.
+    pub exit: BoxFuture<'static, Result<Exit, StreamError>>,
+}
+
+impl std::fmt::Debug for ExecSession {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ExecSession").finish_non_exhaustive()
+    }
+}
+
+/// Why there is no stream. The text goes to the user.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StreamError {
+    /// There is no machine, container or earlier run to speak of.
+    #[error("{0}")]
+    NotFound(String),
+    /// Nothing runs at the moment.
+    #[error("{0}")]
+    NotRunning(String),
+    /// The wish makes no sense for this machine.
+    #[error("{0}")]
+    Invalid(String),
+    /// The backend does not do this.
+    #[error("{0}")]
+    Unsupported(String),
+    /// The backend is away.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+/// Logs of running things.
+pub type LogStream = BoxStream<'static, Result<Bytes, StreamError>>;
+
+/// The port to what runs behind objects.
+#[async_trait]
+pub trait Streams: Send + Sync + 'static {
+    /// What a machine has written.
+    async fn log(&self, target: &StreamTarget, options: LogOptions) -> Result<LogStream, StreamError>;
+
+    /// Starts a program inside a machine, or joins the one that runs where there is no command.
+    async fn exec(&self, target: &StreamTarget, options: ExecOptions) -> Result<ExecSession, StreamError>;
+}
+
+/// Keeps a place among the open streams for as long as it lives.
+#[derive(Debug, Clone)]
+pub(crate) struct StreamPermit(#[expect(dead_code, reason = "held, not read")] Arc<OwnedSemaphorePermit>);
+
+impl StreamPermit {
+    pub(crate) fn new(permit: OwnedSemaphorePermit) -> Self {
+        Self(Arc::new(permit))
+    }
+}
+
+/// Whether a subresource may be one of these.
+pub(crate) fn is_connect(subresource: &str) -> bool {
+    matches!(subresource, "log" | "exec" | "attach" | "portforward" | "console")
+}
+
+/// Answers a connect subresource that the kind declares.
+pub(crate) async fn connect(
+    call: &Call,
+    subresource: &str,
+    request: &mut Request<RequestBody>,
+) -> Result<Answer, ApiError> {
+    get::wait(call, None).await?;
+    let entry = call.entry()?;
+    let kind = &call.served.kind;
+    let target = StreamTarget {
+        group: kind.group.clone(),
+        kind: kind.kind.clone(),
+        namespace: entry.key.namespace.clone(),
+        name: entry.key.name.clone(),
+        uid: entry.uid.to_string(),
+    };
+    let Some(streams) = call.state.config.streams.clone() else {
+        return Err(ApiError::new(Reason::ServiceUnavailable, "this server is not connected to a controller"));
+    };
+    match (subresource, request.method()) {
+        ("log", &Method::GET) => log::log(call, &*streams, &target).await,
+        ("exec" | "attach", &Method::GET | &Method::POST) => {
+            exec::exec(call, streams, target, subresource == "attach", request).await
+        }
+        ("log" | "exec" | "attach", _) => Err(not_allowed()),
+        (other, _) => Err(ApiError::bad_request(format!("`{other}` is not supported by this server yet"))),
+    }
+}
+
+/// An error of the port as the client gets it.
+fn refused(call: &Call, error: &StreamError) -> ApiError {
+    let kind = &call.served.kind;
+    let reason = match error {
+        StreamError::NotFound(_) => Reason::NotFound,
+        StreamError::NotRunning(_) => Reason::Conflict,
+        StreamError::Invalid(_) | StreamError::Unsupported(_) => Reason::BadRequest,
+        StreamError::Unavailable(_) => Reason::ServiceUnavailable,
+    };
+    ApiError::new(reason, error.to_string()).about(&kind.group, &kind.plural, &call.path.name)
+}

@@ -1,0 +1,80 @@
+//! Who the server proves to be: a certificate authority made at first start, a serving certificate that it signs and
+//! renews, and the administrator's token. Files lie in one directory, for the owner alone.
+
+mod authority;
+mod files;
+#[cfg(test)]
+mod tests;
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::clock::Clock;
+
+pub use authority::names;
+use authority::{Authority, SERVING_CERTIFICATE};
+pub use files::{FileError, bootstrap_token};
+
+/// What TLS needs, and what clients are told to trust.
+#[derive(Clone)]
+pub struct TlsIdentity {
+    /// The authority's certificate, PEM, for kubeconfigs.
+    pub authority: String,
+    /// HTTP/2 and HTTP/1.1 over TLS.
+    pub server: Arc<ServerConfig>,
+}
+
+/// Why there is no identity.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A file can't be used.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A file does not hold what it should.
+    #[error("`{path}` holds no {what}; move it away to have a new one made")]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What it should hold.
+        what: &'static str,
+    },
+    /// A certificate can't be made; a name that is none is the likely cause.
+    #[error("failed to make a certificate")]
+    Make(#[source] rcgen::Error),
+    /// The certificate can't be served.
+    #[error("failed to set up TLS")]
+    Rustls(#[source] rustls::Error),
+}
+
+/// Loads the identity in `directory`, making what is missing; `also` are names or addresses beyond this machine's
+/// loopback by which clients reach the server.
+///
+/// # Errors
+/// Where files can't be used, hold something else, or a name is none.
+pub fn identity(directory: &Path, also: &[String], clock: &dyn Clock) -> Result<TlsIdentity, TlsError> {
+    files::make_directory(directory)?;
+    let now = clock.now();
+    let authority = Authority::load_or_make(directory, now)?;
+    let (certificate, key) = authority.serving(directory, &names(also), now)?;
+    let malformed = |what| move |_| TlsError::Malformed { path: directory.join(SERVING_CERTIFICATE), what };
+    let chain = vec![CertificateDer::from_pem_slice(certificate.as_bytes()).map_err(malformed("certificate"))?];
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(malformed("key"))?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut server = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(TlsError::Rustls)?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .map_err(TlsError::Rustls)?;
+    server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(TlsIdentity { authority: authority.certificate().to_owned(), server: Arc::new(server) })
+}
+
+fn is_address(name: &str) -> bool {
+    name.parse::<IpAddr>().is_ok()
+}

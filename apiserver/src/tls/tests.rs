@@ -1,0 +1,77 @@
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::*;
+use crate::access::TokenHash;
+
+struct At(Timestamp);
+
+impl Clock for At {
+    fn now(&self) -> Timestamp {
+        self.0
+    }
+}
+
+fn at(days: i64) -> At {
+    At("2026-01-01T12:00:00Z".parse::<Timestamp>().unwrap() + SignedDuration::from_hours(24 * days))
+}
+
+fn serving(directory: &Path) -> String {
+    fs::read_to_string(directory.join("serving.crt")).unwrap()
+}
+
+#[test]
+fn second_start_keeps_authority_and_certificate() {
+    let directory = tempfile::tempdir().unwrap();
+    let first = identity(directory.path(), &[], &at(0)).unwrap();
+    let certificate = serving(directory.path());
+    let second = identity(directory.path(), &[], &at(1)).unwrap();
+    assert_eq!(first.authority, second.authority);
+    assert_eq!(certificate, serving(directory.path()));
+}
+
+#[test]
+fn certificate_is_renewed_before_it_ends_and_the_authority_stays() {
+    let directory = tempfile::tempdir().unwrap();
+    let first = identity(directory.path(), &[], &at(0)).unwrap();
+    let certificate = serving(directory.path());
+    let later = identity(directory.path(), &[], &at(340)).unwrap();
+    assert_eq!(first.authority, later.authority);
+    assert_ne!(certificate, serving(directory.path()));
+}
+
+#[test]
+fn another_name_makes_another_certificate() {
+    let directory = tempfile::tempdir().unwrap();
+    identity(directory.path(), &[], &at(0)).unwrap();
+    let certificate = serving(directory.path());
+    identity(directory.path(), &["cloud.example.org".into(), "192.0.2.7".into()], &at(0)).unwrap();
+    assert_ne!(certificate, serving(directory.path()));
+}
+
+#[test]
+fn files_are_for_the_owner_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let inside = directory.path().join("pki");
+    identity(&inside, &[], &at(0)).unwrap();
+    bootstrap_token(&inside, None).unwrap();
+    assert_eq!(fs::metadata(&inside).unwrap().permissions().mode() & 0o777, 0o700);
+    for file in fs::read_dir(&inside).unwrap() {
+        let file = file.unwrap();
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", file.file_name());
+    }
+}
+
+#[test]
+fn token_is_kept_as_a_hash_and_made_anew_when_it_is_lost() {
+    let directory = tempfile::tempdir().unwrap();
+    let (token, hash) = bootstrap_token(directory.path(), None).unwrap();
+    assert_eq!(hash, TokenHash::of(&token));
+    let kept = fs::read_to_string(directory.path().join("admin-token.sha256")).unwrap();
+    assert!(!kept.contains(&token));
+    assert_eq!(bootstrap_token(directory.path(), Some(&token)).unwrap().0, token);
+    let (other, _) = bootstrap_token(directory.path(), None).unwrap();
+    assert_ne!(other, token);
+}

@@ -1,0 +1,196 @@
+//! Reads many objects: a page of a snapshot, or all of it.
+//!
+//! Nothing is copied but the bytes that go out, and large answers are made while they are sent.
+
+use std::sync::Arc;
+
+use apiserver_store::{Entry, Revision, Snapshot};
+use bytes::{Bytes, BytesMut};
+use http::StatusCode;
+use serde_json::{Map, Value};
+
+use super::selection::Selection;
+use super::served::Served;
+use super::token::Token;
+use super::{Call, get, present};
+use crate::body::{full, stream};
+use crate::error::{ApiError, Reason};
+use crate::negotiate::{Encoding, Shape};
+use crate::query::{ListOptions, Match};
+use crate::response::{Answer, JSON, of_type, to_bytes};
+use crate::table::{IncludeObject, Printer, partial_list};
+
+/// Bytes that are handed to the connection at a time.
+const CHUNK: usize = 64 << 10;
+
+/// `GET .../{plural}`
+pub(crate) async fn list(call: &Call, options: &ListOptions) -> Result<Answer, ApiError> {
+    let selection = Selection::new(call, options)?;
+    let (snapshot, behind) = state(call, options).await?;
+    let page = Page::cut(call, &selection, &snapshot, behind, options.limit);
+    let mut answer = page.present(call)?;
+    present::deprecated(call, &mut answer);
+    Ok(answer)
+}
+
+/// The state of the store that the answer shows, and behind which object it begins.
+async fn state(call: &Call, options: &ListOptions) -> Result<(Snapshot, Option<(String, String)>), ApiError> {
+    let storage = call.state.storage();
+    let resource = call.served.kind.resource();
+    if let Some(text) = &options.token {
+        let token = Token::decode(text)?;
+        let snapshot = match token.revision {
+            Some(_) if token.epoch != storage.epoch() => return Err(token.expired(storage.epoch())),
+            Some(revision) => {
+                get::wait(call, Some(revision)).await?;
+                storage.snapshot_at(&resource, revision).map_err(|_| token.expired(storage.epoch()))?
+            }
+            None => {
+                get::wait(call, None).await?;
+                storage.snapshot(&resource)
+            }
+        };
+        return Ok((snapshot, Some(token.behind)));
+    }
+    get::wait(call, options.revision).await?;
+    let exact = match (options.matching, options.revision) {
+        (Some(Match::Exact), revision) => revision,
+        // Before `resourceVersionMatch` there was, a page of a revision meant exactly that revision.
+        (None, Some(revision)) if options.limit.is_some() && revision > Revision::ZERO => Some(revision),
+        _ => None,
+    };
+    let snapshot = match exact {
+        Some(revision) => storage
+            .snapshot_at(&resource, revision)
+            .map_err(|_| ApiError::new(Reason::Expired, "The resourceVersion for the provided list is too old."))?,
+        None => storage.snapshot(&resource),
+    };
+    Ok((snapshot, None))
+}
+
+/// What one answer shows.
+pub(crate) struct Page {
+    entries: Vec<Arc<Entry>>,
+    revision: Revision,
+    token: Option<String>,
+    remaining: Option<usize>,
+}
+
+impl Page {
+    fn cut(
+        call: &Call,
+        selection: &Selection,
+        snapshot: &Snapshot,
+        behind: Option<(String, String)>,
+        limit: Option<usize>,
+    ) -> Self {
+        let mut found = selection.of(&call.served, snapshot, behind);
+        let entries: Vec<Arc<Entry>> = found.by_ref().take(limit.unwrap_or(usize::MAX)).map(Arc::clone).collect();
+        let has_more = limit.is_some() && found.next().is_some();
+        let last = entries.last().filter(|_| has_more);
+        let token = last.map(|last| {
+            let behind = (last.key.namespace.clone(), last.key.name.clone());
+            let epoch = call.state.storage().epoch();
+            Token { revision: Some(snapshot.revision), epoch, behind }.encode()
+        });
+        let remaining = (has_more && selection.is_plain()).then(|| found.count() + 1);
+        Self { entries, revision: snapshot.revision, token, remaining }
+    }
+
+    /// These objects, all there is to tell.
+    pub(crate) fn of(entries: Vec<Arc<Entry>>, revision: Revision) -> Self {
+        Self { entries, revision, token: None, remaining: None }
+    }
+
+    fn metadata(&self) -> Map<String, Value> {
+        let mut metadata = Map::new();
+        metadata.insert("resourceVersion".into(), self.revision.to_string().into());
+        if let Some(token) = &self.token {
+            metadata.insert("continue".into(), token.clone().into());
+        }
+        if let Some(remaining) = self.remaining {
+            metadata.insert("remainingItemCount".into(), remaining.into());
+        }
+        metadata
+    }
+
+    pub(crate) fn present(self, call: &Call) -> Result<Answer, ApiError> {
+        let metadata = self.metadata();
+        let served = &call.served;
+        let values = || self.entries.iter().map(|entry| served.value(entry)).collect::<Vec<Value>>();
+        match (call.form.shape, call.form.encoding) {
+            (Shape::Object, Encoding::Json) => Ok(self.json(served.clone())),
+            (Shape::Object, Encoding::Yaml) => {
+                let (head, tail) = self.frame(served);
+                let mut list: Value =
+                    serde_json::from_slice(&[head, tail].concat()).expect("the frame of a list is an empty list");
+                list["items"] = values().into();
+                present::document(call, StatusCode::OK, &list)
+            }
+            (Shape::PartialObject, _) => present::document(call, StatusCode::OK, &partial_list(&values(), metadata)),
+            (Shape::Table, _) => {
+                let include = IncludeObject::parse(call.query.text("includeObject"))?;
+                let now = call.state.config.clock.now();
+                let table = Printer::new(served.version()).table(&values(), metadata, include, now);
+                present::document(call, StatusCode::OK, &table)
+            }
+        }
+    }
+
+    /// What stands before and behind the items.
+    fn frame(&self, served: &Served) -> (Vec<u8>, Vec<u8>) {
+        let mut metadata = self.metadata();
+        if !served.kind.is_built_in() {
+            // Lists of custom objects always have the key, as upstream's do.
+            metadata.entry("continue").or_insert_with(|| "".into());
+        }
+        let api_version = to_bytes(&served.api_version().into());
+        let kind = to_bytes(&served.kind.list_kind.clone().into());
+        let metadata = to_bytes(&metadata.into());
+        (
+            [&b"{\"apiVersion\":"[..], &api_version, b",\"items\":["].concat(),
+            [&b"],\"kind\":"[..], &kind, b",\"metadata\":", &metadata, b"}"].concat(),
+        )
+    }
+
+    fn json(self, served: Served) -> Answer {
+        let (head, tail) = self.frame(&served);
+        let mut maker = Maker { next: Some(BytesMut::from(&head[..])), tail, entries: self.entries, served, place: 0 };
+        let first = maker.chunk().unwrap_or_default();
+        // Small answers, nearly all, go out at once and with their length.
+        if maker.next.is_none() {
+            return of_type(StatusCode::OK, JSON, full(first));
+        }
+        let rest = std::iter::once(first).chain(std::iter::from_fn(move || maker.chunk()));
+        of_type(StatusCode::OK, JSON, stream(futures::stream::iter(rest.map(Ok))))
+    }
+}
+
+/// Makes a list chunk by chunk.
+struct Maker {
+    /// What has been begun; `None` when all is made.
+    next: Option<BytesMut>,
+    tail: Vec<u8>,
+    entries: Vec<Arc<Entry>>,
+    served: Served,
+    place: usize,
+}
+
+impl Maker {
+    fn chunk(&mut self) -> Option<Bytes> {
+        let mut chunk = self.next.take()?;
+        while let Some(entry) = self.entries.get(self.place) {
+            if self.place > 0 {
+                chunk.extend_from_slice(b",");
+            }
+            chunk.extend_from_slice(&self.served.bytes(entry));
+            self.place += 1;
+            if chunk.len() >= CHUNK {
+                self.next = Some(BytesMut::with_capacity(CHUNK));
+                return Some(chunk.freeze());
+            }
+        }
+        chunk.extend_from_slice(&self.tail);
+        Some(chunk.freeze())
+    }
+}

@@ -1,0 +1,77 @@
+//! What can be done with objects, one file a verb. No verb knows a kind: kinds are data.
+//!
+//! In: a [`Call`], the request with everything looked up. Out: an answer or an [`ApiError`].
+
+pub(crate) mod create;
+pub(crate) mod delete;
+pub(crate) mod delete_collection;
+pub(crate) mod finalize;
+pub(crate) mod get;
+pub(crate) mod list;
+pub(crate) mod patch;
+pub(crate) mod present;
+pub(crate) mod scale;
+pub(crate) mod selection;
+pub(crate) mod served;
+pub(crate) mod token;
+pub(crate) mod update;
+pub(crate) mod watch;
+pub(crate) mod write;
+
+use std::sync::Arc;
+
+use apiserver_store::{Entry, Key};
+use http::{HeaderMap, header};
+
+use crate::error::{ApiError, Reason};
+use crate::negotiate::Representation;
+use crate::query::Query;
+use crate::request::Resource;
+use crate::state::State;
+use served::Served;
+
+/// A request for objects of one kind.
+#[derive(Clone)]
+pub(crate) struct Call {
+    pub(crate) state: Arc<State>,
+    pub(crate) served: Served,
+    pub(crate) path: Resource,
+    pub(crate) query: Query,
+    pub(crate) form: Representation,
+    pub(crate) content_type: Option<String>,
+}
+
+impl Call {
+    pub(crate) fn new(
+        state: Arc<State>,
+        served: Served,
+        path: Resource,
+        query: Query,
+        headers: &HeaderMap,
+    ) -> Result<Self, ApiError> {
+        let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+        Ok(Self {
+            form: crate::negotiate::accept(text(header::ACCEPT))?,
+            content_type: text(header::CONTENT_TYPE).map(str::to_owned),
+            state,
+            served,
+            path,
+            query,
+        })
+    }
+
+    pub(crate) fn key(&self, name: &str) -> Key {
+        self.served.key(&self.path.namespace, name)
+    }
+
+    /// The object that the path names.
+    pub(crate) fn entry(&self) -> Result<Arc<Entry>, ApiError> {
+        let name = &self.path.name;
+        self.state.storage().get(&self.key(name)).ok_or_else(|| self.served.not_found(name))
+    }
+}
+
+/// 405 for a verb that the resource does not have.
+pub(crate) fn not_allowed() -> ApiError {
+    ApiError::new(Reason::MethodNotAllowed, "the server does not allow this method on the requested resource")
+}

@@ -1,0 +1,69 @@
+//! Changes objects by a patch: computed on the present state, and again on a newer one where somebody was faster.
+
+use bytes::Bytes;
+use http::StatusCode;
+use serde_json::Value;
+
+use super::Call;
+use super::served::Served;
+use super::write::{Part, Proposal, revise};
+use crate::admission::decode;
+use crate::error::ApiError;
+use crate::negotiate;
+use crate::patch::{PatchType, json, merge, strategic};
+use crate::query::WriteOptions;
+use crate::response::Answer;
+use crate::schema::decode::Decoded;
+
+/// `PATCH .../{name}` and `PATCH .../{name}/status`
+pub(crate) async fn patch(call: &Call, body: Bytes, part: Part) -> Result<Answer, ApiError> {
+    let patch = Patch::read(call, body)?;
+    let options = WriteOptions::parse(&call.query, "PatchOptions")?;
+    let written = revise(call, options, |current| {
+        let value = patch.apply(&call.served, &call.served.value(current))?;
+        decode::check_depth(&value)?;
+        decode::check_type(&call.served, &value, b"")?;
+        Ok(Proposal { value, duplicates: patch.duplicates.clone(), part })
+    })
+    .await?;
+    written.present(call, StatusCode::OK)
+}
+
+/// A patch as it came.
+pub(crate) struct Patch {
+    kind: PatchType,
+    body: Bytes,
+    /// The decoded body of a merge.
+    value: Value,
+    pub(crate) duplicates: Vec<String>,
+}
+
+impl Patch {
+    pub(crate) fn read(call: &Call, body: Bytes) -> Result<Self, ApiError> {
+        let kind = negotiate::patch(call.content_type.as_deref(), &call.served.kind)?;
+        if kind == PatchType::Json {
+            return Ok(Self { kind, body, value: Value::Null, duplicates: Vec::new() });
+        }
+        let undecodable = |why: &str| ApiError::bad_request(format!("error decoding patch: {why}"));
+        let Decoded { value, duplicates } =
+            crate::schema::decode::json(&body).map_err(|error| undecodable(&error.message))?;
+        if !value.is_object() {
+            return Err(undecodable("a merge patch must be an object"));
+        }
+        decode::check_depth(&value)?;
+        Ok(Self { kind, body, value, duplicates })
+    }
+
+    /// What the patch makes of an object.
+    pub(crate) fn apply(&self, served: &Served, current: &Value) -> Result<Value, ApiError> {
+        match self.kind {
+            PatchType::Json => json::apply(current, &self.body),
+            PatchType::Merge => {
+                let mut patched = current.clone();
+                merge::apply(&mut patched, &self.value);
+                Ok(patched)
+            }
+            PatchType::Strategic => strategic::apply(current, &self.value, &served.kind),
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Puts objects into the form that the client asked for: JSON, YAML, a Table, or metadata only.
+
+use apiserver_store::Entry;
+use bytes::Bytes;
+use http::StatusCode;
+use serde_json::Value;
+
+use super::Call;
+use crate::body::full;
+use crate::error::ApiError;
+use crate::negotiate::{Encoding, Shape};
+use crate::response::{Answer, json_bytes, of_type, to_bytes, warn};
+use crate::table::{IncludeObject, Printer, partial};
+
+/// One object from the cache.
+pub(crate) fn entry(call: &Call, code: StatusCode, entry: &Entry, warnings: &[String]) -> Result<Answer, ApiError> {
+    let is_plain = call.form.shape == Shape::Object && call.form.encoding == Encoding::Json;
+    let mut answer = if is_plain {
+        json_bytes(code, call.served.bytes(entry))
+    } else {
+        object(call, code, call.served.value(entry))?
+    };
+    warn(&mut answer, warnings);
+    deprecated(call, &mut answer);
+    Ok(answer)
+}
+
+/// One object that is not in the cache: the outcome of a dry run, or the last state of what is gone.
+pub(crate) fn value(call: &Call, code: StatusCode, object_: Value, warnings: &[String]) -> Result<Answer, ApiError> {
+    let mut answer = object(call, code, object_)?;
+    warn(&mut answer, warnings);
+    deprecated(call, &mut answer);
+    Ok(answer)
+}
+
+fn object(call: &Call, code: StatusCode, object: Value) -> Result<Answer, ApiError> {
+    let shown = match call.form.shape {
+        Shape::Object => object,
+        Shape::PartialObject => partial(&object),
+        Shape::Table => {
+            let include = IncludeObject::parse(call.query.text("includeObject"))?;
+            Printer::new(call.served.version()).single(&object, include, call.state.config.clock.now())
+        }
+    };
+    document(call, code, &shown)
+}
+
+/// Any JSON document in the encoding that the client asked for.
+pub(crate) fn document(call: &Call, code: StatusCode, document: &Value) -> Result<Answer, ApiError> {
+    Ok(of_type(code, call.form.encoding.content_type(), full(encode(call.form.encoding, document)?)))
+}
+
+/// The warning of a deprecated version.
+pub(crate) fn deprecated(call: &Call, answer: &mut Answer) {
+    if let Some(warning) = &call.served.version().deprecation {
+        warn(answer, std::slice::from_ref(warning));
+    }
+}
+
+fn encode(encoding: Encoding, value: &Value) -> Result<Bytes, ApiError> {
+    match encoding {
+        Encoding::Json => Ok(to_bytes(value).into()),
+        Encoding::Yaml => match serde_saphyr::to_string(value) {
+            Ok(text) => Ok(text.into()),
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "an object cannot be written as YAML");
+                Err(ApiError::internal("the object cannot be written as YAML"))
+            }
+        },
+    }
+}

@@ -1,0 +1,110 @@
+//! The `continue` token of a list: where the next page begins, and in which state of the store.
+
+use apiserver_store::Revision;
+use base64::Engine;
+use base64::alphabet::URL_SAFE;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::error::{ApiError, Reason};
+
+const VERSION: &str = "meta.k8s.io/v1";
+const ENCODING: GeneralPurpose = GeneralPurpose::new(
+    &URL_SAFE,
+    GeneralPurposeConfig::new()
+        .with_encode_padding(false)
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
+
+/// A place in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Token {
+    /// The state that all pages show; `None` goes on with whatever there is by then.
+    pub(crate) revision: Option<Revision>,
+    /// The history that the revision belongs to.
+    pub(crate) epoch: Uuid,
+    /// Namespace and name of the last object of the page before.
+    pub(crate) behind: (String, String),
+}
+
+#[derive(Serialize, Deserialize)]
+struct Wire {
+    v: String,
+    rv: i64,
+    epoch: Uuid,
+    start: String,
+}
+
+impl Token {
+    pub(crate) fn encode(&self) -> String {
+        let wire = Wire {
+            v: VERSION.into(),
+            rv: self.revision.and_then(|revision| i64::try_from(revision.0).ok()).unwrap_or(-1),
+            epoch: self.epoch,
+            // No name holds a slash.
+            start: format!("{}/{}", self.behind.0, self.behind.1),
+        };
+        ENCODING.encode(serde_json::to_vec(&wire).expect("a struct of strings and numbers is JSON"))
+    }
+
+    pub(crate) fn decode(text: &str) -> Result<Self, ApiError> {
+        let invalid =
+            |why: String| ApiError::bad_request(format!("invalid continue token: continue key is not valid: {why}"));
+        let bytes = ENCODING.decode(text).map_err(|_| invalid("illegal base64 data".into()))?;
+        let wire: Wire = serde_json::from_slice(&bytes).map_err(|error| match bytes.first() {
+            Some(first) if *first != b'{' => {
+                invalid(format!("invalid character '{}' looking for beginning of value", first.escape_ascii()))
+            }
+            _ => invalid(error.to_string()),
+        })?;
+        if wire.v != VERSION {
+            return Err(invalid(format!("server does not recognize this encoded version {:?}", wire.v)));
+        }
+        let (namespace, name) = wire.start.split_once('/').ok_or_else(|| invalid("it names no place".into()))?;
+        Ok(Self {
+            revision: u64::try_from(wire.rv).ok().map(Revision),
+            epoch: wire.epoch,
+            behind: (namespace.to_owned(), name.to_owned()),
+        })
+    }
+
+    /// 410 for a token whose state is gone, with one that goes on all the same.
+    pub(crate) fn expired(&self, epoch: Uuid) -> ApiError {
+        let mut error = ApiError::new(
+            Reason::Expired,
+            "The provided continue parameter is too old to display a consistent list result. You can start a new list \
+             without the continue parameter, or use the continue token in this response to retrieve the remainder of \
+             the results. Continuing with the provided token results in an inconsistent list - objects that were \
+             created, modified, or deleted between the time the first chunk was returned and now may show up in the \
+             list.",
+        );
+        error.continue_token = Some(Self { revision: None, epoch, behind: self.behind.clone() }.encode());
+        error
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn token_survives_the_way_to_the_client_and_back() {
+        let token = Token { revision: Some(Revision(7)), epoch: Uuid::nil(), behind: ("a".into(), "w1".into()) };
+        assert_eq!(Token::decode(&token.encode()).unwrap(), token);
+        let fresh = token.expired(Uuid::nil()).continue_token.unwrap();
+        assert_eq!(Token::decode(&fresh).unwrap().revision, None);
+    }
+
+    #[test]
+    fn nonsense_is_a_bad_request() {
+        let error = Token::decode("zzz").unwrap_err();
+        assert_eq!(
+            error.message,
+            "invalid continue token: continue key is not valid: invalid character '\\xcf' looking for beginning of value"
+        );
+        assert_eq!(Token::decode("!").unwrap_err().reason, Reason::BadRequest);
+        assert_eq!(Token::decode("e30").unwrap_err().reason, Reason::BadRequest);
+    }
+}

@@ -1,0 +1,222 @@
+//! How an object becomes another: the steps that update, patch, `/status` and `/scale` share.
+//!
+//! In: the stored object and a proposal. Out: the new stored object, or why not. A lost race is told apart, so that
+//! the caller can try again on what is there now.
+
+use std::sync::Arc;
+
+use apiserver_store::{Change, Entry, Expect, Write, WriteError};
+use http::StatusCode;
+use serde_json::Value;
+
+use super::served::Served;
+use super::{Call, present};
+use crate::admission::{fields, metadata};
+use crate::error::{ApiError, FieldError, FieldErrorKind};
+use crate::lifecycle::rules;
+use crate::query::WriteOptions;
+use crate::registry::{builtin, convert};
+use crate::response::{Answer, to_bytes};
+use crate::schema;
+use crate::state::State;
+
+/// How often a write is tried on ever newer states before the client is told of the conflict.
+const ATTEMPTS: usize = 20;
+
+/// Which part of an object a request may change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// Everything but a status that has its own endpoint.
+    Object,
+    /// Only the status.
+    Status,
+    /// Everything, even what holds a namespace.
+    Finalizers,
+}
+
+/// What somebody wants an object to be.
+pub(crate) struct Proposal {
+    /// The whole object in the served version.
+    pub(crate) value: Value,
+    /// Keys that the request gave twice.
+    pub(crate) duplicates: Vec<String>,
+    pub(crate) part: Part,
+}
+
+/// What became of a write.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// The object as it is stored now.
+    Stored(Arc<Entry>),
+    /// What was not stored: a dry run's result, or the last state of what is gone.
+    Unstored(Value),
+}
+
+/// An outcome with what the client is to be told beside it.
+#[derive(Debug)]
+pub(crate) struct Written {
+    pub(crate) outcome: Outcome,
+    pub(crate) warnings: Vec<String>,
+}
+
+impl Written {
+    pub(crate) fn present(self, call: &Call, code: StatusCode) -> Result<Answer, ApiError> {
+        match self.outcome {
+            Outcome::Stored(entry) => present::entry(call, code, &entry, &self.warnings),
+            Outcome::Unstored(value) => present::value(call, code, value, &self.warnings),
+        }
+    }
+}
+
+/// Why an attempt failed.
+pub(crate) enum Failure {
+    /// Somebody else was faster.
+    Lost,
+    /// It would fail again.
+    Refused(ApiError),
+}
+
+impl From<ApiError> for Failure {
+    fn from(error: ApiError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+/// Writes what `propose` makes of the present state, again and again until nobody else was faster.
+pub(crate) async fn revise(
+    call: &Call,
+    options: WriteOptions,
+    mut propose: impl FnMut(&Arc<Entry>) -> Result<Proposal, ApiError>,
+) -> Result<Written, ApiError> {
+    for _ in 0..ATTEMPTS {
+        call.state.refresh().await?;
+        let current = call.entry()?;
+        let proposal = propose(&current)?;
+        match attempt(&call.state, &call.served, &current, proposal, options).await {
+            Ok(written) => return Ok(written),
+            Err(Failure::Lost) => {}
+            Err(Failure::Refused(error)) => return Err(error),
+        }
+    }
+    Err(call.served.modified(&call.path.name))
+}
+
+/// One attempt on one state.
+pub(crate) async fn attempt(
+    state: &State,
+    served: &Served,
+    current: &Arc<Entry>,
+    proposal: Proposal,
+    options: WriteOptions,
+) -> Result<Written, Failure> {
+    let name = &current.key.name;
+    let old = served.value(current);
+    let Proposal { value: mut new, duplicates, part } = proposal;
+    metadata::place(served, &current.key.namespace, &mut new)?;
+    check_preconditions(served, &old, &new)?;
+
+    let warnings = fields::prune(served, &mut new, &duplicates, options.validation)?;
+    let mut new = restrict(served, &old, new, part);
+    served.version().schema.default(&mut new);
+    metadata::carry_over(&old, &mut new)?;
+    if served.kind.is_built_in() {
+        builtin::prepare(&served.kind, &mut new);
+    }
+    metadata::count_generation(served, &old, &mut new);
+    let errors = schema::object::validate(&served.kind, served.version(), &new, Some(&old));
+    if !errors.is_empty() {
+        return Err(served.invalid(name, &errors).into());
+    }
+
+    let goes = metadata::is_deleting(&new) && rules::may_go(&served.kind, &new);
+    let is_same = {
+        let mut old = old.clone();
+        metadata::of(&mut old)?.remove("resourceVersion");
+        old == new
+    };
+    if is_same && !goes {
+        return Ok(Written { outcome: Outcome::Stored(Arc::clone(current)), warnings });
+    }
+    if options.dry_run {
+        new["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"].clone();
+        return Ok(Written { outcome: Outcome::Unstored(new), warnings });
+    }
+    let body = to_bytes(&convert::to_storage(&served.kind, new));
+    let change = if goes { Change::Delete { body } } else { Change::Put { uid: current.uid, body } };
+    let written = put(state, served, current, change).await?;
+    let outcome = if goes { Outcome::Unstored(served.value(&written)) } else { Outcome::Stored(written) };
+    Ok(Written { outcome, warnings })
+}
+
+/// Replaces or removes exactly this state of an object.
+pub(crate) async fn put(
+    state: &State,
+    served: &Served,
+    current: &Entry,
+    change: Change,
+) -> Result<Arc<Entry>, Failure> {
+    let write = Write { key: current.key.clone(), expect: Expect::Revision(current.revision), change };
+    state.write(write).await.map_err(|error| match error {
+        WriteError::Conflict { .. } => Failure::Lost,
+        other => Failure::Refused(served.refused(&current.key.name, &other)),
+    })
+}
+
+/// What the proposal says about the state that it is based on.
+fn check_preconditions(served: &Served, old: &Value, new: &Value) -> Result<(), ApiError> {
+    let name = metadata::name(old);
+    let given = metadata::name(new);
+    if given != name {
+        return Err(ApiError::bad_request(format!(
+            "the name of the object ({given}) does not match the name on the URL ({name})"
+        )));
+    }
+    let (old, new) = (&old["metadata"], &new["metadata"]);
+    let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+    if let Some(uid) = text(&new["uid"])
+        && Some(&uid) != text(&old["uid"]).as_ref()
+    {
+        let why = format!(
+            "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
+            text(&old["uid"]).unwrap_or_default()
+        );
+        return Err(ApiError::conflict(&served.kind.group, &served.kind.plural, name, &why));
+    }
+    match text(&new["resourceVersion"]) {
+        Some(revision) if Some(&revision) != text(&old["resourceVersion"]).as_ref() => Err(served.modified(name)),
+        _ => Ok(()),
+    }
+}
+
+/// 422 for an update of a custom object that does not say which state it is based on.
+pub(crate) fn revision_required(served: &Served, name: &str) -> ApiError {
+    let error = FieldError {
+        field: "metadata.resourceVersion".into(),
+        kind: FieldErrorKind::Invalid,
+        message: "Invalid value: 0: must be specified for an update".into(),
+    };
+    // Upstream words this one refusal with the plural.
+    ApiError::invalid(&served.kind.group, &served.kind.plural, name, &[error])
+}
+
+/// Leaves to the request only the part that it may change.
+fn restrict(served: &Served, old: &Value, new: Value, part: Part) -> Value {
+    let (mut kept, taken) = match part {
+        Part::Status => (old.clone(), new),
+        Part::Object | Part::Finalizers if served.version().status => (new, old.clone()),
+        Part::Object | Part::Finalizers => return new,
+    };
+    if part == Part::Object {
+        rules::keep_hold(&served.kind, old, &mut kept);
+    }
+    if let Some(fields) = kept.as_object_mut() {
+        match taken.get("status") {
+            Some(status) => fields.insert("status".into(), status.clone()),
+            None => fields.remove("status"),
+        };
+        if let (Part::Status, Some(managed)) = (part, taken["metadata"].get("managedFields")) {
+            kept["metadata"]["managedFields"] = managed.clone();
+        }
+    }
+    kept
+}

@@ -1,0 +1,291 @@
+//! Encrypts the bodies of secret resources before a database sees them, and opens them again.
+//!
+//! AES-256-GCM with a random nonce. The address and identity of the object are authenticated with it, so that a
+//! sealed body moved to another object does not open. Never logs or formats a key or what it protects.
+
+mod envelope;
+mod key_file;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use aes_gcm::aead::{Aead, Generate, KeyInit, Payload};
+use aes_gcm::{Aes256Gcm, Nonce};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use crate::Key;
+
+pub use key_file::load_or_create_key;
+
+const CHECK: &[u8] = b"the cloud seal check";
+
+/// A 256-bit key.
+#[derive(Clone)]
+pub struct SealKey {
+    bytes: [u8; 32],
+}
+
+impl SealKey {
+    /// A new random key.
+    pub fn generate() -> SealKey {
+        SealKey { bytes: aes_gcm::Key::<Aes256Gcm>::generate().into() }
+    }
+
+    /// The key with these bytes.
+    pub fn from_bytes(bytes: [u8; 32]) -> SealKey {
+        SealKey { bytes }
+    }
+
+    /// Names the key in envelopes and messages without telling anything about it.
+    pub fn id(&self) -> KeyId {
+        let mut digest = Sha256::new();
+        digest.update(b"the cloud seal key id\0");
+        digest.update(self.bytes);
+        let mut id = [0; 8];
+        id.copy_from_slice(&digest.finalize()[..8]);
+        KeyId(id)
+    }
+}
+
+impl fmt::Debug for SealKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "SealKey({})", self.id())
+    }
+}
+
+/// The name of a [`SealKey`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyId([u8; 8]);
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
+    }
+}
+
+/// Seals with one key and opens with that and older ones.
+#[derive(Clone)]
+pub struct Sealer {
+    keys: Arc<Vec<(KeyId, Aes256Gcm)>>,
+}
+
+impl fmt::Debug for Sealer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ids: Vec<String> = self.keys.iter().map(|(id, _)| id.to_string()).collect();
+        write!(formatter, "Sealer({})", ids.join(", "))
+    }
+}
+
+impl Sealer {
+    /// Seals and opens with `key`.
+    pub fn new(key: &SealKey) -> Sealer {
+        Sealer::with_older_keys(key, &[])
+    }
+
+    /// Seals with `key`; opens also what one of `older` has sealed.
+    pub fn with_older_keys(key: &SealKey, older: &[SealKey]) -> Sealer {
+        let ciphers = std::iter::once(key).chain(older).map(|key| (key.id(), Aes256Gcm::new(&key.bytes.into())));
+        Sealer { keys: Arc::new(ciphers.collect()) }
+    }
+
+    /// Seals the body of an object.
+    pub fn seal(&self, key: &Key, uid: Uuid, plain: &[u8]) -> Vec<u8> {
+        self.encrypt(plain, associated_data(key, uid).as_bytes())
+    }
+
+    /// Opens what [`Sealer::seal`] made for the same object.
+    pub fn open(&self, key: &Key, uid: Uuid, sealed: &[u8]) -> Result<Vec<u8>, SealError> {
+        self.decrypt(sealed, associated_data(key, uid).as_bytes())?
+            .ok_or_else(|| SealError::Altered { object: key.to_string() })
+    }
+
+    /// A value that opens only with the right key and for this installation; kept beside the data.
+    pub(crate) fn make_check(&self, installation: Uuid) -> Vec<u8> {
+        self.encrypt(CHECK, check_data(installation).as_bytes())
+    }
+
+    /// Refuses unless `check` was made with one of the keys.
+    pub(crate) fn verify_check(&self, installation: Uuid, check: &[u8]) -> Result<(), SealError> {
+        let opened = match self.decrypt(check, check_data(installation).as_bytes()) {
+            Ok(opened) => opened,
+            Err(SealError::UnknownKey { key }) => {
+                return Err(SealError::WrongKey { given: self.keys[0].0.to_string(), needed: key });
+            }
+            Err(other) => return Err(other),
+        };
+        match opened.as_deref() {
+            Some(CHECK) => Ok(()),
+            _ => Err(SealError::Altered { object: "the seal check".to_owned() }),
+        }
+    }
+
+    fn encrypt(&self, plain: &[u8], associated: &[u8]) -> Vec<u8> {
+        let (id, cipher) = &self.keys[0];
+        let nonce = Nonce::generate();
+        let payload = Payload { msg: plain, aad: associated };
+        let sealed = cipher.encrypt(&nonce, payload).expect("encryption fails only past 64 GiB");
+        envelope::write(id.0, nonce.into(), &sealed)
+    }
+
+    /// `None`: the key is right, the content is not what it sealed.
+    fn decrypt(&self, sealed: &[u8], associated: &[u8]) -> Result<Option<Vec<u8>>, SealError> {
+        let envelope = envelope::read(sealed)?;
+        let id = KeyId(envelope.key_id);
+        let Some((_, cipher)) = self.keys.iter().find(|(known, _)| *known == id) else {
+            return Err(SealError::UnknownKey { key: id.to_string() });
+        };
+        let payload = Payload { msg: envelope.sealed, aad: associated };
+        Ok(cipher.decrypt(&envelope.nonce.into(), payload).ok())
+    }
+}
+
+/// Whether `body` is in an envelope. JSON never is.
+pub fn is_sealed(body: &[u8]) -> bool {
+    body.starts_with(envelope::MAGIC)
+}
+
+fn associated_data(key: &Key, uid: Uuid) -> String {
+    let Key { resource, namespace, name } = key;
+    format!("{}/{}/{namespace}/{name}/{uid}", resource.group, resource.plural)
+}
+
+fn check_data(installation: Uuid) -> String {
+    format!("seal-check/{installation}")
+}
+
+/// Why something could not be sealed or opened.
+#[derive(Debug, thiserror::Error)]
+pub enum SealError {
+    /// The store was sealed with another key.
+    #[error(
+        "the store is sealed with the key `{needed}`, not with the given key `{given}`: restore the key file that \
+         belongs to this store"
+    )]
+    WrongKey {
+        /// The key that was offered.
+        given: String,
+        /// The key that the store was sealed with.
+        needed: String,
+    },
+    /// There are sealed resources or a sealed store, and no key.
+    #[error("the store holds sealed objects and no key was given")]
+    NoKey,
+    /// One object is sealed with a key that is not there.
+    #[error("sealed with the key `{key}`, which is not among the given ones")]
+    UnknownKey {
+        /// The missing key.
+        key: String,
+    },
+    /// The sealed bytes, or the object that they belong to, are not the original ones.
+    #[error("the sealed content of `{object}` was altered or belongs to another object")]
+    Altered {
+        /// Where it was found.
+        object: String,
+    },
+    /// What should be an envelope is not.
+    #[error("the envelope of a sealed object is malformed: {reason}")]
+    Envelope {
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The key file cannot be read or made.
+    #[error("failed to {step} the key file `{path}`")]
+    KeyFile {
+        /// What was tried.
+        step: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The key file holds something else.
+    #[error("the key file `{path}` does not hold a key: {reason}")]
+    KeyFileMalformed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// Others can read the key file.
+    #[error("the key file `{path}` has mode {mode:04o}, so that others can read it: set it to 0600")]
+    KeyFileExposed {
+        /// The file.
+        path: PathBuf,
+        /// Its permissions.
+        mode: u32,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ResourceId;
+
+    fn key(name: &str) -> Key {
+        Key::new(ResourceId::new("", "secrets"), "default", name)
+    }
+
+    #[test]
+    fn sealed_body_opens_for_the_same_object_only() {
+        let sealer = Sealer::new(&SealKey::generate());
+        let uid = Uuid::from_u128(1);
+        let sealed = sealer.seal(&key("a"), uid, b"{\"hush\":1}");
+        assert!(is_sealed(&sealed));
+        assert!(!sealed.windows(4).any(|window| window == b"hush"));
+        assert_eq!(sealer.open(&key("a"), uid, &sealed).unwrap(), b"{\"hush\":1}");
+        assert!(matches!(sealer.open(&key("b"), uid, &sealed), Err(SealError::Altered { .. })));
+        assert!(matches!(sealer.open(&key("a"), Uuid::from_u128(2), &sealed), Err(SealError::Altered { .. })));
+    }
+
+    #[test]
+    fn same_body_is_sealed_differently_each_time() {
+        let sealer = Sealer::new(&SealKey::generate());
+        let seal = || sealer.seal(&key("a"), Uuid::nil(), b"same");
+        assert_ne!(seal(), seal());
+    }
+
+    #[test]
+    fn every_flipped_bit_is_noticed() {
+        let sealer = Sealer::new(&SealKey::generate());
+        let sealed = sealer.seal(&key("a"), Uuid::nil(), b"body");
+        for place in 0..sealed.len() {
+            let mut altered = sealed.clone();
+            altered[place] ^= 1;
+            assert!(sealer.open(&key("a"), Uuid::nil(), &altered).is_err(), "byte {place}");
+        }
+        for length in 0..sealed.len() {
+            assert!(sealer.open(&key("a"), Uuid::nil(), &sealed[..length]).is_err());
+        }
+    }
+
+    #[test]
+    fn older_key_still_opens() {
+        let (old, new) = (SealKey::generate(), SealKey::generate());
+        let sealed = Sealer::new(&old).seal(&key("a"), Uuid::nil(), b"body");
+        let rotated = Sealer::with_older_keys(&new, &[old]);
+        assert_eq!(rotated.open(&key("a"), Uuid::nil(), &sealed).unwrap(), b"body");
+        assert!(matches!(Sealer::new(&new).open(&key("a"), Uuid::nil(), &sealed), Err(SealError::UnknownKey { .. })));
+    }
+
+    #[test]
+    fn check_tells_a_wrong_key() {
+        let installation = Uuid::from_u128(5);
+        let sealer = Sealer::new(&SealKey::generate());
+        let check = sealer.make_check(installation);
+        sealer.verify_check(installation, &check).unwrap();
+        let other = Sealer::new(&SealKey::generate());
+        let error = other.verify_check(installation, &check).unwrap_err();
+        assert!(matches!(error, SealError::WrongKey { .. }), "{error}");
+        assert!(sealer.verify_check(Uuid::from_u128(6), &check).is_err());
+    }
+
+    #[test]
+    fn debug_output_holds_no_key() {
+        let key = SealKey::from_bytes([0xab; 32]);
+        let text = format!("{key:?} {:?}", Sealer::new(&key));
+        assert!(!text.contains("abab") && !text.contains("171, 171"), "{text}");
+    }
+}

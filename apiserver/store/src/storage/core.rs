@@ -1,0 +1,137 @@
+//! What the facade and its tasks share: the store, the cache, the seal and the counters.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::body::Body;
+use crate::cache::{Applied, Cache};
+use crate::seal::{SealError, is_sealed};
+use crate::{Entry, Key, Meta, Operation, ResourceId, Revision, Sealer, Store, StoreError, StoredChange, StoredObject};
+
+use super::follow::Looks;
+use super::stats::{Counters, Stats};
+use super::{StorageOptions, now};
+
+pub(super) struct Core {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) cache: Arc<Cache>,
+    pub(super) options: StorageOptions,
+    pub(super) installation: Uuid,
+    pub(super) counters: Counters,
+    pub(super) stop: CancellationToken,
+    /// Held by whoever fetches and applies changes, so that they are applied in order.
+    pub(super) applying: tokio::sync::Mutex<()>,
+    pub(super) looks: Looks,
+    epoch: RwLock<Uuid>,
+    sealed: BTreeSet<ResourceId>,
+}
+
+impl Core {
+    pub(super) async fn open(store: Arc<dyn Store>, options: StorageOptions) -> Result<Core, StoreError> {
+        let meta = store.meta().await?;
+        check_key(store.as_ref(), &meta, &options).await?;
+        let core = Core {
+            cache: Arc::new(Cache::new(options.limits())),
+            sealed: options.sealed.iter().cloned().collect(),
+            installation: meta.installation,
+            epoch: RwLock::new(meta.epoch),
+            counters: Counters::default(),
+            stop: CancellationToken::new(),
+            applying: tokio::sync::Mutex::new(()),
+            looks: Looks::default(),
+            options,
+            store,
+        };
+        core.fill().await?;
+        Ok(core)
+    }
+
+    /// Reads everything anew. The caller holds `applying` (or is the only one).
+    pub(super) async fn fill(&self) -> Result<(), StoreError> {
+        let mut entries = Vec::new();
+        let mut failed = None;
+        let mut in_the_clear = 0_u64;
+        let meta = self
+            .store
+            .load(&mut |object| {
+                in_the_clear += u64::from(self.is_sealed(&object.key.resource) && !is_sealed(&object.body));
+                match self.entry_of_object(object) {
+                    Ok(entry) => entries.push(entry),
+                    Err(error) => failed = failed.take().or(Some(error)),
+                }
+            })
+            .await?;
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        if in_the_clear > 0 {
+            tracing::warn!(
+                objects = in_the_clear,
+                "objects of sealed resources are stored in the clear until they are next written"
+            );
+        }
+        *self.epoch.write().unwrap_or_else(PoisonError::into_inner) = meta.epoch;
+        self.cache.fill(meta.revision, entries, now());
+        Ok(())
+    }
+
+    pub(super) fn epoch(&self) -> Uuid {
+        *self.epoch.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn is_sealed(&self, resource: &ResourceId) -> bool {
+        self.sealed.contains(resource)
+    }
+
+    pub(super) fn sealer(&self) -> Result<&Sealer, StoreError> {
+        self.options.sealer.as_ref().ok_or(StoreError::Seal(SealError::NoKey))
+    }
+
+    fn entry_of_object(&self, object: StoredObject) -> Result<Arc<Entry>, StoreError> {
+        self.entry(object.key, object.uid, object.revision, object.body)
+    }
+
+    pub(super) fn applied_of_change(&self, change: StoredChange) -> Result<Applied, StoreError> {
+        let deleted = change.operation == Operation::Delete;
+        let entry = self.entry(change.key, change.uid, change.revision, change.body)?;
+        Ok(Applied { entry, deleted })
+    }
+
+    fn entry(&self, key: Key, uid: Uuid, revision: Revision, stored: Vec<u8>) -> Result<Arc<Entry>, StoreError> {
+        let plain = if is_sealed(&stored) {
+            self.sealer()?.open(&key, uid, &stored).map_err(StoreError::Seal)?
+        } else {
+            stored
+        };
+        let body = Body::parse(&plain).map_err(|reason| StoreError::Damaged {
+            what: format!("`{key}` at revision {revision} is not an object: {reason}"),
+        })?;
+        Ok(Arc::new(entry_of_body(key, uid, revision, body)))
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        self.counters.read(self.cache.counts(), self.cache.revision())
+    }
+}
+
+pub(super) fn entry_of_body(key: Key, uid: Uuid, revision: Revision, body: Body) -> Entry {
+    Entry { key, uid, revision, body: body.served(revision), labels: body.into_labels() }
+}
+
+async fn check_key(store: &dyn Store, meta: &Meta, options: &StorageOptions) -> Result<(), StoreError> {
+    let Some(sealer) = &options.sealer else {
+        return if options.sealed.is_empty() && meta.seal_check.is_none() {
+            Ok(())
+        } else {
+            Err(StoreError::Seal(SealError::NoKey))
+        };
+    };
+    let kept = match &meta.seal_check {
+        Some(kept) => kept.clone(),
+        None => store.keep_seal_check(&sealer.make_check(meta.installation)).await?,
+    };
+    sealer.verify_check(meta.installation, &kept).map_err(StoreError::Seal)
+}

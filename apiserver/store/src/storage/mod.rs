@@ -1,0 +1,177 @@
+//! What the apiserver uses: one writer task over a [`Store`], and a cache that answers every read.
+//!
+//! A write is acknowledged after it is durable and in the cache, so that whoever wrote reads it. Reads never touch
+//! the database, but for [`Storage::fresh`] where other processes write too.
+
+mod core;
+mod follow;
+mod options;
+mod pending;
+mod sequencer;
+mod stats;
+#[cfg(test)]
+mod tests;
+mod upkeep;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+use crate::{
+    Entry, Expired, Key, ResourceId, Revision, Sharing, Snapshot, Store, StoreError, Watch, Write, WriteError,
+};
+
+use self::core::Core;
+pub use options::StorageOptions;
+use pending::Pending;
+pub use stats::Stats;
+
+/// Writes that may wait for the sequencer before writers have to wait for a place.
+const INBOX: usize = 1_024;
+
+/// A store with its cache. Clones share everything; when the last one is dropped, the tasks end.
+#[derive(Clone)]
+pub struct Storage {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    core: Arc<Core>,
+    inbox: mpsc::Sender<Pending>,
+    tasks: TaskTracker,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.core.stop.cancel();
+        self.core.cache.close();
+    }
+}
+
+impl Storage {
+    /// Reads the whole store into memory, checks the sealing key and starts the tasks. Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// [`StoreError::Seal`] if the store was sealed with another key or a sealed resource has no sealer, and whatever
+    /// the store says.
+    pub async fn open(store: Arc<dyn Store>, options: StorageOptions) -> Result<Storage, StoreError> {
+        let core = Arc::new(Core::open(store, options).await?);
+        let tasks = TaskTracker::new();
+        let (inbox, waiting) = mpsc::channel(INBOX);
+        tasks.spawn(sequencer::run(Arc::clone(&core), waiting));
+        tasks.spawn(upkeep::offer_progress(Arc::clone(&core)));
+        tasks.spawn(upkeep::compact(Arc::clone(&core)));
+        if let Sharing::Shared { poll } = core.store.sharing() {
+            tasks.spawn(follow::follow(Arc::clone(&core), poll));
+        }
+        tasks.close();
+        Ok(Storage { inner: Arc::new(Inner { core, inbox, tasks }) })
+    }
+
+    /// The id of this installation, made once with the store.
+    pub fn installation(&self) -> Uuid {
+        self.inner.core.installation
+    }
+
+    /// Changes when the history of the store is not a continuation, as after a restore; part of continue tokens.
+    pub fn epoch(&self) -> Uuid {
+        self.inner.core.epoch()
+    }
+
+    /// Makes one change durable. When it returns, every read of this process sees it.
+    ///
+    /// Returns the new state, or the last one of what was deleted, with the revision of the write. If the caller
+    /// stops waiting, the write may happen all the same; [`WriteError::Unavailable`] too may hide a write that
+    /// happened.
+    pub async fn write(&self, write: Write) -> Result<Arc<Entry>, WriteError> {
+        let (reply, answer) = oneshot::channel();
+        let pending = Pending::new(write, reply, &self.inner.core)?;
+        let closed = || WriteError::Unavailable(Arc::new(StoreError::Closed));
+        self.inner.inbox.send(pending).await.map_err(|_| closed())?;
+        answer.await.map_err(|_| closed())?
+    }
+
+    /// Returns once the cache has everything that was committed, by anybody, before the call.
+    ///
+    /// Costs nothing where only this process writes; otherwise callers share one look at the database.
+    pub async fn fresh(&self) -> Result<Revision, StoreError> {
+        match self.inner.core.store.sharing() {
+            Sharing::Exclusive => Ok(self.revision()),
+            Sharing::Shared { .. } => follow::fresh(&self.inner.core).await,
+        }
+    }
+
+    /// What the cache has applied.
+    pub fn revision(&self) -> Revision {
+        self.inner.core.cache.revision()
+    }
+
+    /// Waits until the cache has applied `revision`; `false` if it has not when the time is over.
+    pub async fn wait_for(&self, revision: Revision, timeout: Duration) -> bool {
+        let mut revisions = self.inner.core.cache.revisions();
+        let reached = revisions.wait_for(|applied| *applied >= revision);
+        matches!(tokio::time::timeout(timeout, reached).await, Ok(Ok(_)))
+    }
+
+    /// The object with this key.
+    pub fn get(&self, key: &Key) -> Option<Arc<Entry>> {
+        self.inner.core.cache.get(key)
+    }
+
+    /// All objects of a resource now. Costs the same however many there are.
+    pub fn snapshot(&self, resource: &ResourceId) -> Snapshot {
+        self.inner.core.cache.snapshot(resource)
+    }
+
+    /// All objects of a resource as they were at `revision`, for the later pages of a list.
+    ///
+    /// # Errors
+    /// [`Expired`] if the revision is too old, or has not been reached (see [`Storage::wait_for`]).
+    pub fn snapshot_at(&self, resource: &ResourceId, revision: Revision) -> Result<Snapshot, Expired> {
+        self.inner.core.cache.snapshot_at(resource, revision)
+    }
+
+    /// What happens to a resource strictly after `after`, which may lie in the future.
+    ///
+    /// # Errors
+    /// [`Expired`] if events after that revision are no longer kept.
+    pub fn watch(&self, resource: &ResourceId, after: Revision) -> Result<Watch, Expired> {
+        self.inner.core.cache.watch(resource, after)
+    }
+
+    /// The state now, and everything that happens to it afterwards.
+    pub fn snapshot_and_watch(&self, resource: &ResourceId) -> (Snapshot, Watch) {
+        self.inner.core.cache.snapshot_and_watch(resource)
+    }
+
+    /// Counters since the start, and what the cache holds now.
+    pub fn stats(&self) -> Stats {
+        self.inner.core.stats()
+    }
+
+    /// Finishes the writes that were taken, ends the watches and the tasks, and closes the store.
+    pub async fn shutdown(&self) {
+        self.inner.core.stop.cancel();
+        self.inner.tasks.wait().await;
+        self.inner.core.cache.close();
+        self.inner.core.store.close().await;
+    }
+}
+
+impl std::fmt::Debug for Storage {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Storage")
+            .field("installation", &self.installation())
+            .field("revision", &self.revision())
+            .finish_non_exhaustive()
+    }
+}
+
+fn now() -> Instant {
+    Instant::now()
+}

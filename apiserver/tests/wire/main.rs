@@ -1,0 +1,14 @@
+//! The apiserver as clients see it: requests to the whole service over a store in memory.
+
+mod access;
+mod create;
+mod delete;
+mod discovery;
+mod harness;
+mod kube;
+mod lifecycle;
+mod list;
+mod patch;
+mod streams;
+mod update;
+mod watch;

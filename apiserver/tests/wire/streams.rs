@@ -1,0 +1,124 @@
+//! Logs and sessions, over a port that answers by itself; sessions over a real connection with TLS.
+
+use std::sync::Arc;
+
+use apiserver::{
+    ExecOptions, ExecSession, Exit, LogOptions, LogStream, Output, StreamError, StreamTarget, Streams, SystemClock, tls,
+};
+use async_trait::async_trait;
+use futures::StreamExt;
+use futures::stream;
+use serde_json::json;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::harness::{Server, TOKEN, WIDGETS, widget};
+
+/// A machine that repeats what it is told.
+struct Echo;
+
+#[async_trait]
+impl Streams for Echo {
+    async fn log(&self, target: &StreamTarget, options: LogOptions) -> Result<LogStream, StreamError> {
+        if options.previous {
+            return Err(StreamError::NotFound("there was no run before this one".into()));
+        }
+        let line = format!("{} tail={:?}\n", target.name, options.tail);
+        Ok(stream::iter([Ok(line.into())]).boxed())
+    }
+
+    async fn exec(&self, _: &StreamTarget, options: ExecOptions) -> Result<ExecSession, StreamError> {
+        let (stdin, mut input) = mpsc::channel(8);
+        let (output, written) = mpsc::channel(8);
+        let (ended, exit) = oneshot::channel();
+        tokio::spawn(async move {
+            output.send(Ok(Output::Stderr(options.command.join(" ").into()))).await.unwrap();
+            while let Some(data) = input.recv().await {
+                output.send(Ok(Output::Stdout(data))).await.unwrap();
+            }
+            ended.send(Exit::Code(3)).unwrap();
+        });
+        Ok(ExecSession {
+            stdin: Some(stdin),
+            output: tokio_stream::wrappers::ReceiverStream::new(written).boxed(),
+            resize: None,
+            exit: Box::pin(async move { exit.await.map_err(|_| StreamError::Unavailable("gone".into())) }),
+        })
+    }
+}
+
+async fn with_echo() -> Server {
+    let server = Server::with(|config| config.streams = Some(Arc::new(Echo))).await;
+    server.add_widgets().await;
+    server.post(WIDGETS, widget("w", json!({"color": "red"}))).await.expect(201);
+    server
+}
+
+#[tokio::test]
+async fn logs_are_plain_text_of_kinds_that_have_them() {
+    let server = with_echo().await;
+    let log = server.get(&format!("{WIDGETS}/w/log?tailLines=5&follow=true")).await;
+    assert_eq!((log.code, log.text.as_str()), (200, "w tail=Some(5)\n"));
+    assert_eq!(log.header("content-type"), "text/plain");
+    server.get(&format!("{WIDGETS}/none/log")).await.refusal(404);
+    let (_, message) = server.get(&format!("{WIDGETS}/w/log?previous=true")).await.refusal(404);
+    assert_eq!(message, "there was no run before this one");
+    assert_eq!(server.get(&format!("{WIDGETS}/w/portforward")).await.code, 404, "the kind does not declare it");
+    assert_eq!(server.get("/api/v1/namespaces/default/log").await.code, 404);
+}
+
+#[tokio::test]
+async fn without_a_controller_there_are_no_streams() {
+    let server = Server::with_widgets().await;
+    server.post(WIDGETS, widget("w", json!({"color": "red"}))).await.expect(201);
+    assert_eq!(server.get(&format!("{WIDGETS}/w/log")).await.refusal(503).0, "ServiceUnavailable");
+}
+
+#[tokio::test]
+async fn kube_client_talks_with_a_program_over_tls() {
+    let server = with_echo().await;
+    let directory = tempfile::tempdir().unwrap();
+    let identity = tls::identity(directory.path(), &[], &SystemClock).unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let serving = server.server.clone();
+    let task = tokio::spawn(async move { serving.serve(listener, identity.server).await });
+
+    let mut config = kube::Config::new(format!("https://{address}").parse().unwrap());
+    config.auth_info.token = Some(TOKEN.to_owned().into());
+    let authority = pem(&identity.authority);
+    config.root_cert = Some(vec![authority]);
+    let client = kube::Client::try_from(config).unwrap();
+    assert!(client.apiserver_version().await.unwrap().git_version.contains("thecloud"));
+
+    // A kube client knows sessions of Pods only: the same protocol on our own path.
+    let request =
+        http::Request::get(format!("{WIDGETS}/w/exec?command=cat&command=-u&stdin=true&stdout=true&stderr=true"))
+            .body(Vec::new())
+            .unwrap();
+    let connection = client.connect(request).await.unwrap();
+    let mut socket = connection.into_stream();
+    use futures::SinkExt;
+    use tokio_tungstenite::tungstenite::Message;
+    socket.send(Message::Binary(b"\x00hello"[..].into())).await.unwrap();
+    let mut seen = Vec::new();
+    while seen.len() < 2 {
+        if let Message::Binary(data) = socket.next().await.unwrap().unwrap() {
+            seen.push(data);
+        }
+    }
+    assert_eq!(seen, [&b"\x02cat -u"[..], &b"\x01hello"[..]]);
+    socket.send(Message::Binary(b"\xff\x00"[..].into())).await.unwrap();
+    let last = socket.next().await.unwrap().unwrap().into_data();
+    assert_eq!(last[0], 3);
+    let status: serde_json::Value = serde_json::from_slice(&last[1..]).unwrap();
+    assert_eq!(status["details"]["causes"][0]["message"], "3");
+
+    server.shutdown.cancel();
+    tokio::time::timeout(std::time::Duration::from_secs(20), task).await.expect("the server ends").unwrap();
+}
+
+fn pem(text: &str) -> Vec<u8> {
+    use base64::Engine;
+    let body: String = text.lines().filter(|line| !line.starts_with("-----")).collect();
+    base64::engine::general_purpose::STANDARD.decode(body).unwrap()
+}

@@ -1,0 +1,110 @@
+//! Replacing objects.
+
+use serde_json::json;
+
+use crate::harness::{Server, WIDGETS, widget};
+
+async fn with_one() -> (Server, serde_json::Value, String) {
+    let server = Server::with_widgets().await;
+    let made = server.post(WIDGETS, widget("w", json!({"color": "red"}))).await.expect(201);
+    (server, made, format!("{WIDGETS}/w"))
+}
+
+#[tokio::test]
+async fn update_is_based_on_a_revision() {
+    let (server, made, path) = with_one().await;
+    let (_, message) = server.put(&path, widget("w", json!({"color": "blue"}))).await.refusal(422);
+    assert_eq!(
+        message,
+        "widgets.wire.test \"w\" is invalid: metadata.resourceVersion: Invalid value: 0: must be specified for an update"
+    );
+    let mut next = made.clone();
+    next["spec"]["color"] = "blue".into();
+    let updated = server.put(&path, next.clone()).await.expect(200);
+    assert_eq!((&updated["spec"]["color"], &updated["metadata"]["generation"]), (&json!("blue"), &json!(2)));
+    let (reason, message) = server.put(&path, next).await.refusal(409);
+    assert_eq!(reason, "Conflict");
+    assert!(message.starts_with("Operation cannot be fulfilled on widgets.wire.test \"w\""), "{message}");
+}
+
+#[tokio::test]
+async fn update_without_a_change_writes_nothing() {
+    let (server, made, path) = with_one().await;
+    let before = server.storage.revision();
+    assert_eq!(server.put(&path, made.clone()).await.expect(200), made);
+    assert_eq!(server.storage.revision(), before);
+}
+
+#[tokio::test]
+async fn status_and_the_rest_have_a_door_each() {
+    let (server, made, path) = with_one().await;
+    let mut both = made.clone();
+    both["status"] = json!({"ready": 1});
+    both["spec"]["color"] = "green".into();
+    let through_object = server.put(&path, both.clone()).await.expect(200);
+    assert!(through_object.get("status").is_none());
+    assert_eq!(through_object["spec"]["color"], "green");
+    both["metadata"]["resourceVersion"] = through_object["metadata"]["resourceVersion"].clone();
+    both["metadata"]["labels"] = json!({"l": "1"});
+    both["spec"]["color"] = "blue".into();
+    let through_status = server.put(&format!("{path}/status"), both).await.expect(200);
+    assert_eq!(through_status["status"], json!({"ready": 1}));
+    assert_eq!(through_status["spec"]["color"], "green");
+    assert!(through_status["metadata"].get("labels").is_none());
+    assert_eq!(through_status["metadata"]["generation"], 2, "a status is no new generation");
+}
+
+#[tokio::test]
+async fn what_the_server_owns_cannot_be_changed() {
+    let (server, made, path) = with_one().await;
+    let mut forged = made.clone();
+    forged["metadata"]["creationTimestamp"] = "2001-01-01T00:00:00Z".into();
+    forged["metadata"]["generation"] = 99.into();
+    forged["metadata"]["deletionTimestamp"] = "2001-01-01T00:00:00Z".into();
+    assert_eq!(server.put(&path, forged).await.expect(200), made);
+    let mut other = made.clone();
+    other["metadata"]["uid"] = "00000000-0000-0000-0000-000000000000".into();
+    let (reason, message) = server.put(&path, other).await.refusal(409);
+    assert_eq!(reason, "Conflict");
+    assert!(message.contains("Precondition failed: UID in precondition"), "{message}");
+    let mut renamed = made;
+    renamed["metadata"]["name"] = "v".into();
+    let (_, message) = server.put(&path, renamed).await.refusal(400);
+    assert_eq!(message, "the name of the object (v) does not match the name on the URL (w)");
+}
+
+#[tokio::test]
+async fn built_in_kinds_may_be_replaced_whatever_is_there() {
+    let server = Server::with_widgets().await;
+    let path = "/api/v1/namespaces/a/configmaps";
+    let map = |value: &str| crate::harness::config_map("c", [("k", value)].into());
+    server.post(path, map("1")).await.expect(201);
+    let updated = server.put(&format!("{path}/c"), map("2")).await.expect(200);
+    assert_eq!(updated["data"]["k"], "2");
+    assert!(updated["metadata"].get("generation").is_none());
+    server.put(&format!("{path}/absent"), crate::harness::config_map("absent", [].into())).await.refusal(404);
+}
+
+#[tokio::test]
+async fn scale_is_one_number_of_the_object() {
+    let (server, _, path) = with_one().await;
+    let scale = server.get(&format!("{path}/scale")).await.expect(200);
+    assert_eq!((&scale["kind"], &scale["spec"]["replicas"]), (&json!("Scale"), &json!(1)));
+    let patched = server.merge(&format!("{path}/scale"), json!({"spec": {"replicas": 3}})).await.expect(200);
+    assert_eq!(patched["spec"]["replicas"], 3);
+    let wish =
+        json!({"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": {"name": "w"}, "spec": {"replicas": 4}});
+    server.put(&format!("{path}/scale"), wish).await.expect(200);
+    assert_eq!(server.get(&path).await.expect(200)["spec"]["replicas"], 4);
+    server.merge(&format!("{path}/scale"), json!({"spec": {"replicas": -1}})).await.refusal(422);
+    assert_eq!(server.delete(&format!("{path}/scale"), json!({})).await.refusal(405).0, "MethodNotAllowed");
+}
+
+#[tokio::test]
+async fn namespace_is_not_let_go_through_the_front_door() {
+    let server = Server::with_widgets().await;
+    let mut namespace = server.get("/api/v1/namespaces/a").await.expect(200);
+    namespace["spec"]["finalizers"] = json!([]);
+    let updated = server.put("/api/v1/namespaces/a", namespace).await.expect(200);
+    assert_eq!(updated["spec"]["finalizers"], json!(["kubernetes"]));
+}

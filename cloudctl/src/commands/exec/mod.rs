@@ -1,0 +1,151 @@
+//! `exec`: runs a command inside a machine over a WebSocket, with its input, output and terminal, and ends as it ended.
+
+use std::io::IsTerminal as _;
+use std::time::Duration;
+
+use futures::stream::{SplitSink, SplitStream};
+use futures::{SinkExt as _, StreamExt as _};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+
+use super::targets;
+use crate::api::{Catalog, Query};
+use crate::args::Global;
+use crate::args::instances::ExecArgs;
+use crate::connect;
+use crate::error::{Error, Exit};
+use crate::output::Screen;
+
+mod channel;
+mod terminal;
+
+use channel::Incoming;
+use terminal::Raw;
+
+/// How often the connection is kept awake.
+const PING: Duration = Duration::from_secs(10);
+
+type Socket = WebSocketStream<TokioIo<hyper::upgrade::Upgraded>>;
+
+/// Runs the command; its exit code becomes ours.
+pub(super) async fn run(args: &ExecArgs, global: &Global, screen: &Screen) -> Result<(), Error> {
+    let session = connect::connect(global, screen).await?;
+    let catalog = Catalog::fetch(&session).await?;
+    let named = targets::one(&args.target, "instances", &catalog, session.namespace())?;
+    let mut tty = args.tty;
+    if tty && !std::io::stdin().is_terminal() {
+        screen.warning("no terminal for the command: standard input is not one");
+        tty = false;
+    }
+    let flag = |on: bool| if on { "true" } else { "false" };
+    let mut query = Query::new();
+    for word in &args.command {
+        query = query.with("command", word.clone());
+    }
+    // A terminal has one output for both.
+    let query =
+        query.with("stdin", flag(args.stdin)).with("stdout", "true").with("stderr", flag(!tty)).with("tty", flag(tty));
+    let path = named.resource.below(&named.namespace, &named.name, "exec");
+    let connection = session.websocket(&query.on(&path)).await?;
+    let closes = connection.supports_stream_close();
+    let raw = if tty { Some(Raw::enter().map_err(Error::Output)?) } else { None };
+    let (sender, receiver) = connection.into_stream().split();
+    let ended = Pump { sender, closes, stdin: args.stdin, tty, screen }.run(receiver, tokio::io::stdin()).await;
+    // Before anything is printed.
+    drop(raw);
+    match ended? {
+        0 => Ok(()),
+        code => Err(Error::Silent(Exit::Remote(code))),
+    }
+}
+
+/// Carries bytes both ways until the command has ended.
+struct Pump<'a> {
+    sender: SplitSink<Socket, Message>,
+    closes: bool,
+    stdin: bool,
+    tty: bool,
+    screen: &'a Screen,
+}
+
+impl Pump<'_> {
+    async fn run(mut self, mut receiver: SplitStream<Socket>, mut input: impl AsyncRead + Unpin) -> Result<u8, Error> {
+        let mut buffer = vec![0; 32 * 1024];
+        let mut resized = signal(SignalKind::window_change()).map_err(Error::Output)?;
+        let mut ping = tokio::time::interval(PING);
+        ping.reset();
+        if self.tty {
+            self.size().await?;
+        }
+        loop {
+            tokio::select! {
+                message = receiver.next() => match message {
+                    Some(Ok(message)) => {
+                        if let Some(code) = self.take(message)? {
+                            return Ok(code);
+                        }
+                    }
+                    Some(Err(error)) => return Err(lost(&error.to_string())),
+                    None => return Err(lost("the server closed it")),
+                },
+                read = input.read(&mut buffer), if self.stdin => match read {
+                    Ok(0) | Err(_) => {
+                        self.stdin = false;
+                        self.end_of_input().await?;
+                    }
+                    Ok(count) => self.send(channel::stdin(&buffer[..count])).await?,
+                },
+                Some(()) = resized.recv(), if self.tty => self.size().await?,
+                _ = ping.tick() => self.message(Message::Ping(bytes::Bytes::new())).await?,
+            }
+        }
+    }
+
+    /// The exit code, when the message brings the end.
+    fn take(&self, message: Message) -> Result<Option<u8>, Error> {
+        let bytes = match message {
+            Message::Binary(bytes) => bytes,
+            Message::Text(text) => text.into(),
+            Message::Close(_) => return Err(lost("the server closed it")),
+            _ => return Ok(None),
+        };
+        match channel::incoming(&bytes) {
+            Incoming::Stdout(bytes) => self.screen.bytes(bytes)?,
+            Incoming::Stderr(bytes) => self.screen.note_bytes(bytes),
+            Incoming::Ended(code) => return Ok(Some(code)),
+            Incoming::Failed(why) => return Err(Error::Failed(why)),
+            Incoming::Nothing => {}
+        }
+        Ok(None)
+    }
+
+    async fn end_of_input(&mut self) -> Result<(), Error> {
+        // Only the fifth version of the protocol can close one channel; before it the command never sees the end.
+        if self.closes { self.send(channel::end_of_stdin()).await } else { Ok(()) }
+    }
+
+    async fn size(&mut self) -> Result<(), Error> {
+        match terminal::size() {
+            Some((width, height)) => self.send(channel::resize(width, height)).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn send(&mut self, bytes: Vec<u8>) -> Result<(), Error> {
+        self.message(Message::binary(bytes)).await
+    }
+
+    async fn message(&mut self, message: Message) -> Result<(), Error> {
+        self.sender.send(message).await.map_err(|error| lost(&error.to_string()))
+    }
+}
+
+fn lost(why: &str) -> Error {
+    Error::Failed(format!("the connection to the machine was lost before the command ended: {why}"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,53 @@
+//! Carries out the verbs, one file a verb. `Target` words and files become objects here; what several verbs need to find them
+//! is in `targets`.
+
+use crate::args::instances::DemoCommand;
+use crate::args::{Cli, Command};
+use crate::error::Error;
+use crate::output::Screen;
+
+mod annotate;
+mod api_resources;
+mod apply;
+mod completion;
+mod delete;
+mod demo_heal;
+mod describe;
+mod diff;
+mod events;
+mod exec;
+mod explain;
+mod get;
+mod label;
+mod logs;
+mod readiness;
+mod run;
+mod targets;
+mod version;
+mod wait;
+mod whoami;
+
+/// Carries out a command line.
+pub(crate) async fn run(cli: Cli, screen: &Screen) -> Result<(), Error> {
+    let global = &cli.global;
+    match &cli.command {
+        Command::Apply(args) => apply::run(args, global, screen).await,
+        Command::Get(args) => get::run(args, global, screen).await,
+        Command::Describe(args) => describe::run(args, global, screen).await,
+        Command::Logs(args) => logs::run(args, global, screen).await,
+        Command::Exec(args) => exec::run(args, global, screen).await,
+        Command::Delete(args) => delete::run(args, global, screen).await,
+        Command::Diff(args) => diff::run(args, global, screen).await,
+        Command::Wait(args) => wait::run(args, global, screen).await,
+        Command::Run(args) => run::run(args, global, screen).await,
+        Command::Demo(DemoCommand::Heal(args)) => demo_heal::run(args, global, screen).await,
+        Command::Label(args) => label::run(args, global, screen).await,
+        Command::Annotate(args) => annotate::run(args, global, screen).await,
+        Command::Events(args) => events::run(args, global, screen).await,
+        Command::Explain(args) => explain::run(args, global, screen).await,
+        Command::ApiResources(args) => api_resources::run(args, global, screen).await,
+        Command::Whoami => whoami::run(global, screen).await,
+        Command::Version(args) => version::run(args, global, screen).await,
+        Command::Completion(args) => completion::run(args, screen),
+    }
+}

@@ -1,0 +1,149 @@
+//! The command line of `cloudd`. Every option has an environment variable beside it.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use clap::{Parser, ValueEnum};
+
+/// The daemon of The Cloud: apiserver and controllers in one process.
+///
+/// It keeps everything it must remember in one store below --data-dir (SQLite) or in a PostgreSQL database, and
+/// drives the Docker daemon of this host. Stop it with SIGTERM; killing it loses nothing.
+#[derive(Parser, Debug, Clone)]
+#[command(name = "cloudd", version)]
+pub(crate) struct Args {
+    /// Where the database, keys, certificates and Volumes are kept. Made with mode 0700 if it is missing.
+    #[arg(long, env = "CLOUD_DATA_DIR", default_value = ".cloud/data")]
+    pub(crate) data_dir: PathBuf,
+
+    /// `sqlite` (below --data-dir), `memory` (nothing is kept), or the URL of a PostgreSQL database.
+    #[arg(long, env = "CLOUD_STORE_URL", default_value = "sqlite", value_parser = parse_store)]
+    pub(crate) store: StoreChoice,
+
+    /// The address to serve HTTPS on.
+    #[arg(long, env = "CLOUD_LISTEN", default_value = "127.0.0.1:6443")]
+    pub(crate) listen: SocketAddr,
+
+    /// Further names or addresses that clients reach the server by; they go into its certificate.
+    #[arg(long = "server-name", env = "CLOUD_SERVER_NAMES", value_delimiter = ',')]
+    pub(crate) server_names: Vec<String>,
+
+    /// Where to write the administrator's kubeconfig (mode 0600). Default: `kubeconfig` beside --data-dir.
+    #[arg(long, env = "CLOUD_KUBECONFIG")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+
+    /// What runs Instances that don't say. `fake` runs nothing: it is for benchmarks of everything else.
+    #[arg(long, env = "COMPUTE_BACKEND", value_enum, default_value_t = BackendChoice::Docker)]
+    pub(crate) compute_backend: BackendChoice,
+
+    /// The InstanceType of Instances that name none.
+    #[arg(long, env = "CLOUD_INSTANCE_TYPE", default_value = crds::compute::instance_type::DEFAULT)]
+    pub(crate) instance_type: String,
+
+    /// The host's address that published ports listen on, unless an Instance says otherwise.
+    #[arg(long, env = "CLOUD_PUBLISH_ADDRESS", default_value = "127.0.0.1")]
+    pub(crate) publish_address: IpAddr,
+
+    /// The ports that the server picks published ports from: FIRST-LAST, below the kernel's ephemeral ports.
+    #[arg(long, env = "CLOUD_PUBLISH_RANGE", default_value = "20000-29999", value_parser = parse_range)]
+    pub(crate) publish_range: PortRange,
+
+    /// The Docker daemon's socket.
+    #[arg(long, env = "CLOUD_DOCKER_SOCKET", default_value = "/var/run/docker.sock")]
+    pub(crate) docker_socket: PathBuf,
+
+    /// How log lines are written to standard error. What is logged is set by RUST_LOG (default: info).
+    #[arg(long, env = "CLOUD_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    pub(crate) log_format: LogFormat,
+}
+
+/// Which database holds the state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum StoreChoice {
+    /// A file below the data directory.
+    Sqlite,
+    /// The process's memory.
+    Memory,
+    /// A PostgreSQL database, by URL.
+    Postgres(String),
+}
+
+/// What runs Instances.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BackendChoice {
+    /// Containers on the Docker daemon of this host.
+    Docker,
+    /// Nothing real.
+    Fake,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Ports from `first` to `last`, both included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PortRange {
+    pub(crate) first: u16,
+    pub(crate) last: u16,
+}
+
+fn parse_store(text: &str) -> Result<StoreChoice, String> {
+    match text {
+        "sqlite" => Ok(StoreChoice::Sqlite),
+        "memory" => Ok(StoreChoice::Memory),
+        url if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
+            Ok(StoreChoice::Postgres(url.to_owned()))
+        }
+        _ => Err("must be sqlite, memory or a URL such as postgres://user@host/database".to_owned()),
+    }
+}
+
+fn parse_range(text: &str) -> Result<PortRange, String> {
+    let (first, last) = text.split_once('-').ok_or("must be FIRST-LAST, such as 20000-29999")?;
+    let port = |text: &str| text.trim().parse::<u16>().map_err(|_| format!("`{text}` is not a port"));
+    let range = PortRange { first: port(first)?, last: port(last)? };
+    if range.first == 0 || range.first > range.last {
+        return Err("must not be empty or start at 0".to_owned());
+    }
+    Ok(range)
+}
+
+impl Args {
+    /// Where the administrator's kubeconfig goes.
+    pub(crate) fn kubeconfig_path(&self) -> PathBuf {
+        self.kubeconfig.clone().unwrap_or_else(|| self.data_dir.with_file_name("kubeconfig"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn a_store_is_named_or_a_postgres_url() {
+        assert_eq!(parse_store("sqlite"), Ok(StoreChoice::Sqlite));
+        assert!(matches!(parse_store("postgres://a@b/c"), Ok(StoreChoice::Postgres(_))));
+        assert!(parse_store("mysql://a@b/c").is_err());
+    }
+
+    #[test]
+    fn a_port_range_has_two_ends_in_order() {
+        assert_eq!(parse_range("20000-29999"), Ok(PortRange { first: 20000, last: 29999 }));
+        for text in ["20000", "2-1", "0-5", "a-b", "1-70000"] {
+            assert!(parse_range(text).is_err(), "{text}");
+        }
+    }
+}

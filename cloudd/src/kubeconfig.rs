@@ -1,0 +1,89 @@
+//! Decides what the administrator's kubeconfig says. It holds a token, so only its owner may read the file.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use serde_json::json;
+
+/// Writes the file, 0600, in one step: a reader sees the old one or the new one.
+///
+/// # Errors
+/// The file can't be written.
+pub(crate) fn write(path: &Path, listen: SocketAddr, ca_pem: &[u8], token: &str) -> io::Result<()> {
+    let content = render(listen, ca_pem, token);
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let new = path.with_extension("new");
+    let _ = fs::remove_file(&new);
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+    file.write_all(content.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(new, path)
+}
+
+/// The token of a kubeconfig written earlier, if the file is there and is one of ours.
+pub(crate) fn token_of(path: &Path) -> Option<String> {
+    let text = fs::read_to_string(path).ok()?;
+    let value: serde_json::Value = serde_saphyr::from_str(&text).ok()?;
+    value["users"][0]["user"]["token"].as_str().map(str::to_owned)
+}
+
+fn render(listen: SocketAddr, ca_pem: &[u8], token: &str) -> String {
+    // A server that listens everywhere is reached here by loopback.
+    let host = match listen.ip() {
+        ip if ip.is_unspecified() && ip.is_ipv6() => "[::1]".to_owned(),
+        ip if ip.is_unspecified() => "127.0.0.1".to_owned(),
+        ip if ip.is_ipv6() => format!("[{ip}]"),
+        ip => ip.to_string(),
+    };
+    let config = json!({
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{
+            "name": "the-cloud",
+            "cluster": {
+                "server": format!("https://{host}:{}", listen.port()),
+                "certificate-authority-data": base64(ca_pem),
+            },
+        }],
+        "users": [{"name": "admin", "user": {"token": token}}],
+        "contexts": [{"name": "the-cloud", "context": {"cluster": "the-cloud", "user": "admin", "namespace": "default"}}],
+        "current-context": "the-cloud",
+    });
+    serde_saphyr::to_string(&config).expect("a JSON value can be written as YAML")
+}
+
+fn base64(bytes: &[u8]) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.encode(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn the_file_is_private_and_gives_its_token_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sub/kubeconfig");
+        write(&path, "0.0.0.0:6443".parse().unwrap(), b"PEM", "secret-token").unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(token_of(&path).as_deref(), Some("secret-token"));
+        assert!(fs::read_to_string(&path).unwrap().contains("https://127.0.0.1:6443"));
+    }
+
+    #[test]
+    fn a_file_that_is_no_kubeconfig_has_no_token() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("kubeconfig");
+        fs::write(&path, "just text").unwrap();
+        assert_eq!(token_of(&path), None);
+        assert_eq!(token_of(&folder.path().join("missing")), None);
+    }
+}

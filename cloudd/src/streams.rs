@@ -1,0 +1,100 @@
+//! Joins the apiserver's port for logs and sessions to the controller's, in the one process that has both. Translates
+//! words; decides nothing.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use controller_backend::{Channel, Error, ExecSpec};
+use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _};
+use tokio::io::AsyncWriteExt as _;
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+use apiserver::{
+    ExecOptions, ExecSession, Exit, LogOptions, LogStream, Output, StreamError, StreamTarget, Streams, TerminalSize,
+};
+
+/// Pieces of input, or sizes, that may wait for a slow program.
+const WAITING: usize = 16;
+
+/// Answers from the controllers' backend.
+pub(crate) struct BackendStreams(pub(crate) controller::streams::Streams);
+
+fn uid(target: &StreamTarget) -> Result<Uuid, StreamError> {
+    target.uid.parse().map_err(|_| StreamError::NotFound(format!("`{}` is no uid", target.uid)))
+}
+
+#[async_trait]
+impl Streams for BackendStreams {
+    async fn log(&self, target: &StreamTarget, options: LogOptions) -> Result<LogStream, StreamError> {
+        let wanted = controller_backend::LogOptions {
+            follow: options.follow,
+            tail: options.tail,
+            since: options.since,
+            timestamps: options.timestamps,
+            previous: options.previous,
+        };
+        let target = target.clone();
+        let chunks = self.0.log(uid(&target)?, wanted).await.map_err(|error| refusal(&target, &error))?;
+        Ok(chunks.map_ok(|chunk| chunk.bytes).map_err(move |error| refusal(&target, &error)).boxed())
+    }
+
+    async fn exec(&self, target: &StreamTarget, options: ExecOptions) -> Result<ExecSession, StreamError> {
+        if options.command.is_empty() {
+            return Err(StreamError::Unsupported("joining a running program is not supported; name a command".into()));
+        }
+        let spec = ExecSpec { command: options.command, tty: options.tty, stdin: options.stdin };
+        let session = self.0.exec(uid(target)?, spec).await.map_err(|error| refusal(target, &error))?;
+
+        let stdin = session.input.map(|mut input| {
+            let (send, mut pieces) = mpsc::channel::<Bytes>(WAITING);
+            tokio::spawn(async move {
+                while let Some(piece) = pieces.recv().await {
+                    if input.write_all(&piece).await.is_err() || input.flush().await.is_err() {
+                        break;
+                    }
+                }
+                // End of file for the program; one that has ended already doesn't mind.
+                let _ = input.shutdown().await;
+            });
+            send
+        });
+        let control = std::sync::Arc::new(session.control);
+        let resize = options.tty.then(|| {
+            let (send, mut sizes) = mpsc::channel::<TerminalSize>(WAITING);
+            let control = control.clone();
+            tokio::spawn(async move {
+                while let Some(TerminalSize { width, height }) = sizes.recv().await {
+                    // A terminal of another size is no reason to end the session.
+                    let _ = control.resize(controller_backend::TerminalSize { width, height }).await;
+                }
+            });
+            send
+        });
+        let (about, asked) = (target.clone(), target.clone());
+        let output = session
+            .output
+            .map_ok(|chunk| match chunk.channel {
+                Channel::Stdout => Output::Stdout(chunk.bytes),
+                Channel::Stderr => Output::Stderr(chunk.bytes),
+            })
+            .map_err(move |error| refusal(&about, &error))
+            .boxed();
+        let exit = async move {
+            let code = control.exit_code().await.map_err(|error| refusal(&asked, &error))?;
+            Ok(Exit::Code(code.and_then(|code| i32::try_from(code).ok()).unwrap_or_default()))
+        }
+        .boxed();
+        Ok(ExecSession { stdin, output, resize, exit })
+    }
+}
+
+/// An error of the backend, in words for the user.
+fn refusal(target: &StreamTarget, error: &Error) -> StreamError {
+    let text = format!("{} `{}`: {error}", target.kind, target.name);
+    match error {
+        Error::NotFound { .. } => StreamError::NotFound(text),
+        Error::Conflict { .. } => StreamError::NotRunning(text),
+        Error::Invalid { .. } => StreamError::Invalid(text),
+        _ => StreamError::Unavailable(text),
+    }
+}

@@ -1,0 +1,79 @@
+//! Decides how marks are written on Docker's things and read back. Pure.
+
+use std::collections::HashMap;
+
+use controller_backend::{MachineSpec, MountSource, Owner};
+use uuid::Uuid;
+
+pub(crate) const INSTALLATION: &str = "thecloud.dev/installation";
+pub(crate) const UID: &str = "thecloud.dev/uid";
+const KIND: &str = "thecloud.dev/kind";
+const NAMESPACE: &str = "thecloud.dev/namespace";
+const NAME: &str = "thecloud.dev/name";
+const SPEC_HASH: &str = "thecloud.dev/spec-hash";
+const NETWORK: &str = "thecloud.dev/network";
+const VOLUMES: &str = "thecloud.dev/volumes";
+
+pub(crate) fn of_owner(owner: &Owner) -> HashMap<String, String> {
+    HashMap::from([
+        (INSTALLATION.to_owned(), owner.installation.to_string()),
+        (KIND.to_owned(), owner.kind.clone()),
+        (NAMESPACE.to_owned(), owner.namespace.clone()),
+        (NAME.to_owned(), owner.name.clone()),
+        (UID.to_owned(), owner.uid.to_string()),
+    ])
+}
+
+pub(crate) fn of_machine(spec: &MachineSpec) -> HashMap<String, String> {
+    let mut labels: HashMap<String, String> =
+        spec.labels.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+    labels.extend(of_owner(&spec.owner));
+    labels.insert(SPEC_HASH.to_owned(), spec.spec_hash.clone());
+    if let Some(network) = &spec.network {
+        labels.insert(NETWORK.to_owned(), network.network.to_string());
+    }
+    let mut volumes: Vec<Uuid> = spec
+        .mounts
+        .iter()
+        .filter_map(|mount| match &mount.source {
+            MountSource::Volume(uid) => Some(*uid),
+            MountSource::Files(_) | MountSource::Empty(_) => None,
+        })
+        .collect();
+    volumes.sort_unstable();
+    volumes.dedup();
+    if !volumes.is_empty() {
+        let volumes: Vec<String> = volumes.iter().map(Uuid::to_string).collect();
+        labels.insert(VOLUMES.to_owned(), volumes.join(","));
+    }
+    labels
+}
+
+pub(crate) fn installation(labels: &HashMap<String, String>) -> Option<Uuid> {
+    labels.get(INSTALLATION)?.parse().ok()
+}
+
+/// The marks; `None` unless all are there.
+pub(crate) fn owner(labels: &HashMap<String, String>) -> Option<Owner> {
+    Some(Owner {
+        installation: installation(labels)?,
+        kind: labels.get(KIND)?.clone(),
+        namespace: labels.get(NAMESPACE)?.clone(),
+        name: labels.get(NAME)?.clone(),
+        uid: labels.get(UID)?.parse().ok()?,
+    })
+}
+
+pub(crate) fn spec_hash(labels: &HashMap<String, String>) -> String {
+    labels.get(SPEC_HASH).cloned().unwrap_or_default()
+}
+
+pub(crate) fn network(labels: &HashMap<String, String>) -> Option<Uuid> {
+    labels.get(NETWORK)?.parse().ok()
+}
+
+/// Sorted, as they were written.
+pub(crate) fn volumes(labels: &HashMap<String, String>) -> Vec<Uuid> {
+    let list = labels.get(VOLUMES).map(String::as_str).unwrap_or_default();
+    list.split(',').filter_map(|uid| uid.parse().ok()).collect()
+}

@@ -1,0 +1,87 @@
+//! The ports of `controller-backend` on Docker: containers, bridge networks, and loop-mounted volumes on the same host.
+//! Translates between the domain's words and Docker's, and decides nothing about what should exist. Only what bears
+//! this installation's labels is seen or touched.
+
+mod consoles;
+mod engine;
+mod error;
+mod events;
+mod files;
+mod host;
+mod images;
+mod labels;
+mod machines;
+mod networks;
+mod routes;
+mod tools;
+mod volumes;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use controller_backend::Backend;
+use uuid::Uuid;
+
+use consoles::DockerConsoles;
+use engine::Engine;
+use events::DockerEvents;
+use files::HostFiles;
+use host::DockerHost;
+use images::DockerImages;
+use machines::DockerMachines;
+use networks::DockerNetworks;
+use volumes::{DockerVolumes, Layout};
+
+/// Where Docker listens unless told otherwise.
+pub const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
+
+/// What the adapter needs to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DockerOptions {
+    /// Whose things these are.
+    pub installation: Uuid,
+    /// Where volumes and projected files are kept. A folder for the installation is made inside.
+    pub data_dir: PathBuf,
+    /// Docker's socket.
+    pub socket: PathBuf,
+}
+
+/// Why the adapter cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The data directory cannot be used.
+    #[error("prepare the data directory `{}`", path.display())]
+    DataDir {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// The ports on Docker. Docker need not answer yet: whatever is called then says so.
+pub fn open(options: &DockerOptions) -> Result<Backend, OpenError> {
+    let root = installation_dir(&options.data_dir, options.installation)
+        .map_err(|source| OpenError::DataDir { path: options.data_dir.clone(), source })?;
+    let engine = Arc::new(Engine::new(&options.socket, options.installation));
+    let files = Arc::new(HostFiles::new(&root));
+    let volumes = Layout::new(&root, options.installation);
+    Ok(Backend {
+        machines: Arc::new(DockerMachines::new(engine.clone(), files.clone(), volumes.clone())),
+        networks: Arc::new(DockerNetworks::new(engine.clone())),
+        volumes: Arc::new(DockerVolumes::new(engine.clone(), volumes)),
+        images: Arc::new(DockerImages::new(engine.clone())),
+        files,
+        consoles: Arc::new(DockerConsoles::new(engine.clone())),
+        events: Arc::new(DockerEvents::new(engine.clone())),
+        host: Arc::new(DockerHost::new(engine)),
+    })
+}
+
+/// Mount tables tell resolved paths, so that ours must be resolved too.
+fn installation_dir(data_dir: &Path, installation: Uuid) -> io::Result<PathBuf> {
+    let dir = data_dir.join(installation.to_string());
+    std::fs::create_dir_all(&dir)?;
+    dir.canonicalize()
+}

@@ -1,0 +1,176 @@
+//! Decides what Docker is asked for when a machine is made: hardening, limits, storage, network. Pure.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+
+use bollard::models::{
+    ContainerCreateBody, EndpointIpamConfig, EndpointSettings, HostConfig, HostConfigLogConfig, Mount, MountType,
+    MountVolumeOptions, MountVolumeOptionsDriverConfig, NetworkingConfig, PortBinding, RestartPolicy,
+    RestartPolicyNameEnum,
+};
+use controller_backend::{MachineSpec, MountSource, PortSpec, Protocol, Resources};
+use uuid::Uuid;
+
+use crate::labels;
+use crate::volumes::Handle;
+
+/// Log files of one machine: so many, so large. Older output is dropped.
+const LOG_FILES: &str = "3";
+const LOG_FILE_SIZE: &str = "10m";
+
+/// Programs that must be the first process themselves.
+const INITS: [&str; 8] = ["init", "systemd", "tini", "docker-init", "dumb-init", "s6-svscan", "runit", "openrc-init"];
+
+/// What a machine stands on, looked up before.
+#[derive(Debug, Default)]
+pub(super) struct Needs {
+    pub(super) network_name: Option<String>,
+    pub(super) volumes: HashMap<Uuid, Handle>,
+    pub(super) dirs: BTreeMap<MountSource, PathBuf>,
+}
+
+pub(super) fn body(spec: &MachineSpec, needs: &Needs) -> ContainerCreateBody {
+    ContainerCreateBody {
+        hostname: Some(spec.hostname.clone()),
+        user: spec.user.clone(),
+        image: Some(spec.image.clone()),
+        entrypoint: spec.command.clone(),
+        cmd: spec.args.clone(),
+        working_dir: spec.working_dir.clone(),
+        env: Some(spec.env.iter().map(|variable| format!("{}={}", variable.name, variable.value)).collect()),
+        labels: Some(labels::of_machine(spec)),
+        exposed_ports: Some(spec.ports.iter().map(port_key).collect()),
+        stop_timeout: Some(i64::try_from(spec.stop_grace.as_secs()).unwrap_or(i64::MAX)),
+        host_config: Some(host_config(spec, needs)),
+        networking_config: networking(spec, needs),
+        ..ContainerCreateBody::default()
+    }
+}
+
+/// The time over which processor time is counted, in microseconds.
+pub(super) const CPU_PERIOD: i64 = 100_000;
+
+/// Limits in Docker's units.
+pub(super) struct Limits {
+    /// Microseconds of processor time in each period. Docker's other way to say it, in whole processors, refuses more
+    /// than the host has; a limit above that is only one that is never reached.
+    pub(super) cpu_quota: Option<i64>,
+    pub(super) memory: Option<i64>,
+}
+
+pub(super) fn limits(resources: Resources) -> Limits {
+    let period = CPU_PERIOD.unsigned_abs();
+    Limits {
+        cpu_quota: i64::try_from(resources.cpu_millis.saturating_mul(period) / 1000).ok(),
+        memory: i64::try_from(resources.memory_bytes).ok(),
+    }
+}
+
+fn host_config(spec: &MachineSpec, needs: &Needs) -> HostConfig {
+    let limits = limits(spec.resources);
+    HostConfig {
+        cpu_period: Some(CPU_PERIOD),
+        cpu_quota: limits.cpu_quota,
+        memory: limits.memory,
+        // Memory and swap together: equal means no swap.
+        memory_swap: limits.memory,
+        pids_limit: Some(i64::from(spec.pids_limit)),
+        init: Some(wants_init(spec)),
+        // The default system call filter stays in force as long as none is named here.
+        security_opt: Some(vec!["no-new-privileges:true".to_owned()]),
+        cap_drop: Some(vec!["NET_RAW".to_owned()]),
+        restart_policy: Some(RestartPolicy { name: Some(RestartPolicyNameEnum::NO), maximum_retry_count: None }),
+        log_config: Some(HostConfigLogConfig {
+            typ: Some("json-file".to_owned()),
+            config: Some(HashMap::from([
+                ("max-size".to_owned(), LOG_FILE_SIZE.to_owned()),
+                ("max-file".to_owned(), LOG_FILES.to_owned()),
+            ])),
+        }),
+        network_mode: Some(needs.network_name.clone().unwrap_or_else(|| "none".to_owned())),
+        port_bindings: Some(port_bindings(&spec.ports)),
+        mounts: Some(mounts(spec, needs)),
+        ..HostConfig::default()
+    }
+}
+
+/// A process that was not written to be the first one neither reaps nor takes SIGTERM by default, so that it gets an
+/// init. An image's own entrypoint may be an init itself, and more than one refuses to be anything but the first.
+fn wants_init(spec: &MachineSpec) -> bool {
+    let Some(first) = spec.command.as_ref().and_then(|command| command.first()) else { return false };
+    let program = first.rsplit('/').next().unwrap_or(first);
+    !INITS.contains(&program)
+}
+
+fn networking(spec: &MachineSpec, needs: &Needs) -> Option<NetworkingConfig> {
+    let (attachment, name) = (spec.network.as_ref()?, needs.network_name.as_ref()?);
+    let endpoint = EndpointSettings {
+        ipam_config: Some(EndpointIpamConfig {
+            ipv4_address: Some(attachment.address.to_string()),
+            ..EndpointIpamConfig::default()
+        }),
+        mac_address: attachment.mac.clone(),
+        aliases: Some(attachment.aliases.clone()),
+        ..EndpointSettings::default()
+    };
+    Some(NetworkingConfig { endpoints_config: Some(HashMap::from([(name.clone(), endpoint)])) })
+}
+
+pub(super) fn port_key(port: &PortSpec) -> String {
+    let protocol = match port.protocol {
+        Protocol::Tcp => "tcp",
+        Protocol::Udp => "udp",
+    };
+    format!("{}/{protocol}", port.port)
+}
+
+fn port_bindings(ports: &[PortSpec]) -> HashMap<String, Option<Vec<PortBinding>>> {
+    let mut bindings: HashMap<String, Option<Vec<PortBinding>>> = HashMap::new();
+    for port in ports {
+        if let Some(publish) = port.publish {
+            let binding =
+                PortBinding { host_ip: Some(publish.address.to_string()), host_port: Some(publish.port.to_string()) };
+            bindings.entry(port_key(port)).or_default().get_or_insert_default().push(binding);
+        }
+    }
+    bindings
+}
+
+fn mounts(spec: &MachineSpec, needs: &Needs) -> Vec<Mount> {
+    spec.mounts
+        .iter()
+        .filter_map(|mount| {
+            let target = Some(mount.path.clone());
+            let read_only = Some(mount.read_only);
+            match &mount.source {
+                MountSource::Volume(uid) => {
+                    let handle = needs.volumes.get(uid)?;
+                    Some(Mount {
+                        target,
+                        read_only,
+                        source: Some(handle.name.clone()),
+                        typ: Some(MountType::VOLUME),
+                        // Docker makes a volume that it does not know. Told how, it can only make the right one.
+                        volume_options: Some(MountVolumeOptions {
+                            labels: Some(handle.labels.clone()),
+                            driver_config: Some(MountVolumeOptionsDriverConfig {
+                                name: Some("local".to_owned()),
+                                options: Some(handle.options.clone()),
+                            }),
+                            ..MountVolumeOptions::default()
+                        }),
+                        ..Mount::default()
+                    })
+                }
+                source @ (MountSource::Files(_) | MountSource::Empty(_)) => Some(Mount {
+                    target,
+                    // Projected content is ours to change, never the machine's.
+                    read_only: Some(mount.read_only || matches!(source, MountSource::Files(_))),
+                    source: Some(needs.dirs.get(source)?.display().to_string()),
+                    typ: Some(MountType::BIND),
+                    ..Mount::default()
+                }),
+            }
+        })
+        .collect()
+}

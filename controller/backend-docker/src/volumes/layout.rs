@@ -1,0 +1,172 @@
+//! Decides where the files of a volume are, by uid, and reads and writes what is known about it:
+//!
+//! - `disk.ext4`: the data. A volume exists if and only if this does.
+//! - `disk.ext4.new`, `seed/`: only while it is being made.
+//! - `volume.json`: whose it is and how large, written before the data is.
+//! - `mount/`: where it is mounted.
+//! - `retained`: there if it was kept when its object went.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use controller_backend::{Error, Owner};
+use serde::{Deserialize, Serialize};
+use tokio::fs;
+use uuid::Uuid;
+
+use super::trouble;
+
+/// Where the volumes of an installation are.
+#[derive(Debug, Clone)]
+pub(crate) struct Layout {
+    root: PathBuf,
+    installation: Uuid,
+}
+
+/// Where one volume is.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    dir: PathBuf,
+}
+
+/// What is known about a volume besides its data.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Record {
+    pub(super) owner: Owner,
+    /// The size that the file system has been given in full.
+    pub(super) size_bytes: u64,
+}
+
+impl Layout {
+    pub(crate) fn new(root: &Path, installation: Uuid) -> Self {
+        Self { root: root.join("volumes"), installation }
+    }
+
+    pub(super) fn place(&self, owner: Uuid) -> Place {
+        Place { dir: self.root.join(owner.to_string()) }
+    }
+
+    /// Every place that there is, sorted by uid.
+    pub(super) async fn places(&self) -> Result<Vec<Place>, Error> {
+        let mut entries = match fs::read_dir(&self.root).await {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(trouble("read", &self.root)(error)),
+        };
+        let mut uids = Vec::new();
+        while let Some(entry) = entries.next_entry().await.map_err(trouble("read", &self.root))? {
+            uids.extend(entry.file_name().to_str().and_then(|name| name.parse::<Uuid>().ok()));
+        }
+        uids.sort_unstable();
+        Ok(uids.into_iter().map(|uid| self.place(uid)).collect())
+    }
+
+    /// What is known about a volume that is made; `None` if it is not, or not this installation's.
+    pub(super) async fn record(&self, place: &Place) -> Result<Option<Record>, Error> {
+        if !exists(&place.disk()).await? {
+            return Ok(None);
+        }
+        let path = place.record();
+        let text = fs::read(&path).await.map_err(trouble("read", &path))?;
+        let record: Record = serde_json::from_slice(&text)
+            .map_err(|error| Error::failed(format!("read `{}`", path.display()), error))?;
+        Ok((record.owner.installation == self.installation).then_some(record))
+    }
+}
+
+impl Place {
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    pub(super) fn disk(&self) -> PathBuf {
+        self.dir.join("disk.ext4")
+    }
+
+    pub(super) fn unfinished_disk(&self) -> PathBuf {
+        self.dir.join("disk.ext4.new")
+    }
+
+    pub(super) fn seed(&self) -> PathBuf {
+        self.dir.join("seed")
+    }
+
+    pub(super) fn mount(&self) -> PathBuf {
+        self.dir.join("mount")
+    }
+
+    /// What containers see; it exists only inside the mounted file system.
+    pub(super) fn data(&self) -> PathBuf {
+        self.mount().join(DATA)
+    }
+
+    fn record(&self) -> PathBuf {
+        self.dir.join("volume.json")
+    }
+
+    fn retained(&self) -> PathBuf {
+        self.dir.join("retained")
+    }
+
+    pub(super) async fn is_retained(&self) -> bool {
+        exists(&self.retained()).await.unwrap_or(false)
+    }
+
+    pub(super) async fn set_retained(&self, retained: bool) -> Result<(), Error> {
+        let path = self.retained();
+        if retained {
+            fs::write(&path, b"").await.map_err(trouble("write", &path))?;
+            sync(&path).await
+        } else {
+            remove_file(&path).await
+        }
+    }
+
+    /// Writes what is known: whole or not at all.
+    pub(super) async fn write_record(&self, record: &Record) -> Result<(), Error> {
+        let path = self.record();
+        let unfinished = self.dir.join("volume.json.new");
+        let text = serde_json::to_vec_pretty(record)
+            .map_err(|error| Error::failed(format!("write `{}`", path.display()), error))?;
+        fs::write(&unfinished, text).await.map_err(trouble("write", &unfinished))?;
+        sync(&unfinished).await?;
+        fs::rename(&unfinished, &path).await.map_err(trouble("write", &path))?;
+        sync(&self.dir).await
+    }
+
+    /// Deletes all of an unmounted volume, the data first: from then on it does not exist.
+    pub(super) async fn delete(&self) -> Result<(), Error> {
+        remove_file(&self.disk()).await?;
+        // Only ever an empty directory: if something is still mounted there, this fails and nothing in it goes.
+        match fs::remove_dir(self.mount()).await {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(trouble("remove", &self.mount())(error));
+            }
+            _ => {}
+        }
+        match fs::remove_dir_all(&self.dir).await {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(trouble("remove", &self.dir)(error)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The directory inside the file system that containers see.
+pub(super) const DATA: &str = "data";
+
+async fn exists(path: &Path) -> Result<bool, Error> {
+    fs::try_exists(path).await.map_err(trouble("look for", path))
+}
+
+pub(super) async fn remove_file(path: &Path) -> Result<(), Error> {
+    match fs::remove_file(path).await {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(trouble("remove", path)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Makes a file, or the names in a directory, durable.
+pub(super) async fn sync(path: &Path) -> Result<(), Error> {
+    let file = fs::File::open(path).await.map_err(trouble("open", path))?;
+    file.sync_all().await.map_err(trouble("sync", path))
+}

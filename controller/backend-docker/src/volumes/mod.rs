@@ -1,0 +1,280 @@
+//! Volumes: a sparse file with an ext4 file system, loop-mounted on the host; Docker gets a directory inside it as a
+//! local volume. Decides the order of steps, so that each can be repeated and cut off anywhere:
+//!
+//! - made: the file is formatted under another name, with the directory inside, and renamed when it is whole;
+//! - removed: first Docker's handle (it refuses while a container has it), then the mount and its loop device, then the
+//!   file. What is cut off in between is still told of by the file, and goes on from there.
+//!
+//! The directory that containers see exists only inside the file system: an unmounted volume has none, and Docker
+//! refuses to start on it.
+
+mod disk;
+mod layout;
+pub(crate) mod mounts;
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bollard::models::VolumeCreateRequest;
+use bollard::query_parameters::{ListContainersOptionsBuilder, RemoveVolumeOptions};
+use controller_backend::{Conflict, Error, SMALLEST_VOLUME, Volume, VolumeSpec, Volumes, machine_name};
+use uuid::Uuid;
+
+use crate::engine::Engine;
+use crate::error::{message, translate};
+use crate::labels;
+
+use disk::{Growth, Thoroughly};
+pub(crate) use layout::Layout;
+use layout::{Place, Record};
+
+/// How long a loop device may take to let go of its file after the last mount is gone.
+const DETACH_PATIENCE: Duration = Duration::from_secs(3);
+
+pub(crate) struct DockerVolumes {
+    engine: Arc<Engine>,
+    layout: Layout,
+    /// One step at a time for each volume.
+    busy: std::sync::Mutex<BTreeMap<Uuid, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+/// How Docker knows a volume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Handle {
+    pub(crate) name: String,
+    pub(crate) options: HashMap<String, String>,
+    pub(crate) labels: HashMap<String, String>,
+}
+
+impl Handle {
+    fn new(place: &Place, record: &Record) -> Self {
+        let device = place.data().display().to_string();
+        Self {
+            name: machine_name(&record.owner),
+            options: [("type", "none"), ("o", "bind"), ("device", device.as_str())]
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .into(),
+            labels: labels::of_owner(&record.owner),
+        }
+    }
+}
+
+impl Layout {
+    /// How Docker knows the volume of an owner, if it is made.
+    pub(crate) async fn handle(&self, owner: Uuid) -> Result<Option<Handle>, Error> {
+        let place = self.place(owner);
+        Ok(self.record(&place).await?.map(|record| Handle::new(&place, &record)))
+    }
+}
+
+impl DockerVolumes {
+    pub(crate) fn new(engine: Arc<Engine>, layout: Layout) -> Self {
+        Self { engine, layout, busy: std::sync::Mutex::default() }
+    }
+
+    fn turn(&self, owner: Uuid) -> Arc<tokio::sync::Mutex<()>> {
+        let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        // Those that nobody holds or awaits are only in the map.
+        busy.retain(|_, turn| Arc::strong_count(turn) > 1);
+        busy.entry(owner).or_default().clone()
+    }
+
+    async fn observe(&self, place: &Place) -> Result<Option<Volume>, Error> {
+        let Some(record) = self.layout.record(place).await? else { return Ok(None) };
+        let ready = mounts::is_disk_mounted(&place.disk(), &place.mount()).await?;
+        Ok(Some(Volume {
+            owner: record.owner,
+            size_bytes: record.size_bytes,
+            used_bytes: if ready { disk::used_bytes(&place.mount()) } else { None },
+            ready,
+            retained: place.is_retained().await,
+        }))
+    }
+
+    /// Docker's handle, as it should be; made anew if it leads elsewhere.
+    async fn ensure_handle(&self, handle: &Handle) -> Result<(), Error> {
+        let client = self.engine.client().await?;
+        let what = format!("volume `{}`", handle.name);
+        match client.inspect_volume(&handle.name).await {
+            Ok(found) if found.options == handle.options => return Ok(()),
+            // Docker would not change it, and answer that all is well.
+            Ok(_) => self.remove_handle(handle).await?,
+            Err(error) if matches!(message(&error), Some((404, _))) => {}
+            Err(error) => return Err(translate(&what, &format!("inspect {what}"), error)),
+        }
+        let request = VolumeCreateRequest {
+            name: Some(handle.name.clone()),
+            driver: Some("local".to_owned()),
+            driver_opts: Some(handle.options.clone()),
+            labels: Some(handle.labels.clone()),
+            ..VolumeCreateRequest::default()
+        };
+        let made = client.create_volume(request).await;
+        made.map(drop).map_err(|error| translate(&what, &format!("create {what}"), error))
+    }
+
+    /// `Conflict` while any container, running or not, has the volume.
+    async fn remove_handle(&self, handle: &Handle) -> Result<(), Error> {
+        let client = self.engine.client().await?;
+        let what = format!("volume `{}`", handle.name);
+        match client.remove_volume(&handle.name, None::<RemoveVolumeOptions>).await {
+            Ok(()) => Ok(()),
+            Err(error) => match message(&error) {
+                Some((404, _)) => Ok(()),
+                Some((409, _)) => {
+                    let conflict = Conflict::InUse { what, users: self.users(&handle.name).await? };
+                    Err(Error::Conflict { conflict, source: Some(error.into()) })
+                }
+                _ => Err(translate(&what, &format!("remove {what}"), error)),
+            },
+        }
+    }
+
+    async fn users(&self, volume: &str) -> Result<Vec<String>, Error> {
+        // Everybody's, not only ours: whoever has it is in the way.
+        let filter = HashMap::from([("volume".to_owned(), vec![volume.to_owned()])]);
+        let options = ListContainersOptionsBuilder::default().all(true).filters(&filter).build();
+        let containers = self.engine.client().await?.list_containers(Some(options)).await;
+        let containers = containers.map_err(|error| translate("Docker", "look who has a volume", error))?;
+        let mut users: Vec<String> = containers
+            .into_iter()
+            .filter_map(|container| container.names?.into_iter().next())
+            .map(|name| name.trim_start_matches('/').to_owned())
+            .collect();
+        users.sort_unstable();
+        Ok(users)
+    }
+
+    /// Takes down the handle, the mount and the loop device; the file stays.
+    async fn take_down(&self, place: &Place, record: &Record) -> Result<(), Error> {
+        self.remove_handle(&Handle::new(place, record)).await?;
+        unmount(place).await
+    }
+}
+
+/// Mounts the volume unless it is.
+async fn mount(place: &Place) -> Result<(), Error> {
+    let disk = place.disk();
+    if mounts::is_disk_mounted(&disk, &place.mount()).await? {
+        return Ok(());
+    }
+    if !mounts::unmount(&place.mount()).await? {
+        return Err(in_use(place));
+    }
+    // With a device on it the file may be mounted elsewhere, and is not to be mended under somebody's hands.
+    if mounts::loop_devices(&disk).await?.iter().all(|device| device.deleted) {
+        disk::check(&disk, Thoroughly::IfNeeded).await?;
+    }
+    mounts::mount(&disk, &place.mount()).await
+}
+
+/// Unmounts the volume and lets its device go. `Conflict` while something else has it.
+async fn unmount(place: &Place) -> Result<(), Error> {
+    if !mounts::unmount(&place.mount()).await? {
+        return Err(in_use(place));
+    }
+    if mounts::detach(&place.disk(), DETACH_PATIENCE).await? { Ok(()) } else { Err(in_use(place)) }
+}
+
+fn in_use(place: &Place) -> Error {
+    let what = format!("volume at `{}`", place.disk().display());
+    Error::conflict(Conflict::InUse { what, users: Vec::new() })
+}
+
+/// Grows the mounted volume: in place where the host lets it, otherwise unmounted for the moment, which takes that no
+/// machine runs on it.
+async fn grow(place: &Place, size_bytes: u64) -> Result<(), Error> {
+    let disk = place.disk();
+    match disk::grow(&disk, size_bytes).await? {
+        Growth::Done => Ok(()),
+        Growth::MustUnmount => {
+            let unmounted = unmount(place).await;
+            let grown = match unmounted {
+                Ok(()) => disk::grow_unmounted(&disk).await,
+                Err(error) => Err(error),
+            };
+            // Whatever became of it, machines go on from here.
+            mount(place).await?;
+            grown
+        }
+    }
+}
+
+#[async_trait]
+impl Volumes for DockerVolumes {
+    async fn list(&self) -> Result<Vec<Volume>, Error> {
+        let mut volumes = Vec::new();
+        for place in self.layout.places().await? {
+            volumes.extend(self.observe(&place).await?);
+        }
+        Ok(volumes)
+    }
+
+    async fn find(&self, owner: Uuid) -> Result<Option<Volume>, Error> {
+        self.observe(&self.layout.place(owner)).await
+    }
+
+    async fn ensure(&self, spec: &VolumeSpec) -> Result<Volume, Error> {
+        if spec.size_bytes < SMALLEST_VOLUME {
+            return Err(Error::invalid(format!("a volume has at least {SMALLEST_VOLUME} bytes")));
+        }
+        let turn = self.turn(spec.owner.uid);
+        let _turn = turn.lock().await;
+        let place = self.layout.place(spec.owner.uid);
+        let mut record = match self.layout.record(&place).await? {
+            Some(record) => record,
+            None => {
+                // Of a removal that was cut off: a mount of the file before.
+                unmount(&place).await?;
+                let record = Record { owner: spec.owner.clone(), size_bytes: spec.size_bytes };
+                disk::make(&place, &record).await?;
+                record
+            }
+        };
+        if record.size_bytes > spec.size_bytes {
+            return Err(Error::invalid("a volume cannot shrink"));
+        }
+        mount(&place).await?;
+        if record.size_bytes < spec.size_bytes {
+            grow(&place, spec.size_bytes).await?;
+            // Written last: a growth that was cut off is gone through again.
+            record.size_bytes = spec.size_bytes;
+            place.write_record(&record).await?;
+        }
+        self.ensure_handle(&Handle::new(&place, &record)).await?;
+        place.set_retained(false).await?;
+        let what = format!("volume of `{}`", spec.owner.uid);
+        self.observe(&place).await?.ok_or_else(|| Error::not_found(what))
+    }
+
+    async fn remove(&self, owner: Uuid) -> Result<(), Error> {
+        let turn = self.turn(owner);
+        let _turn = turn.lock().await;
+        let place = self.layout.place(owner);
+        match self.layout.record(&place).await? {
+            Some(record) => self.take_down(&place, &record).await?,
+            // Half made or half removed: no handle any more, or none yet.
+            None => unmount(&place).await?,
+        }
+        place.delete().await
+    }
+
+    async fn retain(&self, owner: Uuid) -> Result<(), Error> {
+        let turn = self.turn(owner);
+        let _turn = turn.lock().await;
+        let place = self.layout.place(owner);
+        let record = self.layout.record(&place).await?;
+        let record = record.ok_or_else(|| Error::not_found(format!("volume of `{owner}`")))?;
+        self.take_down(&place, &record).await?;
+        place.set_retained(true).await
+    }
+}
+
+/// Names the path in what went wrong with it.
+fn trouble(action: &str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
+    let action = format!("{action} `{}`", path.display());
+    move |error| Error::failed(action, error)
+}

@@ -1,0 +1,234 @@
+//! What every adapter promises about machines.
+
+use std::time::Duration;
+
+use super::Fixture;
+use crate::{
+    Attachment, Conflict, Error, MachineId, MachineSpec, MachineState, Mount, MountSource, PublishedPort, Resources,
+};
+
+fn is_exited(state: &MachineState) -> bool {
+    matches!(state, MachineState::Exited(_))
+}
+
+/// A machine is made stopped, starts, stops when asked, starts again, and keeps its address and ports throughout.
+pub async fn machine_goes_through_its_life(fixture: &Fixture) {
+    let machines = &fixture.backend.machines;
+    let spec = MachineSpec { ports: vec![fixture.published()], ..fixture.networked("web", 2, 10).await };
+    let uid = spec.owner.uid;
+    assert!(machines.find(uid).await.expect("find").is_empty());
+
+    let id = machines.create(&spec).await.expect("create");
+    let made = fixture.only(uid).await;
+    assert_eq!(made.id, id);
+    assert_eq!(made.state, MachineState::Created);
+    assert_eq!(made.started_at, None);
+    let attachment = Attachment { network: fixture.network().owner.uid, address: fixture.address(10) };
+    let port = PublishedPort { port: 80, protocol: crate::Protocol::Tcp, publish: fixture.publish() };
+    assert_eq!(
+        (&made.owner, &made.name, &made.spec_hash, made.resources, made.attachment, made.published.as_slice()),
+        (&spec.owner, &spec.name, &spec.spec_hash, spec.resources, Some(attachment), [port].as_slice()),
+    );
+
+    machines.start(&id).await.expect("start");
+    machines.start(&id).await.expect("starting again changes nothing");
+    let running = fixture.only(uid).await;
+    assert_eq!(running.state, MachineState::Running);
+    assert!(running.started_at.is_some_and(|at| at >= running.created_at));
+    assert_eq!((running.attachment, running.published.as_slice()), (Some(attachment), [port].as_slice()));
+
+    machines.stop(&id, Duration::from_secs(5)).await.expect("stop");
+    machines.stop(&id, Duration::from_secs(5)).await.expect("stopping again changes nothing");
+    let stopped = fixture.only(uid).await;
+    let MachineState::Exited(exit) = &stopped.state else { panic!("stopped, but {:?}", stopped.state) };
+    assert_eq!((exit.code, exit.out_of_memory), (143, false), "a polite stop ends it by SIGTERM");
+    assert_eq!((stopped.attachment, stopped.published.as_slice()), (Some(attachment), [port].as_slice()));
+
+    machines.start(&id).await.expect("start again");
+    assert_eq!(fixture.only(uid).await.state, MachineState::Running);
+    machines.stop(&id, Duration::ZERO).await.expect("stop hard");
+    assert!(is_exited(&fixture.only(uid).await.state));
+
+    machines.remove(&id).await.expect("remove");
+    machines.remove(&id).await.expect("removing again changes nothing");
+    assert!(machines.find(uid).await.expect("find").is_empty());
+}
+
+/// `create` fails if the machine exists, and leaves the first one alone.
+pub async fn machine_is_not_made_twice(fixture: &Fixture) {
+    let spec = fixture.machine("twin", 2);
+    let id = fixture.backend.machines.create(&spec).await.expect("create");
+    let error = fixture.backend.machines.create(&spec).await.expect_err("the second is refused");
+    assert_eq!(error.as_conflict(), Some(&Conflict::NameTaken { name: spec.name.clone() }), "{error:?}");
+    assert_eq!(fixture.only(spec.owner.uid).await.id, id);
+}
+
+/// What a machine needs and is not there is named.
+pub async fn missing_needs_are_named(fixture: &Fixture) {
+    let machines = &fixture.backend.machines;
+    let missing = |error: Error| match error {
+        Error::NotFound { what } => what,
+        other => panic!("expected NotFound, got {other:?}"),
+    };
+    let spec = MachineSpec { image: "thecloud.dev/nothing:0".to_owned(), ..fixture.machine("imageless", 2) };
+    let what = missing(machines.create(&spec).await.expect_err("no image"));
+    assert!(what.contains("image") && what.contains("thecloud.dev/nothing:0"), "{what}");
+
+    let volume = fixture.volume("nowhere", 9).owner.uid;
+    let mount = Mount { path: "/data".to_owned(), read_only: false, source: MountSource::Volume(volume) };
+    let spec = MachineSpec { mounts: vec![mount], ..fixture.machine("diskless", 3) };
+    let what = missing(machines.create(&spec).await.expect_err("no volume"));
+    assert!(what.contains("volume") && what.contains(&volume.to_string()), "{what}");
+
+    let mut spec = fixture.networked("islander", 4, 10).await;
+    fixture.backend.networks.remove(fixture.network().owner.uid).await.expect("remove");
+    let what = missing(machines.create(&spec).await.expect_err("no network"));
+    assert!(what.contains("network"), "{what}");
+
+    spec.network = None;
+    let source = MountSource::Files("settings".to_owned());
+    spec.mounts = vec![Mount { path: "/etc/settings".to_owned(), read_only: true, source }];
+    let what = missing(machines.create(&spec).await.expect_err("no file set"));
+    assert!(what.contains("settings"), "{what}");
+
+    let absent = MachineId("0000000000000000".to_owned());
+    assert!(machines.start(&absent).await.expect_err("no machine").is_not_found());
+    assert!(machines.stop(&absent, Duration::ZERO).await.expect_err("no machine").is_not_found());
+    assert!(machines.list().await.expect("list").is_empty(), "nothing is left half made");
+}
+
+/// Another installation's machines are neither seen nor touched.
+pub async fn strangers_are_not_touched(fixture: &Fixture) {
+    let spec = fixture.networked("mine", 2, 10).await;
+    let id = fixture.start(&spec).await;
+    let stranger = &fixture.stranger;
+    assert!(stranger.machines.list().await.expect("list").is_empty());
+    assert!(stranger.machines.find(spec.owner.uid).await.expect("find").is_empty());
+    stranger.machines.remove(&id).await.expect("what is not ours is not there");
+    assert!(stranger.machines.stop(&id, Duration::ZERO).await.expect_err("not ours").is_not_found());
+    assert!(stranger.machines.start(&id).await.expect_err("not ours").is_not_found());
+    assert!(stranger.machines.pause(&id).await.expect_err("not ours").is_not_found());
+    assert!(stranger.machines.resize(&id, spec.resources).await.expect_err("not ours").is_not_found());
+    assert!(stranger.networks.list().await.expect("list").is_empty());
+    assert_eq!(stranger.networks.find(fixture.network().owner.uid).await.expect("find"), None);
+    stranger.networks.remove(fixture.network().owner.uid).await.expect("what is not ours is not there");
+    assert_eq!(fixture.only(spec.owner.uid).await.state, MachineState::Running);
+    assert!(fixture.backend.networks.find(fixture.network().owner.uid).await.expect("find").is_some());
+}
+
+/// `list` tells of all machines in whatever state, as `find` would.
+pub async fn list_sees_every_state(fixture: &Fixture) {
+    let running = fixture.networked("runs", 2, 10).await;
+    let made = fixture.machine("made", 3);
+    let ended = fixture.script("ended", 4, "exit 0");
+    fixture.start(&running).await;
+    fixture.backend.machines.create(&made).await.expect("create");
+    fixture.start(&ended).await;
+    fixture.wait_for(ended.owner.uid, "exited", is_exited).await;
+
+    let mut expected = Vec::new();
+    for spec in [&running, &made, &ended] {
+        expected.push(fixture.only(spec.owner.uid).await.summary());
+    }
+    expected.sort_by(|left, right| left.id.cmp(&right.id));
+    assert_eq!(fixture.backend.machines.list().await.expect("list"), expected);
+}
+
+/// The exit code of a machine that ended by itself is told, and it stays ended.
+pub async fn exit_code_is_told(fixture: &Fixture) {
+    let spec = fixture.script("fails", 2, "exit 7");
+    fixture.start(&spec).await;
+    let machine = fixture.wait_for(spec.owner.uid, "exited", is_exited).await;
+    let MachineState::Exited(exit) = &machine.state else { panic!("exited, but {:?}", machine.state) };
+    assert_eq!((exit.code, exit.out_of_memory), (7, false));
+    assert!(machine.started_at.is_some_and(|started| exit.finished_at >= started));
+}
+
+/// A machine can be frozen and thawed, and frozen only while it runs.
+pub async fn machine_is_paused_and_unpaused(fixture: &Fixture) {
+    let machines = &fixture.backend.machines;
+    let spec = fixture.machine("sleeper", 2);
+    let id = machines.create(&spec).await.expect("create");
+    let error = machines.pause(&id).await.expect_err("it does not run");
+    assert!(matches!(error.as_conflict(), Some(Conflict::State { .. })), "{error:?}");
+    machines.start(&id).await.expect("start");
+    machines.pause(&id).await.expect("pause");
+    machines.pause(&id).await.expect("pausing again changes nothing");
+    assert_eq!(fixture.only(spec.owner.uid).await.state, MachineState::Paused);
+    machines.unpause(&id).await.expect("unpause");
+    machines.unpause(&id).await.expect("unpausing again changes nothing");
+    assert_eq!(fixture.only(spec.owner.uid).await.state, MachineState::Running);
+    machines.pause(&id).await.expect("pause");
+    machines.remove(&id).await.expect("a frozen machine can be removed");
+    assert!(machines.find(spec.owner.uid).await.expect("find").is_empty());
+}
+
+/// Cpu and memory change in place, while it runs and while it does not.
+pub async fn machine_is_resized_in_place(fixture: &Fixture) {
+    let machines = &fixture.backend.machines;
+    let spec = fixture.machine("grower", 2);
+    let id = machines.create(&spec).await.expect("create");
+    let steps = [
+        Resources { cpu_millis: 500, memory_bytes: 96 << 20 },
+        Resources { cpu_millis: 100, memory_bytes: 24 << 20 },
+        // More than there is: a limit may lie above what the host has.
+        Resources { cpu_millis: 512_000, memory_bytes: 128 << 20 },
+    ];
+    machines.resize(&id, steps[0]).await.expect("resize before the start");
+    assert_eq!(fixture.only(spec.owner.uid).await.resources, steps[0]);
+    machines.start(&id).await.expect("start");
+    for step in [steps[1], steps[2]] {
+        machines.resize(&id, step).await.expect("resize");
+        let machine = fixture.only(spec.owner.uid).await;
+        assert_eq!((machine.resources, &machine.state, &machine.id), (step, &MachineState::Running, &id));
+    }
+}
+
+/// A port that is taken is a conflict that names it; the machine stays as it was and starts when the port is free.
+pub async fn taken_port_is_named(fixture: &Fixture) {
+    let machines = &fixture.backend.machines;
+    let first = MachineSpec { ports: vec![fixture.published()], ..fixture.networked("first", 2, 10).await };
+    let second = MachineSpec { ports: vec![fixture.published()], ..fixture.networked("second", 3, 11).await };
+    let holder = fixture.start(&first).await;
+    let id = machines.create(&second).await.expect("making it takes no port");
+    let publish = fixture.publish();
+    let taken = Conflict::PortTaken { address: publish.address, port: publish.port, protocol: crate::Protocol::Tcp };
+    for _ in 0..2 {
+        let error = machines.start(&id).await.expect_err("the port is taken");
+        assert_eq!(error.as_conflict(), Some(&taken), "{error:?}");
+        let machine = fixture.only(second.owner.uid).await;
+        assert_eq!((&machine.id, &machine.state), (&id, &MachineState::Created));
+    }
+    assert_eq!(fixture.only(first.owner.uid).await.state, MachineState::Running);
+    machines.remove(&holder).await.expect("remove");
+    machines.start(&id).await.expect("the port is free");
+    assert_eq!(fixture.only(second.owner.uid).await.state, MachineState::Running);
+}
+
+/// Two machines do not have one address at a time.
+pub async fn taken_address_is_named(fixture: &Fixture) {
+    let machines = &fixture.backend.machines;
+    let first = fixture.networked("first", 2, 10).await;
+    let second = fixture.networked("second", 3, 10).await;
+    let holder = fixture.start(&first).await;
+    let id = machines.create(&second).await.expect("making it takes no address");
+    let error = machines.start(&id).await.expect_err("the address is taken");
+    assert_eq!(error.as_conflict(), Some(&Conflict::AddressTaken { address: fixture.address(10) }), "{error:?}");
+    machines.remove(&holder).await.expect("remove");
+    machines.start(&id).await.expect("the address is free");
+}
+
+/// A machine that is replaced takes the name, address and port of the one before.
+pub async fn replacement_takes_over_name_address_and_port(fixture: &Fixture) {
+    let machines = &fixture.backend.machines;
+    let spec = MachineSpec { ports: vec![fixture.published()], ..fixture.networked("phoenix", 2, 10).await };
+    let old = fixture.start(&spec).await;
+    machines.stop(&old, Duration::from_secs(5)).await.expect("stop");
+    machines.remove(&old).await.expect("remove");
+    let spec = MachineSpec { spec_hash: "second".to_owned(), ..spec };
+    let new = fixture.start(&spec).await;
+    assert_ne!(old, new);
+    let machine = fixture.only(spec.owner.uid).await;
+    assert_eq!(machine.spec_hash, "second");
+    assert_eq!(machine.attachment.map(|attachment| attachment.address), Some(fixture.address(10)));
+}

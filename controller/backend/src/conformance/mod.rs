@@ -1,0 +1,176 @@
+//! What every adapter promises, as plain functions: an adapter's tests are the list of these calls. A bug found in one
+//! adapter becomes a function here first. Each function gets an installation of its own and may leave things behind;
+//! the caller sweeps.
+
+pub mod consoles;
+pub mod events;
+pub mod files;
+pub mod machines;
+pub mod networks;
+pub mod volumes;
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use ipnet::Ipv4Net;
+use uuid::Uuid;
+
+use crate::{
+    Backend, EnvVar, Machine, MachineId, MachineSpec, MachineState, NetworkAttachment, NetworkSpec, Owner, PortSpec,
+    Protocol, Publish, Resources, VolumeSpec, bridge_name, dns_names, machine_name,
+};
+
+/// How long a change of the real world may take to show.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The uid of the network that [`Fixture::network`] describes.
+const NETWORK: u32 = 1;
+
+/// What one conformance function is given.
+#[derive(Clone)]
+pub struct Fixture {
+    /// The adapter, as the test's own installation.
+    pub backend: Backend,
+    /// That installation: random where the engine is real, so that tests never meet.
+    pub installation: Uuid,
+    /// The same engine as another installation.
+    pub stranger: Backend,
+    /// That other installation.
+    pub stranger_installation: Uuid,
+    /// An image on the host with `sh`, `echo`, `cat`, `sleep` and `true`.
+    pub image: String,
+    /// A range of 256 addresses that nothing uses.
+    pub range: Ipv4Net,
+    /// A port that is free on 127.0.0.1.
+    pub port: u16,
+    /// What somebody does behind the adapter's back.
+    pub hand: Arc<dyn Hand>,
+}
+
+impl std::fmt::Debug for Fixture {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Fixture").field("installation", &self.installation).finish_non_exhaustive()
+    }
+}
+
+/// What somebody does to the engine behind the adapter's back.
+#[async_trait]
+pub trait Hand: Send + Sync {
+    /// Kills a machine's process.
+    async fn kill(&self, id: &MachineId);
+
+    /// Removes a machine.
+    async fn remove(&self, id: &MachineId);
+}
+
+impl Fixture {
+    /// An owner in the test's installation; the number makes the uid.
+    pub fn owner(&self, kind: &str, name: &str, number: u32) -> Owner {
+        Owner {
+            installation: self.installation,
+            kind: kind.to_owned(),
+            namespace: "conformance".to_owned(),
+            name: name.to_owned(),
+            // The number goes into the first eight digits, because names at the engine are made from these.
+            uid: Uuid::from_u128(self.installation.as_u128() ^ (u128::from(number) << 96)),
+        }
+    }
+
+    /// The test's network.
+    pub fn network(&self) -> NetworkSpec {
+        let owner = self.owner("Vpc", "main", NETWORK);
+        NetworkSpec { cidr: self.range, gateway: self.address(1), internal: false, bridge: bridge_name(&owner), owner }
+    }
+
+    /// An address in the test's network.
+    pub fn address(&self, host: u8) -> Ipv4Addr {
+        Ipv4Addr::from(u32::from(self.range.network()) + u32::from(host))
+    }
+
+    /// A machine without a network that runs until it is stopped.
+    pub fn machine(&self, name: &str, number: u32) -> MachineSpec {
+        let owner = self.owner("Instance", name, number);
+        MachineSpec {
+            name: machine_name(&owner),
+            hostname: name.to_owned(),
+            image: self.image.clone(),
+            command: Some(vec!["sleep".to_owned(), "1000".to_owned()]),
+            args: None,
+            working_dir: None,
+            user: None,
+            env: vec![EnvVar { name: "COLOUR".to_owned(), value: "blue".to_owned() }],
+            labels: [("example.com/team".to_owned(), "red".to_owned())].into(),
+            network: None,
+            ports: Vec::new(),
+            mounts: Vec::new(),
+            resources: Resources { cpu_millis: 250, memory_bytes: 32 << 20 },
+            pids_limit: 64,
+            stop_grace: Duration::from_secs(1),
+            spec_hash: "first".to_owned(),
+            owner,
+        }
+    }
+
+    /// The same, running a shell script.
+    pub fn script(&self, name: &str, number: u32, script: &str) -> MachineSpec {
+        let words = ["sh", "-c", script];
+        MachineSpec { command: Some(words.map(str::to_owned).to_vec()), ..self.machine(name, number) }
+    }
+
+    /// A machine in the test's network, made beforehand, at an address.
+    pub async fn networked(&self, name: &str, number: u32, host: u8) -> MachineSpec {
+        self.backend.networks.ensure(&self.network()).await.expect("the network is made");
+        let spec = self.machine(name, number);
+        let network = NetworkAttachment {
+            network: self.network().owner.uid,
+            address: self.address(host),
+            mac: None,
+            aliases: dns_names(&spec.owner),
+        };
+        MachineSpec { network: Some(network), ..spec }
+    }
+
+    /// The test's port, published for port 80 inside.
+    pub fn published(&self) -> PortSpec {
+        PortSpec { port: 80, protocol: Protocol::Tcp, publish: Some(self.publish()) }
+    }
+
+    /// Where the test's port is published.
+    pub fn publish(&self) -> Publish {
+        Publish { address: IpAddr::V4(Ipv4Addr::LOCALHOST), port: self.port }
+    }
+
+    /// A small volume.
+    pub fn volume(&self, name: &str, number: u32) -> VolumeSpec {
+        VolumeSpec { owner: self.owner("Volume", name, number), size_bytes: 32 << 20 }
+    }
+
+    /// Makes and starts a machine.
+    pub async fn start(&self, spec: &MachineSpec) -> MachineId {
+        let id = self.backend.machines.create(spec).await.expect("the machine is made");
+        self.backend.machines.start(&id).await.expect("the machine starts");
+        id
+    }
+
+    /// The only machine of an owner.
+    pub async fn only(&self, owner: Uuid) -> Machine {
+        let mut machines = self.backend.machines.find(owner).await.expect("machines are found");
+        assert_eq!(machines.len(), 1, "the owner has one machine: {machines:?}");
+        machines.remove(0)
+    }
+
+    /// Waits until the only machine of an owner is as wanted.
+    pub async fn wait_for(&self, owner: Uuid, what: &str, wanted: impl Fn(&MachineState) -> bool) -> Machine {
+        let started = tokio::time::Instant::now();
+        loop {
+            let machine = self.only(owner).await;
+            if wanted(&machine.state) {
+                return machine;
+            }
+            assert!(started.elapsed() < PATIENCE, "waited for `{what}`, still {:?}", machine.state);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}

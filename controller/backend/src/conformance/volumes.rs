@@ -1,0 +1,87 @@
+//! What every adapter promises about volumes.
+
+use super::Fixture;
+use crate::{Conflict, MachineSpec, Mount, MountSource, VolumeSpec};
+
+/// A volume is made once, told of, and removed by uid; removing again changes nothing.
+pub async fn volume_is_made_once_and_removed(fixture: &Fixture) {
+    let volumes = &fixture.backend.volumes;
+    let spec = fixture.volume("data", 2);
+    assert_eq!(volumes.find(spec.owner.uid).await.expect("find"), None);
+    let made = volumes.ensure(&spec).await.expect("ensure");
+    assert_eq!((&made.owner, made.size_bytes, made.ready, made.retained), (&spec.owner, spec.size_bytes, true, false));
+    assert!(made.used_bytes.is_some_and(|used| used < spec.size_bytes));
+    assert_eq!(volumes.ensure(&spec).await.expect("ensure again"), made);
+    assert_eq!(volumes.find(spec.owner.uid).await.expect("find"), Some(made.clone()));
+    assert_eq!(volumes.list().await.expect("list"), [made]);
+    assert_eq!(fixture.stranger.volumes.list().await.expect("list"), []);
+    volumes.remove(spec.owner.uid).await.expect("remove");
+    volumes.remove(spec.owner.uid).await.expect("removing again changes nothing");
+    assert_eq!(volumes.list().await.expect("list"), []);
+}
+
+/// A volume grows in place and never shrinks.
+pub async fn volume_grows_and_never_shrinks(fixture: &Fixture) {
+    let volumes = &fixture.backend.volumes;
+    let spec = fixture.volume("data", 2);
+    volumes.ensure(&spec).await.expect("ensure");
+    let larger = VolumeSpec { size_bytes: spec.size_bytes * 2, ..spec.clone() };
+    assert_eq!(volumes.ensure(&larger).await.expect("grow").size_bytes, larger.size_bytes);
+    let error = volumes.ensure(&spec).await.expect_err("it would shrink");
+    assert!(matches!(error, crate::Error::Invalid { .. }), "{error:?}");
+    let found = volumes.find(spec.owner.uid).await.expect("find").expect("it is still there");
+    assert_eq!(found.size_bytes, larger.size_bytes);
+}
+
+/// A volume that cannot hold a file system is refused.
+pub async fn tiny_volume_is_refused(fixture: &Fixture) {
+    let spec = VolumeSpec { size_bytes: crate::SMALLEST_VOLUME - 1, ..fixture.volume("data", 2) };
+    let error = fixture.backend.volumes.ensure(&spec).await.expect_err("it is too small");
+    assert!(matches!(error, crate::Error::Invalid { .. }), "{error:?}");
+    assert_eq!(fixture.backend.volumes.list().await.expect("list"), []);
+}
+
+/// While a machine has a volume, running or not, it is neither removed nor retained.
+pub async fn volume_in_use_is_kept(fixture: &Fixture) {
+    let volumes = &fixture.backend.volumes;
+    let volume = fixture.volume("data", 2);
+    let uid = volume.owner.uid;
+    volumes.ensure(&volume).await.expect("ensure");
+    let mount = Mount { path: "/data".to_owned(), read_only: false, source: MountSource::Volume(uid) };
+    let spec = MachineSpec { mounts: vec![mount], ..fixture.machine("user", 3) };
+    let id = fixture.start(&spec).await;
+    assert_eq!(fixture.only(spec.owner.uid).await.volumes, [uid]);
+    for stopped in [false, true] {
+        if stopped {
+            fixture.backend.machines.stop(&id, std::time::Duration::ZERO).await.expect("stop");
+        }
+        let error = volumes.remove(uid).await.expect_err("it is in use");
+        assert!(
+            matches!(error.as_conflict(), Some(Conflict::InUse { users, .. }) if *users == [spec.name.clone()]),
+            "{error:?}"
+        );
+        let error = volumes.retain(uid).await.expect_err("it is in use");
+        assert!(matches!(error.as_conflict(), Some(Conflict::InUse { .. })), "{error:?}");
+        assert!(volumes.find(uid).await.expect("find").is_some_and(|volume| volume.ready && !volume.retained));
+    }
+    fixture.backend.machines.remove(&id).await.expect("remove");
+    volumes.remove(uid).await.expect("nothing uses it");
+}
+
+/// A retained volume keeps its data, is told of as such, and comes back when its owner does.
+pub async fn retained_volume_is_kept_and_told_of(fixture: &Fixture) {
+    let volumes = &fixture.backend.volumes;
+    let spec = fixture.volume("data", 2);
+    let uid = spec.owner.uid;
+    assert!(volumes.retain(uid).await.expect_err("there is none").is_not_found());
+    volumes.ensure(&spec).await.expect("ensure");
+    volumes.retain(uid).await.expect("retain");
+    volumes.retain(uid).await.expect("retaining again changes nothing");
+    let kept = volumes.find(uid).await.expect("find").expect("it is kept");
+    assert_eq!((kept.retained, kept.ready, kept.size_bytes), (true, false, spec.size_bytes));
+    let back = volumes.ensure(&spec).await.expect("ensure");
+    assert_eq!((back.retained, back.ready), (false, true));
+    volumes.retain(uid).await.expect("retain");
+    volumes.remove(uid).await.expect("a retained volume is removed by uid");
+    assert_eq!(volumes.list().await.expect("list"), []);
+}

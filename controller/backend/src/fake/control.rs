@@ -1,0 +1,216 @@
+//! What a test does to the fake engine from outside: faults, accidents, and things made by somebody else.
+
+use std::collections::BTreeMap;
+
+use ipnet::Ipv4Net;
+use uuid::Uuid;
+
+use super::FakeEngine;
+use super::faults::{Fault, FaultKind, Operation, Times};
+use super::images::{FakeImage, Program};
+use super::world::{LogEntry, World};
+use crate::{Capacity, Channel, Event, Identity, Machine, MachineId, MachineState, Protocol, Publish};
+
+impl FakeEngine {
+    /// Lets a fault strike later calls.
+    pub fn inject(&self, fault: Fault) {
+        self.lock().faults.inject(fault);
+    }
+
+    /// The `nth` call of `operation` from now (the first is 1) fails once.
+    pub fn fail_nth(&self, operation: Operation, nth: u64, kind: FaultKind) {
+        self.inject(Fault { operation: Some(operation), skip: nth.saturating_sub(1), times: Times::Once, kind });
+    }
+
+    /// Every call of `operation` fails from now on.
+    pub fn fail_always(&self, operation: Operation, kind: FaultKind) {
+        self.inject(Fault { operation: Some(operation), skip: 0, times: Times::Forever, kind });
+    }
+
+    /// The `nth` change of any sort from now (the first is 1) takes effect, but its answer is lost.
+    pub fn lose_answer_of_nth_change(&self, nth: u64) {
+        self.inject(Fault {
+            operation: None,
+            skip: nth.saturating_sub(1),
+            times: Times::Once,
+            kind: FaultKind::LostAnswer,
+        });
+    }
+
+    /// No fault strikes any more.
+    pub fn clear_faults(&self) {
+        self.lock().faults.clear();
+    }
+
+    /// How often each call was made since the engine was made.
+    pub fn calls(&self) -> BTreeMap<Operation, u64> {
+        self.lock().faults.calls().clone()
+    }
+
+    /// How many calls that can change the world were made.
+    pub fn changes(&self) -> u64 {
+        self.lock().faults.calls().iter().filter(|(operation, _)| operation.is_change()).map(|(_, count)| count).sum()
+    }
+
+    /// The engine stops answering. What runs goes on; what happens meanwhile is not told.
+    pub fn go_down(&self) {
+        self.lock().down = true;
+    }
+
+    /// The engine answers again, and every watcher resyncs.
+    pub fn come_up(&self) {
+        let mut state = self.lock();
+        state.down = false;
+        state.world.happened.push(Event::Resync);
+        self.publish(&mut state);
+    }
+
+    /// Events get lost, silently, until `deliver_events`.
+    pub fn lose_events(&self) {
+        self.lock().drop_events = true;
+    }
+
+    /// Events are told again.
+    pub fn deliver_events(&self) {
+        self.lock().drop_events = false;
+    }
+
+    /// An image that is on the host.
+    pub fn add_image(&self, reference: &str, program: Program) {
+        self.by_hand(|world| world.images.insert(reference.to_owned(), FakeImage::new(reference, program)));
+    }
+
+    /// An image that only the registry has.
+    pub fn add_registry_image(&self, reference: &str, program: Program) {
+        self.by_hand(|world| world.registry.insert(reference.to_owned(), FakeImage::new(reference, program)));
+    }
+
+    /// Whether the registry answers.
+    pub fn set_registry_reachable(&self, reachable: bool) {
+        self.by_hand(|world| world.registry_down = !reachable);
+    }
+
+    /// A process that is not a machine listens there.
+    pub fn occupy_port(&self, protocol: Protocol, publish: Publish) {
+        self.by_hand(|world| world.take_port(protocol, publish, None));
+    }
+
+    /// That process is gone.
+    pub fn release_port(&self, protocol: Protocol, publish: Publish) {
+        self.by_hand(|world| world.free_port(protocol, publish, None));
+    }
+
+    /// A route of the host that is no network of the engine.
+    pub fn add_route(&self, cidr: Ipv4Net, device: &str) {
+        self.by_hand(|world| world.routes.insert(cidr, device.to_owned()));
+    }
+
+    /// That route is gone.
+    pub fn remove_route(&self, cidr: Ipv4Net) {
+        self.by_hand(|world| world.routes.remove(&cidr));
+    }
+
+    /// Another engine answers from now on, with nothing else changed.
+    pub fn set_identity(&self, id: &str) {
+        self.by_hand(|world| {
+            world.identity = Identity { id: id.to_owned(), ..world.identity.clone() };
+        });
+    }
+
+    /// What the engine's machine has.
+    pub fn set_capacity(&self, capacity: Capacity) {
+        self.by_hand(|world| world.capacity = capacity);
+    }
+
+    /// The running machines of an owner end with `code`, as if by themselves.
+    pub fn crash(&self, owner: Uuid, code: i64) {
+        self.end_all(owner, code, false);
+    }
+
+    /// The kernel kills the running machines of an owner for want of memory.
+    pub fn run_out_of_memory(&self, owner: Uuid) {
+        self.end_all(owner, 137, true);
+    }
+
+    fn end_all(&self, owner: Uuid, code: i64, out_of_memory: bool) {
+        self.by_hand(|world| {
+            for id in owned_by(world, owner) {
+                world.end(&id, code, out_of_memory);
+            }
+        });
+    }
+
+    /// Somebody removes the machines of an owner.
+    pub fn remove_by_hand(&self, owner: Uuid) {
+        self.by_hand(|world| {
+            for id in owned_by(world, owner) {
+                world.discard(&id);
+            }
+        });
+    }
+
+    /// Somebody removes the network of an owner; machines in it keep running without.
+    pub fn remove_network_by_hand(&self, owner: Uuid) {
+        self.by_hand(|world| {
+            if let Some(network) = world.networks.remove(&owner) {
+                world.tell(network.owner, crate::Happening::Removed);
+            }
+        });
+    }
+
+    /// The host restarts: machines end, volumes are no longer ready, file sets are gone.
+    pub fn reboot(&self) {
+        self.by_hand(|world| {
+            let ids: Vec<MachineId> = world.machines.keys().cloned().collect();
+            for id in ids {
+                world.end(&id, 137, false);
+            }
+            for fake in world.volumes.values_mut() {
+                fake.volume.ready = false;
+                fake.volume.used_bytes = None;
+            }
+            for owned in world.files.values_mut() {
+                owned.sets.clear();
+            }
+            world.files.retain(|_, owned| !owned.empty.is_empty());
+            world.happened.clear();
+            world.happened.push(Event::Resync);
+        });
+    }
+
+    /// The machines of an owner write a line.
+    pub fn write_log(&self, owner: Uuid, line: &str) {
+        self.by_hand(|world| {
+            let at = world.now;
+            for id in owned_by(world, owner) {
+                if let Some(fake) = world.machines.get_mut(&id) {
+                    let run = fake.log.last().map_or(0, |entry| entry.run);
+                    let line = bytes::Bytes::from(format!("{line}\n"));
+                    fake.log.push(LogEntry { at, run, channel: Channel::Stdout, line });
+                }
+            }
+        });
+    }
+
+    /// The machines of an owner in any installation, oldest first.
+    pub fn machines_of(&self, owner: Uuid) -> Vec<Machine> {
+        let state = self.lock();
+        let ids = owned_by(&state.world, owner);
+        ids.iter().filter_map(|id| state.world.machines.get(id)).map(|fake| fake.machine.clone()).collect()
+    }
+
+    /// How many machines run, in all installations.
+    pub fn running(&self) -> usize {
+        self.lock().world.machines.values().filter(|fake| fake.machine.state == MachineState::Running).count()
+    }
+
+    /// A number that is another one each time that the volume is made anew: it stands for the data inside.
+    pub fn volume_incarnation(&self, installation: Uuid, owner: Uuid) -> Option<u64> {
+        self.lock().world.volumes.get(&(installation, owner)).map(|fake| fake.incarnation)
+    }
+}
+
+fn owned_by(world: &World, owner: Uuid) -> Vec<MachineId> {
+    let keys = world.machines_by_owner.keys().filter(|(_, uid)| *uid == owner);
+    keys.flat_map(|(installation, uid)| world.machines_of(*installation, *uid)).collect()
+}

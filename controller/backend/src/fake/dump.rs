@@ -1,0 +1,103 @@
+//! The state of the fake engine as text, for comparing how two runs ended. Objects go by name: what differs from run to
+//! run without meaning anything (ids, uids, times) is left out.
+
+use std::fmt::Write as _;
+
+use uuid::Uuid;
+
+use super::FakeEngine;
+use super::world::World;
+use crate::MachineState;
+
+impl FakeEngine {
+    /// What an installation has, one line a thing, sorted.
+    pub fn state(&self, installation: Uuid) -> String {
+        let state = self.lock();
+        let world = &state.world;
+        let mut lines = Vec::new();
+        lines.extend(machines(world, installation));
+        lines.extend(networks(world, installation));
+        lines.extend(volumes(world, installation));
+        lines.extend(files(world, installation));
+        lines.sort_unstable();
+        let mut text = String::new();
+        for line in lines {
+            text.push_str(&line);
+            text.push('\n');
+        }
+        text
+    }
+}
+
+fn machines(world: &World, installation: Uuid) -> Vec<String> {
+    let ours = world.machines.values().filter(|fake| fake.machine.owner.installation == installation);
+    ours.map(|fake| {
+        let machine = &fake.machine;
+        let state = match &machine.state {
+            MachineState::Created => "created".to_owned(),
+            MachineState::Running => "running".to_owned(),
+            MachineState::Paused => "paused".to_owned(),
+            MachineState::Exited(exit) => format!("exited({})", exit.code),
+            MachineState::Dead => "dead".to_owned(),
+        };
+        let mut line =
+            format!("machine {} {state} image={} hash={}", machine.owner, machine.image_id, machine.spec_hash);
+        let _ = write!(line, " cpu={} memory={}", machine.resources.cpu_millis, machine.resources.memory_bytes);
+        if let Some(attachment) = machine.attachment {
+            let network = network_name(world, attachment.network);
+            let _ = write!(line, " address={} network={network}", attachment.address);
+        }
+        for port in &machine.published {
+            let publish = port.publish;
+            let _ = write!(line, " {} {}:{}->{}", port.protocol, publish.address, publish.port, port.port);
+        }
+        for volume in &machine.volumes {
+            let name = world
+                .volumes
+                .get(&(installation, *volume))
+                .map_or_else(|| "gone".to_owned(), |fake| fake.volume.owner.to_string());
+            let _ = write!(line, " volume={name}");
+        }
+        line
+    })
+    .collect()
+}
+
+fn network_name(world: &World, owner: Uuid) -> String {
+    world.networks.get(&owner).map_or_else(|| "gone".to_owned(), |network| network.owner.to_string())
+}
+
+fn networks(world: &World, installation: Uuid) -> Vec<String> {
+    let ours = world.networks.values().filter(|network| network.owner.installation == installation);
+    ours.map(|network| {
+        let (owner, cidr, gateway, internal) = (&network.owner, network.cidr, network.gateway, network.internal);
+        format!("network {owner} {cidr} gateway={gateway} internal={internal}")
+    })
+    .collect()
+}
+
+fn volumes(world: &World, installation: Uuid) -> Vec<String> {
+    let ours = world.volumes.range((installation, Uuid::nil())..=(installation, Uuid::max()));
+    ours.map(|(_, fake)| {
+        let volume = &fake.volume;
+        let (owner, size, ready, retained) = (&volume.owner, volume.size_bytes, volume.ready, volume.retained);
+        format!("volume {owner} size={size} ready={ready} retained={retained}")
+    })
+    .collect()
+}
+
+fn files(world: &World, installation: Uuid) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (_, owned) in world.files.range((installation, Uuid::nil())..=(installation, Uuid::max())) {
+        for (name, files) in &owned.sets {
+            // Lengths, not content: it may be secret and this text ends up in test output.
+            let files: Vec<String> =
+                files.iter().map(|(path, file)| format!("{path}={}", file.content.len())).collect();
+            lines.push(format!("files {} {name} {}", owned.owner, files.join(" ")));
+        }
+        for name in &owned.empty {
+            lines.push(format!("empty {} {name}", owned.owner));
+        }
+    }
+    lines
+}

@@ -1,0 +1,273 @@
+//! The rules of machines at the fake engine.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use super::faults::Operation;
+use super::images::Program;
+use super::world::{FakeMachine, LogEntry, World};
+use super::{View, shell};
+use crate::{
+    Attachment, Conflict, Error, Happening, Machine, MachineId, MachineSpec, MachineState, MachineSummary, Machines,
+    MountSource, PublishedPort, Resources,
+};
+
+#[async_trait]
+impl Machines for View {
+    async fn list(&self) -> Result<Vec<MachineSummary>, Error> {
+        self.perform(Operation::ListMachines, |world, installation| {
+            let ours = world.machines.values().filter(|fake| fake.machine.owner.installation == installation);
+            Ok(ours.map(|fake| fake.machine.summary()).collect())
+        })
+    }
+
+    async fn find(&self, owner: Uuid) -> Result<Vec<Machine>, Error> {
+        self.perform(Operation::FindMachines, |world, installation| {
+            let ids = world.machines_by_owner.get(&(installation, owner)).into_iter().flatten();
+            Ok(ids.filter_map(|id| world.machines.get(id)).map(|fake| fake.machine.clone()).collect())
+        })
+    }
+
+    async fn create(&self, spec: &MachineSpec) -> Result<MachineId, Error> {
+        self.perform(Operation::CreateMachine, |world, installation| create(world, installation, spec))
+    }
+
+    async fn start(&self, id: &MachineId) -> Result<(), Error> {
+        self.perform(Operation::StartMachine, |world, installation| start(world, installation, id))
+    }
+
+    async fn stop(&self, id: &MachineId, grace: Duration) -> Result<(), Error> {
+        self.perform(Operation::StopMachine, |world, installation| {
+            ours(world, installation, id)?;
+            world.end(id, if grace.is_zero() { 137 } else { 143 }, false);
+            Ok(())
+        })
+    }
+
+    async fn pause(&self, id: &MachineId) -> Result<(), Error> {
+        self.perform(Operation::PauseMachine, |world, installation| {
+            let fake = ours(world, installation, id)?;
+            match &fake.machine.state {
+                MachineState::Paused => Ok(()),
+                MachineState::Running => {
+                    fake.machine.state = MachineState::Paused;
+                    let owner = fake.machine.owner.clone();
+                    world.tell(owner, Happening::Paused);
+                    Ok(())
+                }
+                other => Err(wrong_state(id, other)),
+            }
+        })
+    }
+
+    async fn unpause(&self, id: &MachineId) -> Result<(), Error> {
+        self.perform(Operation::UnpauseMachine, |world, installation| {
+            let fake = ours(world, installation, id)?;
+            match &fake.machine.state {
+                MachineState::Running => Ok(()),
+                MachineState::Paused => {
+                    fake.machine.state = MachineState::Running;
+                    let owner = fake.machine.owner.clone();
+                    world.tell(owner, Happening::Unpaused);
+                    Ok(())
+                }
+                other => Err(wrong_state(id, other)),
+            }
+        })
+    }
+
+    async fn resize(&self, id: &MachineId, resources: Resources) -> Result<(), Error> {
+        self.perform(Operation::ResizeMachine, |world, installation| {
+            ours(world, installation, id)?.machine.resources = resources;
+            Ok(())
+        })
+    }
+
+    async fn remove(&self, id: &MachineId) -> Result<(), Error> {
+        self.perform(Operation::RemoveMachine, |world, installation| match ours(world, installation, id) {
+            Ok(_) => {
+                world.discard(id);
+                Ok(())
+            }
+            Err(Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error),
+        })
+    }
+}
+
+pub(super) fn ours<'world>(
+    world: &'world mut World,
+    installation: Uuid,
+    id: &MachineId,
+) -> Result<&'world mut FakeMachine, Error> {
+    world
+        .machines
+        .get_mut(id)
+        .filter(|fake| fake.machine.owner.installation == installation)
+        .ok_or_else(|| Error::not_found(format!("machine `{id}`")))
+}
+
+pub(super) fn wrong_state(id: &MachineId, state: &MachineState) -> Error {
+    let state = match state {
+        MachineState::Created => "not started",
+        MachineState::Running => "running",
+        MachineState::Paused => "paused",
+        MachineState::Exited(_) => "not running",
+        MachineState::Dead => "dead",
+    };
+    Error::conflict(Conflict::State { what: format!("machine `{id}`"), state: state.to_owned() })
+}
+
+fn create(world: &mut World, installation: Uuid, spec: &MachineSpec) -> Result<MachineId, Error> {
+    if world.machine_names.contains_key(&spec.name) {
+        return Err(Error::conflict(Conflict::NameTaken { name: spec.name.clone() }));
+    }
+    let image_id = world
+        .images
+        .values()
+        .find(|image| image.is_named(&spec.image))
+        .map(|image| image.image.id.clone())
+        .ok_or_else(|| Error::not_found(format!("image `{}`", spec.image)))?;
+    if let Some(network) = &spec.network {
+        let found = world
+            .networks
+            .get(&network.network)
+            .filter(|found| found.owner.installation == installation)
+            .ok_or_else(|| Error::not_found(format!("network of `{}`", network.network)))?;
+        if !found.cidr.contains(&network.address) || network.address == found.gateway {
+            return Err(Error::invalid(format!("address {} is not one of {}", network.address, found.cidr)));
+        }
+    }
+    let mut volumes = Vec::new();
+    for mount in &spec.mounts {
+        match &mount.source {
+            MountSource::Volume(uid) => {
+                if !world.volumes.contains_key(&(installation, *uid)) {
+                    return Err(Error::not_found(format!("volume of `{uid}`")));
+                }
+                volumes.push(*uid);
+            }
+            MountSource::Files(name) => has_files(world, spec, name)?,
+            MountSource::Empty(name) => {
+                super::files::owned(world, &spec.owner).empty.insert(name.clone());
+            }
+        }
+    }
+    volumes.sort_unstable();
+    volumes.dedup();
+    let mut published: Vec<PublishedPort> = spec
+        .ports
+        .iter()
+        .filter_map(|port| {
+            port.publish.map(|publish| PublishedPort { port: port.port, protocol: port.protocol, publish })
+        })
+        .collect();
+    published.sort_unstable();
+    // Zeros keep the order of text that of making.
+    let id = MachineId(format!("machine-{:08}", world.next_number()));
+    let machine = Machine {
+        id: id.clone(),
+        name: spec.name.clone(),
+        owner: spec.owner.clone(),
+        spec_hash: spec.spec_hash.clone(),
+        state: MachineState::Created,
+        created_at: world.now,
+        started_at: None,
+        image_id,
+        attachment: spec
+            .network
+            .as_ref()
+            .map(|network| Attachment { network: network.network, address: network.address }),
+        published,
+        resources: spec.resources,
+        volumes,
+    };
+    world.machine_names.insert(spec.name.clone(), id.clone());
+    world.machines_by_owner.entry((installation, spec.owner.uid)).or_default().push(id.clone());
+    world.machines.insert(id.clone(), FakeMachine { spec: spec.clone(), machine, log: Vec::new() });
+    world.tell(spec.owner.clone(), Happening::Created);
+    Ok(id)
+}
+
+fn has_files(world: &World, spec: &MachineSpec, name: &str) -> Result<(), Error> {
+    let key = (spec.owner.installation, spec.owner.uid);
+    if world.files.get(&key).is_some_and(|owned| owned.sets.contains_key(name)) {
+        Ok(())
+    } else {
+        Err(Error::not_found(format!("file set `{name}`")))
+    }
+}
+
+fn start(world: &mut World, installation: Uuid, id: &MachineId) -> Result<(), Error> {
+    let fake = ours(world, installation, id)?;
+    match &fake.machine.state {
+        MachineState::Running => return Ok(()),
+        MachineState::Created | MachineState::Exited(_) => {}
+        state @ (MachineState::Paused | MachineState::Dead) => return Err(wrong_state(id, state)),
+    }
+    let machine = fake.machine.clone();
+    let spec = fake.spec.clone();
+
+    for uid in &machine.volumes {
+        if !world.volumes.get(&(installation, *uid)).is_some_and(|fake| fake.volume.ready) {
+            return Err(Error::not_found(format!("storage of volume `{uid}`")));
+        }
+    }
+    for mount in &spec.mounts {
+        if let MountSource::Files(name) = &mount.source {
+            has_files(world, &spec, name)?;
+        }
+    }
+    if let Some(attachment) = machine.attachment {
+        if !world.networks.contains_key(&attachment.network) {
+            return Err(Error::not_found(format!("network of `{}`", attachment.network)));
+        }
+        if world.addresses.contains_key(&(attachment.network, attachment.address)) {
+            return Err(Error::conflict(Conflict::AddressTaken { address: attachment.address }));
+        }
+    }
+    for port in &machine.published {
+        if world.is_port_taken(port.protocol, port.publish) {
+            return Err(Error::conflict(Conflict::PortTaken {
+                address: port.publish.address,
+                port: port.publish.port,
+                protocol: port.protocol,
+            }));
+        }
+    }
+
+    if let Some(attachment) = machine.attachment {
+        world.addresses.insert((attachment.network, attachment.address), id.clone());
+    }
+    for port in &machine.published {
+        world.take_port(port.protocol, port.publish, Some(id.clone()));
+    }
+    let program = world
+        .images
+        .values()
+        .find(|image| image.image.id == machine.image_id)
+        .map_or(Program::Runs, |image| image.program);
+    let run = world.next_number();
+    let now = world.now;
+    let fake = ours(world, installation, id)?;
+    fake.machine.state = MachineState::Running;
+    fake.machine.started_at = Some(now);
+    world.tell(spec.owner.clone(), Happening::Started);
+
+    let mut words = spec.command.clone().unwrap_or_default();
+    words.extend(spec.args.clone().unwrap_or_default());
+    let (lines, ended) = if words.is_empty() {
+        (Vec::new(), program.exit_code())
+    } else {
+        let outcome = shell::run(&words);
+        (outcome.lines, outcome.code)
+    };
+    let fake = ours(world, installation, id)?;
+    fake.log.extend(lines.into_iter().map(|(channel, line)| LogEntry { at: now, run, channel, line }));
+    if let Some(code) = ended {
+        world.end(id, code, false);
+    }
+    Ok(())
+}

@@ -1,0 +1,90 @@
+//! The rules of volumes at the fake engine.
+
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use super::View;
+use super::faults::Operation;
+use super::world::{FakeVolume, World};
+use crate::{Conflict, Error, SMALLEST_VOLUME, Volume, VolumeSpec, Volumes};
+
+#[async_trait]
+impl Volumes for View {
+    async fn list(&self) -> Result<Vec<Volume>, Error> {
+        self.perform(Operation::ListVolumes, |world, installation| {
+            let ours = world.volumes.range((installation, Uuid::nil())..=(installation, Uuid::max()));
+            Ok(ours.map(|(_, fake)| fake.volume.clone()).collect())
+        })
+    }
+
+    async fn find(&self, owner: Uuid) -> Result<Option<Volume>, Error> {
+        self.perform(Operation::FindVolume, |world, installation| {
+            Ok(world.volumes.get(&(installation, owner)).map(|fake| fake.volume.clone()))
+        })
+    }
+
+    async fn ensure(&self, spec: &VolumeSpec) -> Result<Volume, Error> {
+        self.perform(Operation::EnsureVolume, |world, installation| ensure(world, installation, spec))
+    }
+
+    async fn remove(&self, owner: Uuid) -> Result<(), Error> {
+        self.perform(Operation::RemoveVolume, |world, installation| {
+            unused(world, installation, owner)?;
+            world.volumes.remove(&(installation, owner));
+            Ok(())
+        })
+    }
+
+    async fn retain(&self, owner: Uuid) -> Result<(), Error> {
+        self.perform(Operation::RetainVolume, |world, installation| {
+            unused(world, installation, owner)?;
+            let fake = world
+                .volumes
+                .get_mut(&(installation, owner))
+                .ok_or_else(|| Error::not_found(format!("volume of `{owner}`")))?;
+            fake.volume.retained = true;
+            fake.volume.ready = false;
+            fake.volume.used_bytes = None;
+            Ok(())
+        })
+    }
+}
+
+fn ensure(world: &mut World, installation: Uuid, spec: &VolumeSpec) -> Result<Volume, Error> {
+    if spec.size_bytes < SMALLEST_VOLUME {
+        return Err(Error::invalid(format!("a volume has at least {SMALLEST_VOLUME} bytes")));
+    }
+    let number = world.next_number();
+    let fake = world.volumes.entry((installation, spec.owner.uid)).or_insert_with(|| FakeVolume {
+        volume: Volume {
+            owner: spec.owner.clone(),
+            size_bytes: spec.size_bytes,
+            used_bytes: Some(0),
+            ready: true,
+            retained: false,
+        },
+        incarnation: number,
+    });
+    if fake.volume.size_bytes > spec.size_bytes {
+        return Err(Error::invalid("a volume cannot shrink"));
+    }
+    fake.volume.size_bytes = spec.size_bytes;
+    fake.volume.ready = true;
+    fake.volume.retained = false;
+    fake.volume.used_bytes.get_or_insert(0);
+    Ok(fake.volume.clone())
+}
+
+fn unused(world: &World, installation: Uuid, owner: Uuid) -> Result<(), Error> {
+    let mut users: Vec<String> = world
+        .machines
+        .values()
+        .filter(|fake| fake.machine.owner.installation == installation && fake.machine.volumes.contains(&owner))
+        .map(|fake| fake.machine.name.clone())
+        .collect();
+    if users.is_empty() {
+        return Ok(());
+    }
+    users.sort_unstable();
+    Err(Error::conflict(Conflict::InUse { what: format!("volume of `{owner}`"), users }))
+}

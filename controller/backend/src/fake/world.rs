@@ -1,0 +1,180 @@
+//! What exists at the fake engine, and the indexes that keep each call cheap. Holds state and its invariants; the
+//! rules of each port are in the files beside it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr};
+
+use bytes::Bytes;
+use ipnet::Ipv4Net;
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::images::FakeImage;
+use crate::{
+    Capacity, Channel, Event, ExitState, Happening, Identity, Machine, MachineId, MachineSpec, MachineState, Network,
+    Owner, ProjectedFile, Protocol, Publish, PublishedPort, Volume,
+};
+
+/// The host's address that is listened on, and the machine that does.
+type Listener = (IpAddr, Option<MachineId>);
+
+#[derive(Debug)]
+pub(super) struct World {
+    pub(super) now: Timestamp,
+    pub(super) identity: Identity,
+    pub(super) capacity: Capacity,
+    pub(super) happened: Vec<Event>,
+    pub(super) made: u64,
+    pub(super) machines: BTreeMap<MachineId, FakeMachine>,
+    pub(super) machines_by_owner: BTreeMap<(Uuid, Uuid), Vec<MachineId>>,
+    pub(super) machine_names: BTreeMap<String, MachineId>,
+    /// Addresses that running machines hold, by network owner.
+    pub(super) addresses: BTreeMap<(Uuid, Ipv4Addr), MachineId>,
+    /// Ports of the host that are listened on, by whom; `None` is a process that is not a machine.
+    pub(super) ports: BTreeMap<(Protocol, u16), Vec<Listener>>,
+    pub(super) networks: BTreeMap<Uuid, Network>,
+    /// Routes that are not a network's.
+    pub(super) routes: BTreeMap<Ipv4Net, String>,
+    pub(super) volumes: BTreeMap<(Uuid, Uuid), FakeVolume>,
+    pub(super) images: BTreeMap<String, FakeImage>,
+    pub(super) registry: BTreeMap<String, FakeImage>,
+    pub(super) registry_down: bool,
+    pub(super) files: BTreeMap<(Uuid, Uuid), OwnedFiles>,
+}
+
+#[derive(Debug)]
+pub(super) struct FakeMachine {
+    pub(super) spec: MachineSpec,
+    pub(super) machine: Machine,
+    pub(super) log: Vec<LogEntry>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct LogEntry {
+    pub(super) at: Timestamp,
+    /// Which start of the machine wrote it.
+    pub(super) run: u64,
+    pub(super) channel: Channel,
+    pub(super) line: Bytes,
+}
+
+#[derive(Debug)]
+pub(super) struct FakeVolume {
+    pub(super) volume: Volume,
+    /// Different each time that a volume is made: stands for its data.
+    pub(super) incarnation: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct OwnedFiles {
+    pub(super) owner: Owner,
+    pub(super) sets: BTreeMap<String, BTreeMap<String, ProjectedFile>>,
+    pub(super) empty: BTreeSet<String>,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self {
+            // Any moment does, as long as it is always the same: 2026-01-01T00:00:00Z.
+            now: Timestamp::from_second(1_767_225_600).expect("the moment is within range"),
+            identity: Identity {
+                id: "fake-engine".to_owned(),
+                name: "fake".to_owned(),
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+            },
+            capacity: Capacity { cpus: 64, memory_bytes: 256 << 30 },
+            happened: Vec::new(),
+            made: 0,
+            machines: BTreeMap::new(),
+            machines_by_owner: BTreeMap::new(),
+            machine_names: BTreeMap::new(),
+            addresses: BTreeMap::new(),
+            ports: BTreeMap::new(),
+            networks: BTreeMap::new(),
+            routes: BTreeMap::new(),
+            volumes: BTreeMap::new(),
+            images: BTreeMap::new(),
+            registry: BTreeMap::new(),
+            registry_down: false,
+            files: BTreeMap::new(),
+        }
+    }
+}
+
+impl World {
+    /// A number that was never given before.
+    pub(super) fn next_number(&mut self) -> u64 {
+        self.made += 1;
+        self.made
+    }
+
+    pub(super) fn tell(&mut self, owner: Owner, happening: Happening) {
+        self.happened.push(Event::Changed { owner, happening });
+    }
+
+    /// Whether somebody listens where `publish` would.
+    pub(super) fn is_port_taken(&self, protocol: Protocol, publish: Publish) -> bool {
+        self.ports.get(&(protocol, publish.port)).is_some_and(|holders| {
+            holders.iter().any(|(address, _)| {
+                *address == publish.address || address.is_unspecified() || publish.address.is_unspecified()
+            })
+        })
+    }
+
+    pub(super) fn take_port(&mut self, protocol: Protocol, publish: Publish, holder: Option<MachineId>) {
+        self.ports.entry((protocol, publish.port)).or_default().push((publish.address, holder));
+    }
+
+    pub(super) fn free_port(&mut self, protocol: Protocol, publish: Publish, holder: Option<&MachineId>) {
+        if let Some(holders) = self.ports.get_mut(&(protocol, publish.port)) {
+            holders.retain(|(address, by)| *address != publish.address || by.as_ref() != holder);
+            if holders.is_empty() {
+                self.ports.remove(&(protocol, publish.port));
+            }
+        }
+    }
+
+    /// Ends a machine's process and frees what it held while it ran.
+    pub(super) fn end(&mut self, id: &MachineId, code: i64, out_of_memory: bool) {
+        let now = self.now;
+        let Some(fake) = self.machines.get_mut(id) else { return };
+        if !matches!(fake.machine.state, MachineState::Running | MachineState::Paused) {
+            return;
+        }
+        fake.machine.state = MachineState::Exited(ExitState { code, out_of_memory, finished_at: now });
+        let owner = fake.machine.owner.clone();
+        let attachment = fake.machine.attachment;
+        let published: Vec<PublishedPort> = fake.machine.published.clone();
+        if let Some(attachment) = attachment {
+            self.addresses.remove(&(attachment.network, attachment.address));
+        }
+        for port in published {
+            self.free_port(port.protocol, port.publish, Some(id));
+        }
+        if out_of_memory {
+            self.tell(owner.clone(), Happening::OutOfMemory);
+        }
+        self.tell(owner, Happening::Died);
+    }
+
+    /// Takes a machine away entirely.
+    pub(super) fn discard(&mut self, id: &MachineId) {
+        self.end(id, 137, false);
+        let Some(fake) = self.machines.remove(id) else { return };
+        let owner = fake.machine.owner;
+        self.machine_names.remove(&fake.machine.name);
+        let key = (owner.installation, owner.uid);
+        if let Some(ids) = self.machines_by_owner.get_mut(&key) {
+            ids.retain(|other| other != id);
+            if ids.is_empty() {
+                self.machines_by_owner.remove(&key);
+            }
+        }
+        self.tell(owner, Happening::Removed);
+    }
+
+    /// The machines of one owner, oldest first.
+    pub(super) fn machines_of(&self, installation: Uuid, owner: Uuid) -> Vec<MachineId> {
+        self.machines_by_owner.get(&(installation, owner)).cloned().unwrap_or_default()
+    }
+}

@@ -1,0 +1,59 @@
+//! The ports through which controllers reach the real world, in words of the domain: machines, networks, volumes,
+//! images. An adapter (Docker, libvirt) implements them, `fake` does so in memory, and `conformance` says what each
+//! of them promises. Nothing here knows a kind of the API or a particular engine.
+
+pub mod conformance;
+mod consoles;
+mod error;
+mod events;
+pub mod fake;
+mod files;
+mod host;
+mod images;
+mod machines;
+mod networks;
+mod owner;
+mod volumes;
+
+use std::sync::Arc;
+
+pub use consoles::{Channel, Chunk, Consoles, ExecControl, ExecSession, ExecSpec, LogOptions, LogStream, TerminalSize};
+pub use error::{Conflict, Error, Source};
+pub use events::{Event, EventStream, Events, Happening};
+pub use files::{FileSet, Files, ProjectedFile};
+pub use host::{Capacity, Host, Identity};
+pub use images::{Image, Images, PullError};
+pub use machines::{
+    Attachment, EnvVar, ExitState, Machine, MachineId, MachineSpec, MachineState, MachineSummary, Machines, Mount,
+    MountSource, NetworkAttachment, PortSpec, Protocol, Publish, PublishedPort, Resources,
+};
+pub use networks::{Network, NetworkSpec, Networks, OccupiedRange};
+pub use owner::{Owner, bridge_name, dns_names, machine_name};
+pub use volumes::{SMALLEST_VOLUME, Volume, VolumeSpec, Volumes};
+
+/// Everything that one backend offers. Cloning shares the adapters.
+#[derive(Clone)]
+pub struct Backend {
+    /// Runs machines: containers or virtual machines.
+    pub machines: Arc<dyn Machines>,
+    /// Isolated networks.
+    pub networks: Arc<dyn Networks>,
+    /// Disks with data that outlives machines.
+    pub volumes: Arc<dyn Volumes>,
+    /// What machines are started from.
+    pub images: Arc<dyn Images>,
+    /// Content projected into machines from Secrets and ConfigMaps.
+    pub files: Arc<dyn Files>,
+    /// Logs of machines, and commands inside them.
+    pub consoles: Arc<dyn Consoles>,
+    /// What happens to things that bear our marks.
+    pub events: Arc<dyn Events>,
+    /// The engine itself.
+    pub host: Arc<dyn Host>,
+}
+
+impl std::fmt::Debug for Backend {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Backend").finish_non_exhaustive()
+    }
+}

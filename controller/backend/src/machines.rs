@@ -1,0 +1,317 @@
+//! The port for machines: containers or virtual machines. Flows in: what a machine should be. Flows out: what exists.
+//! It never decides whether one should run.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{Error, Owner};
+
+/// Makes, starts, stops and removes machines of one installation.
+///
+/// # Guarantees
+/// - Only what bears the installation's mark is seen or touched. Every operation but `create` takes an id that `list`,
+///   `find` or `create` gave; an id that is not this installation's is `NotFound`.
+/// - Every operation can be repeated: `start` on a running machine, `stop` on a stopped one and `remove` on one that is
+///   gone are `Ok`. After an error, `find` tells what took place.
+/// - No machine is ever restarted by the engine: restarts are the controller's.
+/// - Every machine is hardened: no new privileges, no raw sockets, the engine's default system call filter, a limit of
+///   processes, capped log files.
+#[async_trait]
+pub trait Machines: Send + Sync {
+    /// All machines of the installation, in whatever state, sorted by id. One cheap call however many there are.
+    async fn list(&self) -> Result<Vec<MachineSummary>, Error>;
+
+    /// The machines of one owner, in whatever state, oldest first. More than one when a replacement was cut off.
+    async fn find(&self, owner: Uuid) -> Result<Vec<Machine>, Error>;
+
+    /// Makes a machine, stopped.
+    ///
+    /// # Errors
+    /// `Conflict` (`NameTaken`) if it exists. `NotFound` names the image, network, volume or file set that is missing.
+    async fn create(&self, spec: &MachineSpec) -> Result<MachineId, Error>;
+
+    /// Starts a machine that is not running.
+    ///
+    /// # Errors
+    /// `Conflict` (`PortTaken`, `AddressTaken`) names what is taken; the machine stays as it was. `NotFound` if the
+    /// storage of a volume that it mounts is not there; nothing is ever written beside it.
+    async fn start(&self, id: &MachineId) -> Result<(), Error>;
+
+    /// Asks the machine to stop, and stops it hard after `grace`; zero is at once.
+    async fn stop(&self, id: &MachineId, grace: Duration) -> Result<(), Error>;
+
+    /// Freezes a running machine. `Conflict` (`State`) if it is not running.
+    async fn pause(&self, id: &MachineId) -> Result<(), Error>;
+
+    /// Thaws a paused machine.
+    async fn unpause(&self, id: &MachineId) -> Result<(), Error>;
+
+    /// Changes cpu and memory in place, whether it runs or not.
+    async fn resize(&self, id: &MachineId, resources: Resources) -> Result<(), Error>;
+
+    /// Removes a machine, stopping it hard if it runs. Its Volumes and file sets are left alone.
+    async fn remove(&self, id: &MachineId) -> Result<(), Error>;
+}
+
+/// The engine's own id of a machine.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct MachineId(pub String);
+
+impl fmt::Display for MachineId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// What a machine should be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MachineSpec {
+    /// The marks.
+    pub owner: Owner,
+    /// The machine's name at the engine, from [`machine_name`](crate::machine_name).
+    pub name: String,
+    /// The host name inside.
+    pub hostname: String,
+    /// The image's id, or a reference that [`Images::resolve`](crate::Images::resolve) finds.
+    pub image: String,
+    /// Replaces the image's entrypoint, and then its default arguments too. `None`: the image's own.
+    pub command: Option<Vec<String>>,
+    /// Replaces the image's default arguments. `None`: the image's own, unless `command` is set.
+    pub args: Option<Vec<String>>,
+    /// `None`: the image's own.
+    pub working_dir: Option<String>,
+    /// `user` or `user:group`, by name or number. `None`: the image's own.
+    pub user: Option<String>,
+    /// Environment, in order; added to the image's own.
+    pub env: Vec<EnvVar>,
+    /// More labels. Ours win over these.
+    pub labels: BTreeMap<String, String>,
+    /// The network that the machine is in.
+    pub network: Option<NetworkAttachment>,
+    /// Ports that the machine serves.
+    pub ports: Vec<PortSpec>,
+    /// What is mounted inside.
+    pub mounts: Vec<Mount>,
+    /// Limits that are enforced.
+    pub resources: Resources,
+    /// Most processes and threads at a time.
+    pub pids_limit: u32,
+    /// How long a stop that does not come from us (the engine's own shutdown) waits before it is hard.
+    pub stop_grace: Duration,
+    /// A hash of what forces a replacement when it changes, never of secret values. Given back by `list` and `find`.
+    pub spec_hash: String,
+}
+
+/// One variable of the environment. Its value may be secret: `Debug` does not show it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnvVar {
+    /// The variable's name.
+    pub name: String,
+    /// Its value.
+    pub value: String,
+}
+
+impl fmt::Debug for EnvVar {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}=<hidden>", self.name)
+    }
+}
+
+/// How a machine joins a network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkAttachment {
+    /// The uid of the network's owner.
+    pub network: Uuid,
+    /// The machine's address, always chosen by us.
+    pub address: Ipv4Addr,
+    /// The machine's hardware address; the engine's choice when absent.
+    pub mac: Option<String>,
+    /// Names by which others in the network reach it, from [`dns_names`](crate::dns_names).
+    pub aliases: Vec<String>,
+}
+
+/// A port that a machine serves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortSpec {
+    /// The port inside.
+    pub port: u16,
+    /// Its protocol.
+    pub protocol: Protocol,
+    /// Where on the host it can be reached; `None` keeps it inside the network.
+    pub publish: Option<Publish>,
+}
+
+/// A transport protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Protocol {
+    /// TCP.
+    #[serde(rename = "TCP")]
+    Tcp,
+    /// UDP.
+    #[serde(rename = "UDP")]
+    Udp,
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Tcp => "TCP",
+            Self::Udp => "UDP",
+        })
+    }
+}
+
+/// Where on the host a port is published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Publish {
+    /// The host's address.
+    pub address: IpAddr,
+    /// The host's port, never 0: the choice is ours, so that it outlives the machine.
+    pub port: u16,
+}
+
+/// A port that is published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct PublishedPort {
+    /// The port inside.
+    pub port: u16,
+    /// Its protocol.
+    pub protocol: Protocol,
+    /// Where on the host it is reached.
+    pub publish: Publish,
+}
+
+/// Something mounted in a machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mount {
+    /// Where inside; an absolute path.
+    pub path: String,
+    /// Whether writing is refused.
+    pub read_only: bool,
+    /// What is mounted.
+    pub source: MountSource,
+}
+
+/// What is mounted in a machine.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum MountSource {
+    /// A volume, by its owner's uid; [`Volumes::ensure`](crate::Volumes::ensure) comes first.
+    Volume(Uuid),
+    /// A file set of the machine's own owner, by name; [`Files::ensure`](crate::Files::ensure) comes first.
+    Files(String),
+    /// An empty directory by this name. It lives as long as the machine's owner and goes with
+    /// [`Files::remove`](crate::Files::remove).
+    Empty(String),
+}
+
+/// Limits that are enforced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Resources {
+    /// Processor time, in thousandths of a core.
+    pub cpu_millis: u64,
+    /// Memory, with no swap on top.
+    pub memory_bytes: u64,
+}
+
+/// What `list` tells of a machine: enough to find orphans and to see who uses what.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MachineSummary {
+    /// The engine's id.
+    pub id: MachineId,
+    /// The marks.
+    pub owner: Owner,
+    /// As given at creation.
+    pub spec_hash: String,
+    /// Whether a process of it exists, running or paused.
+    pub active: bool,
+    /// Its place in a network, held whether it runs or not.
+    pub attachment: Option<Attachment>,
+    /// The volumes that it mounts, by owner's uid, sorted.
+    pub volumes: Vec<Uuid>,
+}
+
+/// A machine as it exists.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Machine {
+    /// The engine's id.
+    pub id: MachineId,
+    /// Its name at the engine.
+    pub name: String,
+    /// The marks.
+    pub owner: Owner,
+    /// As given at creation.
+    pub spec_hash: String,
+    /// What it is doing.
+    pub state: MachineState,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last started; `None` if it never was.
+    pub started_at: Option<Timestamp>,
+    /// The id of the image that it was made from.
+    pub image_id: String,
+    /// Its place in a network, held whether it runs or not.
+    pub attachment: Option<Attachment>,
+    /// What it was told to publish, sorted; in force only while it runs.
+    pub published: Vec<PublishedPort>,
+    /// The limits in force.
+    pub resources: Resources,
+    /// The volumes that it mounts, by owner's uid, sorted.
+    pub volumes: Vec<Uuid>,
+}
+
+impl Machine {
+    /// What `list` would tell of it.
+    pub fn summary(&self) -> MachineSummary {
+        MachineSummary {
+            id: self.id.clone(),
+            owner: self.owner.clone(),
+            spec_hash: self.spec_hash.clone(),
+            active: matches!(self.state, MachineState::Running | MachineState::Paused),
+            attachment: self.attachment,
+            volumes: self.volumes.clone(),
+        }
+    }
+}
+
+/// A machine's place in a network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Attachment {
+    /// The uid of the network's owner.
+    pub network: Uuid,
+    /// The machine's address.
+    pub address: Ipv4Addr,
+}
+
+/// What a machine is doing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub enum MachineState {
+    /// Made and never started with success.
+    Created,
+    /// Running.
+    Running,
+    /// Frozen.
+    Paused,
+    /// It ended, by itself or because it was stopped.
+    Exited(ExitState),
+    /// The engine could not take it down entirely. It can only be removed.
+    Dead,
+}
+
+/// How a machine ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ExitState {
+    /// The exit code; 128 + n after signal n.
+    pub code: i64,
+    /// Whether the kernel killed it for want of memory.
+    pub out_of_memory: bool,
+    /// When it ended.
+    pub finished_at: Timestamp,
+}

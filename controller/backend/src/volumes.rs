@@ -1,0 +1,69 @@
+//! The port for volumes: data that outlives machines. Data is only ever removed by an explicit uid; nothing here
+//! sweeps.
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{Error, Owner};
+
+/// The smallest volume, in bytes: less does not hold a file system with a journal.
+pub const SMALLEST_VOLUME: u64 = 16 << 20;
+
+/// Makes, grows and removes volumes of one installation.
+///
+/// # Guarantees
+/// - `ensure` that was cut off anywhere is completed by the next; a volume is never handed out half made, and an
+///   existing file system is never formatted again.
+/// - The size is enforced: writing past it fails as a full disk does.
+/// - A machine never starts on a volume whose storage is not there.
+#[async_trait]
+pub trait Volumes: Send + Sync {
+    /// All volumes of the installation, retained ones included, sorted by owner's uid.
+    async fn list(&self) -> Result<Vec<Volume>, Error>;
+
+    /// The volume of one owner, retained or not. A half-made one is not there yet.
+    async fn find(&self, owner: Uuid) -> Result<Option<Volume>, Error>;
+
+    /// Makes the volume unless it exists, grows it if it is smaller, and makes it ready for machines.
+    ///
+    /// # Errors
+    /// `Invalid` if it would shrink, or is too small to hold a file system.
+    async fn ensure(&self, spec: &VolumeSpec) -> Result<Volume, Error>;
+
+    /// Removes a volume and its data; `Ok` if there is none.
+    ///
+    /// # Errors
+    /// `Conflict` (`InUse`) while a machine, running or not, has it; nothing is removed then.
+    async fn remove(&self, owner: Uuid) -> Result<(), Error>;
+
+    /// Keeps the data and takes down all the rest (mounts, devices, handles), so that it outlives its object.
+    ///
+    /// # Errors
+    /// `NotFound` if there is none. `Conflict` (`InUse`) while a machine has it.
+    async fn retain(&self, owner: Uuid) -> Result<(), Error>;
+}
+
+/// What a volume should be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VolumeSpec {
+    /// The marks.
+    pub owner: Owner,
+    /// Its size, file system included.
+    pub size_bytes: u64,
+}
+
+/// A volume as it exists.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Volume {
+    /// The marks.
+    pub owner: Owner,
+    /// Its size, file system included.
+    pub size_bytes: u64,
+    /// How much of it is used; known while it is ready.
+    pub used_bytes: Option<u64>,
+    /// Whether machines can be started on it now.
+    pub ready: bool,
+    /// Whether it was kept when its object went.
+    pub retained: bool,
+}

@@ -1,0 +1,306 @@
+//! One cloud: an apiserver, an engine, and controllers that can be started and killed. A user's client beside them.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::Duration;
+
+use apiserver::{ApiServer, Config, Identity, TokenTable};
+use apiserver_store::memory::MemoryStore;
+use apiserver_store::{Storage, StorageOptions};
+use controller::{Metrics, Options};
+use controller_backend::fake::{FakeEngine, Program};
+use crds::compute::instance::Instance;
+use crds::compute::instance_type::InstanceType;
+use crds::network::vpc::Vpc;
+use crds::storage::volume::Volume;
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::core::v1::Event;
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::{Api, Client, Resource, ResourceExt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+use uuid::Uuid;
+
+use crate::crash::{Tripwire, Wired, wired};
+use crate::gauge::{comparable, without_hashes};
+use crate::virtual_clock::VirtualClock;
+
+/// The installation of a cloud that isn't told another.
+pub const INSTALLATION: Uuid = Uuid::from_u128(0x5150_0000_0000_4000_8000_0000_0000_0001);
+/// The namespace in which everything happens.
+pub const NAMESPACE: &str = "default";
+/// How often the user looks.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// A cloud in memory.
+pub struct Cloud {
+    /// The engine.
+    pub engine: FakeEngine,
+    /// The time.
+    pub clock: VirtualClock,
+    /// A user's client.
+    pub client: Client,
+    /// What the controllers count.
+    pub metrics: Metrics,
+    server: ApiServer,
+    storage: Storage,
+    installation: Uuid,
+    running: Option<Running>,
+}
+
+struct Running {
+    _task: AbortOnDropHandle<()>,
+}
+
+impl Cloud {
+    /// A new cloud whose controllers don't run yet, on an engine of its own that has the images `web:1`, `web:2` and
+    /// `client:1`.
+    pub async fn new() -> Self {
+        let clock = VirtualClock::begin();
+        let engine = FakeEngine::with_clock(Arc::new(move || clock.time()));
+        for image in ["web:1", "web:2", "client:1"] {
+            engine.add_image(image, Program::Runs);
+        }
+        Self::on(engine, clock, INSTALLATION).await
+    }
+
+    /// A cloud on an engine that others may use too.
+    pub async fn on(engine: FakeEngine, clock: VirtualClock, installation: Uuid) -> Self {
+        let store = Arc::new(MemoryStore::new(installation));
+        let storage = Storage::open(store, StorageOptions::default()).await.expect("the memory store opens");
+        let config = Config {
+            clock: Arc::new(clock),
+            seed: Some(u64::try_from(installation.as_u128() & 0xffff).unwrap_or_default()),
+            ..Config::new(storage.clone(), TokenTable::default())
+        };
+        let server = ApiServer::new(config).await.expect("the apiserver starts");
+        let kinds: Vec<Value> =
+            crds::all().iter().map(|kind| serde_json::to_value(kind).expect("a definition is JSON")).collect();
+        server.install_kinds(&kinds).await.expect("the kinds are installed");
+        let client = Client::new(server.service_as(Identity::master("user")), NAMESPACE);
+        Self { engine, clock, client, metrics: Metrics::default(), server, storage, installation, running: None }
+    }
+
+    /// Starts the controllers.
+    pub fn start(&mut self) {
+        self.start_wired(&Tripwire::default());
+    }
+
+    /// Starts the controllers, killed and started again each time that the wire trips.
+    pub fn start_wired(&mut self, wire: &Tripwire) {
+        let service =
+            Wired { inner: self.server.service_as(Identity::master("system:controller")), wire: wire.clone() };
+        let options = Options {
+            clock: Arc::new(self.clock),
+            identity: "simulation".to_owned(),
+            metrics: self.metrics.clone(),
+            ..Options::new(self.installation, wired(self.engine.backend(self.installation), wire))
+        };
+        let wire = wire.clone();
+        let task = tokio::spawn(async move {
+            loop {
+                // Everything that a process has is made anew; what it had is dropped where it stands.
+                let client = Client::new(service.clone(), NAMESPACE);
+                let run = controller::run(client, options.clone(), CancellationToken::new());
+                tokio::select! {
+                    ended = run => panic!("the controllers ended: {ended:?}"),
+                    () = wire.tripped() => {}
+                }
+            }
+        });
+        self.running = Some(Running { _task: AbortOnDropHandle::new(task) });
+    }
+
+    /// Kills the controllers.
+    pub fn kill(&mut self) {
+        self.running = None;
+    }
+
+    /// The user's way to a kind.
+    #[must_use]
+    pub fn api<K>(&self) -> Api<K>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
+        Api::namespaced(self.client.clone(), NAMESPACE)
+    }
+
+    /// Makes an object.
+    pub async fn create<K>(&self, object: &K) -> K
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + Serialize + DeserializeOwned,
+    {
+        self.api().create(&PostParams::default(), object).await.expect("the object is accepted")
+    }
+
+    /// Changes an object's fields.
+    pub async fn change<K>(&self, name: &str, patch: Value) -> K
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
+    {
+        let patch = Patch::Merge(patch);
+        self.api().patch(name, &PatchParams::default(), &patch).await.expect("the change is accepted")
+    }
+
+    /// Asks for an object to be deleted.
+    pub async fn delete<K>(&self, name: &str)
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
+    {
+        self.api::<K>().delete(name, &DeleteParams::default()).await.expect("the deletion is accepted");
+    }
+
+    /// An object.
+    pub async fn get<K>(&self, name: &str) -> Option<K>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
+    {
+        self.api().get_opt(name).await.expect("the object can be read")
+    }
+
+    /// Waits until an object is so. The last argument says what is awaited.
+    ///
+    /// # Panics
+    /// After ten minutes of virtual time, with the object as it is then.
+    pub async fn until<K>(&self, name: &str, awaited: &str, is_so: impl Fn(&K) -> bool) -> K
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + Serialize + DeserializeOwned,
+    {
+        let mut last = None;
+        for _ in 0..6000 {
+            last = self.get::<K>(name).await;
+            if let Some(object) = &last
+                && is_so(object)
+            {
+                return last.expect("it was just looked at");
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        let shown = serde_json::to_string_pretty(&last).unwrap_or_default();
+        panic!("{} `{name}` is never {awaited}: {shown}\n{}", K::kind(&()), self.engine.state(self.installation));
+    }
+
+    /// Waits until an object is gone.
+    ///
+    /// # Panics
+    /// After ten minutes of virtual time.
+    pub async fn until_gone<K>(&self, name: &str)
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + Serialize + DeserializeOwned,
+    {
+        let mut last = None;
+        for _ in 0..6000 {
+            last = self.get::<K>(name).await;
+            if last.is_none() {
+                return;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        let shown = serde_json::to_string_pretty(&last).unwrap_or_default();
+        panic!("{} `{name}` is never gone: {shown}\n{}", K::kind(&()), self.engine.state(self.installation));
+    }
+
+    /// Waits until this very spec of the object is Ready.
+    pub async fn until_ready<K>(&self, name: &str) -> K
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + Serialize + DeserializeOwned,
+    {
+        self.until_condition(name, "Ready", "True", None).await
+    }
+
+    /// Waits until a condition of this very spec says this, for this reason if one is given.
+    pub async fn until_condition<K>(&self, name: &str, type_: &str, status: &str, reason: Option<&str>) -> K
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + Serialize + DeserializeOwned,
+    {
+        let awaited = format!("{type_}={status} {}", reason.unwrap_or_default());
+        self.until(name, &awaited, |object: &K| {
+            let value = serde_json::to_value(object).unwrap_or_default();
+            let conditions = value["status"]["conditions"].as_array().cloned().unwrap_or_default();
+            conditions.iter().any(|condition| {
+                condition["type"] == type_
+                    && condition["status"] == status
+                    && condition["observedGeneration"] == value["metadata"]["generation"]
+                    && reason.is_none_or(|reason| condition["reason"] == reason)
+            })
+        })
+        .await
+    }
+
+    /// The names of the InstanceTypes.
+    pub async fn instance_types(&self) -> Vec<String> {
+        let api: Api<InstanceType> = Api::all(self.client.clone());
+        let list = api.list(&ListParams::default()).await.expect("instance types can be listed");
+        list.items.iter().map(ResourceExt::name_any).collect()
+    }
+
+    /// Deletes an InstanceType.
+    pub async fn delete_instance_type(&self, name: &str) {
+        let api: Api<InstanceType> = Api::all(self.client.clone());
+        api.delete(name, &DeleteParams::default()).await.expect("the deletion is accepted");
+    }
+
+    /// The uid of an object.
+    pub async fn uid<K>(&self, name: &str) -> Uuid
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
+    {
+        let object = self.get::<K>(name).await.expect("the object is there");
+        object.uid().and_then(|uid| uid.parse().ok()).expect("a uid is a UUID")
+    }
+
+    /// The Events about an object, as `reason xcount`, oldest first.
+    pub async fn events(&self, name: &str) -> Vec<String> {
+        // They are written in the background.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let list = self.api::<Event>().list(&ListParams::default()).await.expect("events can be listed");
+        let mut events: Vec<_> =
+            list.items.into_iter().filter(|event| event.involved_object.name.as_deref() == Some(name)).collect();
+        events.sort_by_key(|event| event.first_timestamp.clone());
+        events
+            .iter()
+            .map(|event| format!("{} x{}", event.reason.clone().unwrap_or_default(), event.count.unwrap_or_default()))
+            .collect()
+    }
+
+    /// All that there is, objects and engine, without what differs from run to run.
+    pub async fn state(&self) -> String {
+        let mut text = without_hashes(&self.engine.state(self.installation));
+        self.show::<Vpc>(&mut text).await;
+        self.show::<Volume>(&mut text).await;
+        self.show::<Instance>(&mut text).await;
+        text
+    }
+
+    async fn show<K>(&self, text: &mut String)
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + Serialize + DeserializeOwned,
+    {
+        let list = self.api::<K>().list(&ListParams::default()).await.expect("objects can be listed");
+        for object in list.items {
+            let value = comparable(serde_json::to_value(&object).expect("an object is JSON"));
+            text.push('\n');
+            text.push_str(&serde_json::to_string_pretty(&value).expect("a value is JSON"));
+        }
+    }
+
+    /// Lets time pass.
+    pub async fn pass(&self, time: Duration) {
+        tokio::time::sleep(time).await;
+    }
+
+    /// How many writes the store has taken.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.storage.revision().0
+    }
+}
+
+impl Debug for Cloud {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Cloud").field("installation", &self.installation).finish_non_exhaustive()
+    }
+}

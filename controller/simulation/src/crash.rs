@@ -1,0 +1,229 @@
+//! Kills the controllers after a chosen change: the change took place, and whoever made it never learns.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use controller_backend::{
+    Backend, Error, FileSet, Files, Image, Images, Machine, MachineId, MachineSpec, MachineSummary, Machines, Network,
+    NetworkSpec, Networks, OccupiedRange, PullError, Resources, Volume, VolumeSpec, Volumes,
+};
+use http::{Method, Request};
+use tokio::sync::Notify;
+use tower::Service;
+use uuid::Uuid;
+
+/// Counts the changes that the controllers make, and trips at one of them.
+#[derive(Debug, Clone, Default)]
+pub struct Tripwire(Arc<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    changes: AtomicU64,
+    /// 0 is never.
+    at: AtomicU64,
+    tripped: Notify,
+}
+
+impl Tripwire {
+    /// Trips after this change (the first is 1).
+    pub fn set(&self, at: u64) {
+        self.0.at.store(at, Ordering::SeqCst);
+    }
+
+    /// How many changes were made.
+    #[must_use]
+    pub fn changes(&self) -> u64 {
+        self.0.changes.load(Ordering::SeqCst)
+    }
+
+    /// Waits until it trips.
+    pub async fn tripped(&self) {
+        self.0.tripped.notified().await;
+    }
+
+    /// A change took place. Never returns if it is the one.
+    async fn changed(&self) {
+        let count = self.0.changes.fetch_add(1, Ordering::SeqCst) + 1;
+        if count == self.0.at.load(Ordering::SeqCst) {
+            self.0.tripped.notify_one();
+            std::future::pending().await
+        }
+    }
+}
+
+/// The apiserver, with the wire across every write.
+#[derive(Debug, Clone)]
+pub(crate) struct Wired<S> {
+    pub(crate) inner: S,
+    pub(crate) wire: Tripwire,
+}
+
+impl<S, B> Service<Request<B>> for Wired<S>
+where
+    S: Service<Request<B>>,
+    S::Future: Send + 'static,
+    S::Response: Send,
+    S::Error: Send,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<S::Response, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let path = request.uri().path();
+        // Neither the Lease nor Events belong to the work: they come in the background, by the clock.
+        let counts = request.method() != Method::GET && !path.contains("/leases") && !path.contains("/events");
+        let (wire, answer) = (self.wire.clone(), self.inner.call(request));
+        Box::pin(async move {
+            let answer = answer.await;
+            if counts {
+                wire.changed().await;
+            }
+            answer
+        })
+    }
+}
+
+/// A backend with the wire across every change.
+pub(crate) fn wired(backend: Backend, wire: &Tripwire) -> Backend {
+    let ports = Arc::new(Ports { backend: backend.clone(), wire: wire.clone() });
+    Backend {
+        machines: ports.clone(),
+        networks: ports.clone(),
+        volumes: ports.clone(),
+        images: ports.clone(),
+        files: ports,
+        ..backend
+    }
+}
+
+struct Ports {
+    backend: Backend,
+    wire: Tripwire,
+}
+
+impl Ports {
+    async fn after<T>(&self, answer: T) -> T {
+        self.wire.changed().await;
+        answer
+    }
+}
+
+#[async_trait]
+impl Machines for Ports {
+    async fn list(&self) -> Result<Vec<MachineSummary>, Error> {
+        self.backend.machines.list().await
+    }
+
+    async fn find(&self, owner: Uuid) -> Result<Vec<Machine>, Error> {
+        self.backend.machines.find(owner).await
+    }
+
+    async fn create(&self, spec: &MachineSpec) -> Result<MachineId, Error> {
+        self.after(self.backend.machines.create(spec).await).await
+    }
+
+    async fn start(&self, id: &MachineId) -> Result<(), Error> {
+        self.after(self.backend.machines.start(id).await).await
+    }
+
+    async fn stop(&self, id: &MachineId, grace: Duration) -> Result<(), Error> {
+        self.after(self.backend.machines.stop(id, grace).await).await
+    }
+
+    async fn pause(&self, id: &MachineId) -> Result<(), Error> {
+        self.after(self.backend.machines.pause(id).await).await
+    }
+
+    async fn unpause(&self, id: &MachineId) -> Result<(), Error> {
+        self.after(self.backend.machines.unpause(id).await).await
+    }
+
+    async fn resize(&self, id: &MachineId, resources: Resources) -> Result<(), Error> {
+        self.after(self.backend.machines.resize(id, resources).await).await
+    }
+
+    async fn remove(&self, id: &MachineId) -> Result<(), Error> {
+        self.after(self.backend.machines.remove(id).await).await
+    }
+}
+
+#[async_trait]
+impl Networks for Ports {
+    async fn list(&self) -> Result<Vec<Network>, Error> {
+        self.backend.networks.list().await
+    }
+
+    async fn find(&self, owner: Uuid) -> Result<Option<Network>, Error> {
+        self.backend.networks.find(owner).await
+    }
+
+    async fn ensure(&self, spec: &NetworkSpec) -> Result<Network, Error> {
+        self.after(self.backend.networks.ensure(spec).await).await
+    }
+
+    async fn remove(&self, owner: Uuid) -> Result<(), Error> {
+        self.after(self.backend.networks.remove(owner).await).await
+    }
+
+    async fn occupied_ranges(&self) -> Result<Vec<OccupiedRange>, Error> {
+        self.backend.networks.occupied_ranges().await
+    }
+}
+
+#[async_trait]
+impl Volumes for Ports {
+    async fn list(&self) -> Result<Vec<Volume>, Error> {
+        self.backend.volumes.list().await
+    }
+
+    async fn find(&self, owner: Uuid) -> Result<Option<Volume>, Error> {
+        self.backend.volumes.find(owner).await
+    }
+
+    async fn ensure(&self, spec: &VolumeSpec) -> Result<Volume, Error> {
+        self.after(self.backend.volumes.ensure(spec).await).await
+    }
+
+    async fn remove(&self, owner: Uuid) -> Result<(), Error> {
+        self.after(self.backend.volumes.remove(owner).await).await
+    }
+
+    async fn retain(&self, owner: Uuid) -> Result<(), Error> {
+        self.after(self.backend.volumes.retain(owner).await).await
+    }
+}
+
+#[async_trait]
+impl Images for Ports {
+    async fn resolve(&self, reference: &str) -> Result<Option<Image>, Error> {
+        self.backend.images.resolve(reference).await
+    }
+
+    async fn pull(&self, reference: &str) -> Result<Image, PullError> {
+        self.after(self.backend.images.pull(reference).await).await
+    }
+}
+
+#[async_trait]
+impl Files for Ports {
+    async fn list(&self) -> Result<Vec<Uuid>, Error> {
+        self.backend.files.list().await
+    }
+
+    async fn ensure(&self, set: &FileSet) -> Result<(), Error> {
+        self.after(self.backend.files.ensure(set).await).await
+    }
+
+    async fn remove(&self, owner: Uuid) -> Result<(), Error> {
+        self.after(self.backend.files.remove(owner).await).await
+    }
+}

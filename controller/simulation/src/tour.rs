@@ -1,0 +1,103 @@
+//! The story that the crash tests tell: a Vpc, a Volume and two Instances come, change, and go.
+
+use std::time::Duration;
+
+use crds::compute::instance::Instance;
+use crds::network::vpc::Vpc;
+use crds::storage::volume::Volume;
+use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde_json::json;
+
+use crate::objects::{instance, published, volume, volume_mount, vpc};
+use crate::{Cloud, INSTALLATION};
+
+/// What a tour left at its stations, and what must be the same in every run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diary {
+    /// After everything was made.
+    pub made: String,
+    /// After everything was changed.
+    pub changed: String,
+    /// After everything was deleted.
+    pub gone: String,
+}
+
+/// Tells the whole story to a cloud whose controllers run.
+pub async fn tell(cloud: &Cloud) -> Diary {
+    make(cloud).await;
+    let data = cloud.uid::<Volume>("page").await;
+    let (made, incarnation) = (settled(cloud).await, cloud.engine.volume_incarnation(INSTALLATION, data));
+    change(cloud).await;
+    let changed = settled(cloud).await;
+    assert_eq!(cloud.engine.volume_incarnation(INSTALLATION, data), incarnation, "the data is kept");
+    delete(cloud).await;
+    Diary { made, changed, gone: settled(cloud).await }
+}
+
+async fn make(cloud: &Cloud) {
+    // The Instances come first: they wait for what isn't there yet.
+    let mut web = instance("web", "web:1");
+    web.spec.vpc = Some("tour".to_owned());
+    web.spec.ports = vec![published(8080, Some(8088)), published(9090, None)];
+    web.spec.volumes = vec![volume_mount("page", "/www")];
+    web.spec.volumes.push(crds::compute::instance::VolumeMount {
+        mount_path: "/etc/web".to_owned(),
+        config_map: Some("web".to_owned()),
+        ..Default::default()
+    });
+    let mut client = instance("client", "client:1");
+    client.spec.vpc = Some("tour".to_owned());
+    cloud.create(&web).await;
+    cloud.create(&client).await;
+    cloud.create(&vpc("tour", Some("10.77.0.0/24"))).await;
+    cloud.create(&volume("page", "64Mi")).await;
+    cloud
+        .create(&ConfigMap {
+            metadata: ObjectMeta { name: Some("web".to_owned()), ..ObjectMeta::default() },
+            data: Some([("web.conf".to_owned(), "listen 8080".to_owned())].into()),
+            ..ConfigMap::default()
+        })
+        .await;
+    cloud.until_ready::<Vpc>("tour").await;
+    cloud.until_ready::<Volume>("page").await;
+    cloud.until_ready::<Instance>("web").await;
+    cloud.until_ready::<Instance>("client").await;
+}
+
+async fn change(cloud: &Cloud) {
+    cloud.change::<Instance>("web", json!({"spec": {"image": "web:2"}})).await;
+    cloud.change::<Instance>("client", json!({"spec": {"resources": {"cpu": "125m"}}})).await;
+    cloud.change::<Volume>("page", json!({"spec": {"size": "128Mi"}})).await;
+    cloud.until_ready::<Instance>("web").await;
+    cloud.until_ready::<Instance>("client").await;
+    cloud.until_ready::<Volume>("page").await;
+}
+
+async fn delete(cloud: &Cloud) {
+    cloud.delete::<Vpc>("tour").await;
+    cloud.delete::<Volume>("page").await;
+    cloud.until_condition::<Vpc>("tour", "Ready", "False", Some("InUse")).await;
+    cloud.until_condition::<Volume>("page", "Ready", "False", Some("InUse")).await;
+    cloud.delete::<Instance>("client").await;
+    cloud.delete::<Instance>("web").await;
+    cloud.until_gone::<Instance>("client").await;
+    cloud.until_gone::<Instance>("web").await;
+    cloud.until_gone::<Vpc>("tour").await;
+    cloud.until_gone::<Volume>("page").await;
+    cloud.api::<ConfigMap>().delete("web", &Default::default()).await.expect("the deletion is accepted");
+}
+
+/// The state once nothing moves any more.
+async fn settled(cloud: &Cloud) -> String {
+    let mut last = cloud.state().await;
+    for _ in 0..60 {
+        cloud.pass(Duration::from_secs(45)).await;
+        let now = cloud.state().await;
+        if now == last {
+            return now;
+        }
+        last = now;
+    }
+    panic!("it never settles: {last}");
+}

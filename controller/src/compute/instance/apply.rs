@@ -1,0 +1,150 @@
+//! Does one step for an Instance.
+
+use controller_backend::{Conflict, Error as BackendError};
+use crds::compute::instance::Instance;
+use crds::network::vpc::{Vpc, VpcSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::api::PostParams;
+use kube::{Api, ResourceExt};
+use serde_json::json;
+
+use super::{InstanceKind, Step};
+use crate::claims::{Claim, HostPort};
+use crate::runtime::failure::is_already_exists;
+use crate::runtime::{Applied, Failure, Note, uid_of};
+
+pub(super) async fn apply(kind: &InstanceKind, instance: &Instance, step: &Step) -> Result<Applied<Instance>, Failure> {
+    let world = kind.world.as_ref();
+    let backend = world.backend();
+    let machines = &backend.machines;
+    let uid = uid_of(instance);
+    match step {
+        Step::MakeDefaultVpc => {
+            let api: Api<Vpc> = Api::namespaced(world.client.clone(), &instance.namespace().unwrap_or_default());
+            let mut vpc = Vpc::new(crds::DEFAULT_VPC, VpcSpec::default());
+            // The derived constructor copies the definition's annotations.
+            vpc.metadata.annotations = None;
+            match api.create(&PostParams::default(), &vpc).await {
+                Ok(_) => Ok(Applied::telling("MadeDefaultVpc", "Made the namespace's Vpc `default`.")),
+                Err(error) if is_already_exists(&error) => Ok(Applied::quietly()),
+                Err(error) => Err(Failure::api("make the default Vpc")(error)),
+            }
+        }
+        Step::Allocate { network, ip, ports, published } => {
+            let mut claims = vec![Claim::Address { network: *network, address: *ip }];
+            claims.extend(published.iter().copied().map(Claim::Port));
+            if !world.claims.claim(uid, claims) {
+                return Err(Failure::Stale);
+            }
+            let words: Vec<_> = published.iter().map(HostPort::to_string).collect();
+            let status = json!({
+                "ip": ip.to_string(),
+                "hostname": instance.name_any(),
+                "ports": ports,
+                "published": (!words.is_empty()).then(|| words.join(",")),
+            });
+            Ok(Applied::wrote(world.patch_status(instance, status).await?))
+        }
+        Step::Pull(reference) => {
+            let image = backend.images.pull(reference).await.map_err(Failure::Pull)?;
+            Ok(Applied::telling(
+                "Pulled",
+                format!("Fetched image `{reference}` ({} MB).", image.size_bytes / 1_000_000),
+            ))
+        }
+        Step::EnsureFiles { sets, digest } => {
+            for set in sets {
+                backend.files.ensure(set).await.map_err(Failure::backend("put the files in place"))?;
+            }
+            kind.remember_projected(uid, Some(*digest));
+            Ok(Applied::quietly())
+        }
+        Step::Create(spec) => {
+            let _place = kind.starts.acquire().await;
+            match machines.create(spec).await {
+                Ok(_) => {}
+                // The machine of an attempt that was cut off: the next look finds it.
+                Err(error)
+                    if matches!(error.as_conflict(), Some(Conflict::NameTaken { .. }))
+                        && is_ours(kind, uid).await? =>
+                {
+                    return Ok(Applied::quietly());
+                }
+                Err(error) => return Err(Failure::backend("make the machine")(error)),
+            }
+            Ok(Applied::telling("Created", format!("Made the machine from image `{}`.", spec.image)))
+        }
+        Step::Start(id) => {
+            let _place = kind.starts.acquire().await;
+            if let Err(error) = machines.start(id).await {
+                refuse(kind, &error);
+                return Err(Failure::backend("start the machine")(error));
+            }
+            Ok(Applied::telling("Started", "Started the machine."))
+        }
+        Step::Pause(id) => {
+            machines.pause(id).await.map_err(Failure::backend("pause the machine"))?;
+            Ok(Applied::telling("Paused", "Froze the machine."))
+        }
+        Step::Unpause(id) => {
+            machines.unpause(id).await.map_err(Failure::backend("unpause the machine"))?;
+            Ok(Applied::telling("Unpaused", "Thawed the machine."))
+        }
+        Step::Resize { id, resources } => {
+            machines.resize(id, *resources).await.map_err(Failure::backend("resize the machine"))?;
+            let (cpu, memory) = super::report::words(*resources);
+            Ok(Applied::telling("Resized", format!("Changed the limits to cpu {cpu}, memory {memory}.")))
+        }
+        Step::Stop { id, grace } => {
+            machines.stop(id, *grace).await.map_err(Failure::backend("stop the machine"))?;
+            Ok(Applied::telling("Stopped", "Stopped the machine."))
+        }
+        Step::Remove(id) => {
+            machines.remove(id).await.map_err(Failure::backend("remove the machine"))?;
+            Ok(Applied::telling("Removed", "Removed the machine."))
+        }
+        Step::RemoveFiles => {
+            backend.files.remove(uid).await.map_err(Failure::backend("remove the projected files"))?;
+            kind.remember_projected(uid, None);
+            Ok(Applied::quietly())
+        }
+        Step::RecordEnding(ending) => {
+            let status = json!({
+                "lastExit": ending.exit,
+                "crashCount": ending.crash_count,
+                "restartCount": ending.restart_count,
+                "nextRestart": ending.next_restart.map(Time),
+            });
+            let written = world.patch_status(instance, status).await?;
+            let (code, reason) = (ending.exit.code, ending.exit.reason.as_str());
+            let note = if reason == "Completed" {
+                Note::normal("Completed", "The machine ended with exit code 0.")
+            } else {
+                Note::warning("Exited", format!("The machine ended with exit code {code} ({reason})."))
+            };
+            Ok(Applied { object: Some(written), note: Some(note) })
+        }
+        Step::Probe(spec) => {
+            kind.probes.start(uid, spec.clone());
+            Ok(Applied::quietly())
+        }
+        Step::StopProbe => {
+            kind.probes.stop(uid);
+            Ok(Applied::quietly())
+        }
+    }
+}
+
+/// Whether this Instance has a machine by now.
+async fn is_ours(kind: &InstanceKind, uid: uuid::Uuid) -> Result<bool, Failure> {
+    let machines = kind.world.backend().machines.find(uid).await;
+    machines.map(|found| !found.is_empty()).map_err(Failure::backend("look for the machine"))
+}
+
+/// Remembers a port that the host refused, so that the server doesn't pick it again.
+fn refuse(kind: &InstanceKind, error: &BackendError) {
+    if let Some(Conflict::PortTaken { address, port, protocol }) = error.as_conflict() {
+        let port = HostPort { port: *port, protocol: *protocol, address: *address };
+        kind.world.claims.refuse(port, kind.world.now());
+    }
+}

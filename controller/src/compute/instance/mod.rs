@@ -1,0 +1,156 @@
+//! The kind Instance: one machine. Finalizer: the machine and its projected files. Ports: `Machines`, `Images`,
+//! `Files`, and `Consoles` for health checks.
+
+mod allocate;
+mod apply;
+mod health;
+mod inputs;
+mod observe;
+mod plan;
+mod report;
+mod restart;
+#[cfg(test)]
+mod tests;
+mod wanted;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use controller_backend::{FileSet, MachineId, MachineSpec, Resources};
+use crds::compute::instance::{Instance, InstanceStatus, PortStatus};
+use tokio::sync::Semaphore;
+use uuid::Uuid;
+
+use crate::claims::HostPort;
+use crate::runtime::{Account, Applied, Failure, Goal, Kind, Plan, Report};
+use crate::world::World;
+
+use health::{ProbeSpec, Probes};
+use observe::Observed;
+use restart::Ending;
+
+/// One thing to do. Ids are in it, so that a step says what it touches.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Step {
+    /// Make the namespace's default Vpc.
+    MakeDefaultVpc,
+    /// Write address and ports into the status, before a machine is made with them.
+    Allocate {
+        /// The network that the address is in.
+        network: Uuid,
+        /// The address.
+        ip: Ipv4Addr,
+        /// The ports, with where they are published.
+        ports: Vec<PortStatus>,
+        /// The same, to be promised.
+        published: Vec<HostPort>,
+    },
+    /// Fetch the image.
+    Pull(String),
+    /// Put the projected files in place.
+    EnsureFiles {
+        /// What they should be.
+        sets: Vec<FileSet>,
+        /// What is remembered once they are.
+        digest: [u8; 32],
+    },
+    /// Make the machine, stopped.
+    Create(Box<MachineSpec>),
+    /// Start the machine.
+    Start(MachineId),
+    /// Freeze it.
+    Pause(MachineId),
+    /// Thaw it.
+    Unpause(MachineId),
+    /// Change its limits in place.
+    Resize {
+        /// The machine.
+        id: MachineId,
+        /// The limits.
+        resources: Resources,
+    },
+    /// Ask it to stop, then stop it hard.
+    Stop {
+        /// The machine.
+        id: MachineId,
+        /// How long it may take.
+        grace: Duration,
+    },
+    /// Remove it.
+    Remove(MachineId),
+    /// Remove the projected files.
+    RemoveFiles,
+    /// Write into the status how the machine ended and when it is started again.
+    RecordEnding(Ending),
+    /// Begin to check its health.
+    Probe(ProbeSpec),
+    /// Check its health no more.
+    StopProbe,
+}
+
+/// The kind.
+pub(crate) struct InstanceKind {
+    world: Arc<World>,
+    probes: Probes,
+    /// Digests of the files that this process put in place.
+    projected: Mutex<BTreeMap<Uuid, [u8; 32]>>,
+    /// Places for making and starting machines.
+    starts: Semaphore,
+}
+
+impl InstanceKind {
+    pub(crate) fn new(world: Arc<World>) -> Self {
+        let starts = Semaphore::new(world.options.starts_at_a_time.max(1));
+        let probes = Probes::new(world.options.backend.consoles.clone(), world.queues.instances.clone());
+        Self { world, probes, projected: Mutex::default(), starts }
+    }
+
+    fn projected(&self, uid: Uuid) -> Option<[u8; 32]> {
+        self.projected.lock().unwrap_or_else(PoisonError::into_inner).get(&uid).copied()
+    }
+
+    fn remember_projected(&self, uid: Uuid, digest: Option<[u8; 32]>) {
+        let mut projected = self.projected.lock().unwrap_or_else(PoisonError::into_inner);
+        match digest {
+            Some(digest) => projected.insert(uid, digest),
+            None => projected.remove(&uid),
+        };
+    }
+}
+
+#[async_trait]
+impl Kind for InstanceKind {
+    const NAME: &'static str = "Instance";
+    type Object = Instance;
+    type Status = InstanceStatus;
+    type Observed = Observed;
+    type Step = Step;
+
+    async fn observe(&self, goal: Goal, instance: &Instance) -> Result<Observed, Failure> {
+        observe::observe(self, goal, instance).await
+    }
+
+    fn plan(&self, goal: Goal, instance: &Instance, observed: &Observed) -> Plan<Step> {
+        plan::plan(goal, instance, observed)
+    }
+
+    async fn apply(&self, instance: &Instance, step: &Step) -> Result<Applied<Instance>, Failure> {
+        apply::apply(self, instance, step).await
+    }
+
+    fn report(&self, account: &Account<'_, Self>) -> Report<InstanceStatus> {
+        report::report(account)
+    }
+
+    fn forget(&self, uid: Uuid) {
+        self.world.claims.release(uid);
+        self.probes.stop(uid);
+        self.remember_projected(uid, None);
+    }
+}
+
+/// The refused ports and the taken ones are sets of these.
+type HostPorts = BTreeSet<HostPort>;

@@ -1,0 +1,337 @@
+//! Looks at all that concerns an Instance: its machines, what it refers to, what is taken, how it does. Asks the
+//! backend for its own machine only, and for more only when something is to be made.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use controller_backend::{Image, Machine, MachineState, Owner, Resources};
+use crds::compute::instance::{BackendName, Instance, PowerState};
+use crds::status::{READY, condition};
+use ipnet::Ipv4Net;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::{Resource, ResourceExt};
+use uuid::Uuid;
+
+use super::allocate::{Supply, host_port_of};
+use super::health::Probing;
+use super::inputs::{Inputs, Sources, resolve};
+use super::wanted::{Parts, hash};
+use super::{HostPorts, InstanceKind};
+use crate::claims::Claim;
+use crate::runtime::{Failure, Goal, uid_of};
+use crate::world::{Stores, World};
+
+/// What is known.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Observed {
+    /// The time.
+    pub(crate) now: Timestamp,
+    /// The marks of what is made.
+    pub(crate) owner: Owner,
+    /// Its machines, oldest first.
+    pub(crate) machines: Vec<Machine>,
+    /// The network that it joins.
+    pub(crate) network: Target<Network>,
+    /// The Volumes that it mounts, by name.
+    pub(crate) volumes: BTreeMap<String, Target<Uuid>>,
+    /// Which Instances stand in the way of its Volumes, by the Volume's name.
+    pub(crate) rivals: BTreeMap<String, String>,
+    /// Its limits.
+    pub(crate) size: Target<Resources>,
+    /// The InstanceType in force.
+    pub(crate) instance_type: String,
+    /// What it takes from Secrets and ConfigMaps.
+    pub(crate) inputs: Inputs,
+    /// Whether the projected files are known to be in place.
+    pub(crate) files_in_place: bool,
+    /// Whether it has projected files or empty directories; asked only when it goes.
+    pub(crate) files_left: bool,
+    /// The image, if it is on the host; asked only when a machine is to be made.
+    pub(crate) image: Option<Image>,
+    /// Addresses and ports that may be chosen from.
+    pub(crate) supply: Supply,
+    /// The health check that is going on.
+    pub(crate) probing: Option<Probing>,
+    /// What runs it.
+    pub(crate) backend: BackendName,
+    /// The host.
+    pub(crate) host: Option<String>,
+}
+
+/// Something that an Instance refers to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Target<T> {
+    /// It isn't there.
+    Missing,
+    /// It is there and can't be used now, for this reason.
+    NotReady(T, String),
+    /// It can be used.
+    Ready(T),
+}
+
+impl<T> Target<T> {
+    /// What is known of it, whether it can be used or not.
+    pub(super) fn known(&self) -> Option<&T> {
+        match self {
+            Self::Missing => None,
+            Self::NotReady(known, _) | Self::Ready(known) => Some(known),
+        }
+    }
+}
+
+/// A network, as its Vpc's status tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Network {
+    /// The Vpc's uid.
+    pub(crate) uid: Uuid,
+    /// The range; `None` until it is allocated.
+    pub(crate) range: Option<(Ipv4Net, Ipv4Addr)>,
+}
+
+pub(super) async fn observe(kind: &InstanceKind, goal: Goal, instance: &Instance) -> Result<Observed, Failure> {
+    let world = kind.world.as_ref();
+    world.gate.check()?;
+    let backend = world.backend();
+    let owner = world.owner(instance);
+    let machines = backend.machines.find(owner.uid).await.map_err(Failure::backend("look for the machine"))?;
+    let files_left = goal == Goal::Absent
+        && backend.files.list().await.map_err(Failure::backend("look for projected files"))?.contains(&owner.uid);
+
+    let inputs = resolve(instance, &owner, &Namespace { stores: &world.stores, namespace: &owner.namespace });
+    let mut observed = Observed {
+        now: world.now(),
+        network: network(world, instance, &owner.namespace),
+        volumes: volumes(world, instance, &owner.namespace),
+        rivals: BTreeMap::new(),
+        size: size(world, instance),
+        instance_type: type_name(world, instance),
+        files_in_place: inputs.files.is_empty() || kind.projected(owner.uid) == Some(inputs.digest()),
+        inputs,
+        files_left,
+        image: None,
+        supply: supply(world, instance, &owner, machines.iter().any(is_active)),
+        probing: kind.probes.get(owner.uid),
+        backend: world.options.backend_name,
+        host: world.gate.host(),
+        machines,
+        owner,
+    };
+    let to_make = goal == Goal::Present
+        && instance.spec.power_state != PowerState::Stopped
+        && !observed
+            .machines
+            .iter()
+            .any(|machine| Some(&machine.spec_hash) == wanted_hash(instance, &observed).as_ref());
+    if to_make {
+        let image = backend.images.resolve(&instance.spec.image).await;
+        observed.image = image.map_err(Failure::backend("look for the image"))?;
+        observed.rivals = rivals(world, instance, &observed).await?;
+    }
+    Ok(observed)
+}
+
+/// The hash of the machine that it should have, once all that goes into it is known.
+pub(super) fn wanted_hash(instance: &Instance, observed: &Observed) -> Option<String> {
+    let status = instance.status.as_ref()?;
+    let volumes = known_volumes(observed);
+    Some(hash(
+        instance,
+        &Parts {
+            owner: &observed.owner,
+            network: observed.network.known()?.uid,
+            address: status.ip.as_deref()?.parse().ok()?,
+            ports: &status.ports,
+            volumes: &volumes,
+        },
+    ))
+}
+
+/// The uids of the Volumes that are there, by name.
+pub(super) fn known_volumes(observed: &Observed) -> BTreeMap<String, Uuid> {
+    observed.volumes.iter().filter_map(|(name, volume)| Some((name.clone(), *volume.known()?))).collect()
+}
+
+fn network(world: &World, instance: &Instance, namespace: &str) -> Target<Network> {
+    let Some(vpc) = world.stores.vpcs.get(namespace, instance.vpc()) else { return Target::Missing };
+    let status = vpc.status.clone().unwrap_or_default();
+    let range = status.cidr.as_deref().and_then(|cidr| cidr.parse().ok());
+    let gateway = status.gateway.as_deref().and_then(|gateway| gateway.parse().ok());
+    let network = Network { uid: uid_of(vpc.as_ref()), range: range.zip(gateway) };
+    let ready = condition(&status.conditions, READY);
+    if vpc.meta().deletion_timestamp.is_some() {
+        Target::NotReady(network, "is being deleted".to_owned())
+    } else if ready.is_none_or(|ready| ready.status == "False") || network.range.is_none() {
+        Target::NotReady(network, not_ready(ready.map(|ready| ready.reason.as_str())))
+    } else {
+        Target::Ready(network)
+    }
+}
+
+fn volumes(world: &World, instance: &Instance, namespace: &str) -> BTreeMap<String, Target<Uuid>> {
+    let target = |name: &str| {
+        let Some(volume) = world.stores.volumes.get(namespace, name) else { return Target::Missing };
+        let uid = uid_of(volume.as_ref());
+        let ready = volume.status.as_ref().and_then(|status| condition(&status.conditions, READY));
+        if volume.meta().deletion_timestamp.is_some() {
+            Target::NotReady(uid, "is being deleted".to_owned())
+        } else if ready.is_none_or(|ready| ready.status == "False") {
+            Target::NotReady(uid, not_ready(ready.map(|ready| ready.reason.as_str())))
+        } else {
+            Target::Ready(uid)
+        }
+    };
+    instance.volumes().into_keys().map(|name| (name.to_owned(), target(name))).collect()
+}
+
+fn not_ready(reason: Option<&str>) -> String {
+    match reason {
+        Some(reason) => format!("is not ready ({reason})"),
+        None => "is not ready yet".to_owned(),
+    }
+}
+
+fn type_name(world: &World, instance: &Instance) -> String {
+    instance.spec.instance_type.clone().unwrap_or_else(|| world.options.default_instance_type.clone())
+}
+
+/// What overrides the type, and else the type's.
+fn size(world: &World, instance: &Instance) -> Target<Resources> {
+    let overrides = instance.spec.resources.clone().unwrap_or_default();
+    let type_ = world.stores.instance_types.get("", &type_name(world, instance));
+    let cpu = overrides.cpu.or_else(|| type_.as_ref().map(|type_| type_.spec.cpu.clone()));
+    let memory = overrides.memory.or_else(|| type_.as_ref().map(|type_| type_.spec.memory.clone()));
+    let (Some(cpu), Some(memory)) = (cpu, memory) else { return Target::Missing };
+    let cpu_millis = cpu.millis().ok().and_then(|millis| u64::try_from(millis).ok()).unwrap_or_default();
+    let memory_bytes = memory.units().unwrap_or_default();
+    let resources = Resources { cpu_millis, memory_bytes };
+    if cpu_millis == 0 || memory_bytes == 0 {
+        return Target::NotReady(resources, format!("asks for cpu `{cpu}` and memory `{memory}`, which can't be"));
+    }
+    Target::Ready(resources)
+}
+
+fn is_active(machine: &Machine) -> bool {
+    matches!(machine.state, MachineState::Running | MachineState::Paused)
+}
+
+fn supply(world: &World, instance: &Instance, owner: &Owner, active: bool) -> Supply {
+    let network = world.stores.vpcs.get(&owner.namespace, instance.vpc()).map(|vpc| uid_of(vpc.as_ref()));
+    let mut supply = Supply {
+        addresses: BTreeSet::new(),
+        ports: Vec::new(),
+        // What it listens on itself is refused to others and not to it.
+        refused: if active { HostPorts::new() } else { world.claims.refused(world.now()) },
+        range: world.options.publish_range.clone(),
+        publish_address: world.options.publish_address,
+    };
+    // Who has all that it needs doesn't choose; a thousand settled Instances must not look at each other.
+    if settled(instance) {
+        return supply;
+    }
+    for other in world.stores.instances.all() {
+        if uid_of(other.as_ref()) == owner.uid {
+            continue;
+        }
+        let Some(status) = &other.status else { continue };
+        let same_namespace = other.namespace().as_deref() == Some(owner.namespace.as_str());
+        if same_namespace && other.vpc() == instance.vpc() {
+            supply.addresses.extend(status.ip.as_deref().and_then(|ip| ip.parse::<Ipv4Addr>().ok()));
+        }
+        let name = same_namespace.then(|| other.name_any());
+        supply.ports.extend(status.ports.iter().filter_map(host_port_of).map(|port| (port, name.clone())));
+    }
+    for claim in world.claims.of_others(owner.uid) {
+        match claim {
+            Claim::Address { network: of, address } if Some(of) == network => {
+                supply.addresses.insert(address);
+            }
+            Claim::Port(port) if !supply.ports.iter().any(|(known, _)| *known == port) => {
+                supply.ports.push((port, None))
+            }
+            _ => {}
+        }
+    }
+    supply
+}
+
+/// Whether the last look found everything as this very spec says.
+fn settled(instance: &Instance) -> bool {
+    let ready = instance.status.as_ref().and_then(|status| condition(&status.conditions, READY));
+    ready.is_some_and(|ready| ready.status == "True" && ready.observed_generation == instance.meta().generation)
+}
+
+/// Who stands in the way of the Volumes: one machine writes to a Volume, unless every mount of it is read-only. Who
+/// has it keeps it; else the oldest Instance gets it.
+async fn rivals(world: &World, instance: &Instance, observed: &Observed) -> Result<BTreeMap<String, String>, Failure> {
+    let mut rivals = BTreeMap::new();
+    let wanted = instance.volumes();
+    if wanted.is_empty() {
+        return Ok(rivals);
+    }
+    let mut others = Vec::new();
+    for other in world.stores.instances.in_namespace(&observed.owner.namespace) {
+        let collides = |(name, read_only): (&str, bool)| wanted.get(name).is_some_and(|ours| !(read_only && *ours));
+        if uid_of(other.as_ref()) != observed.owner.uid && other.volumes().into_iter().any(collides) {
+            others.push(other);
+        }
+    }
+    let machines = world.backend().machines.list().await.map_err(Failure::backend("list the machines"))?;
+    for (name, read_only) in &wanted {
+        let Some(volume) = observed.volumes.get(*name).and_then(Target::known) else { continue };
+        let holds =
+            |uid: Uuid| machines.iter().any(|machine| machine.owner.uid == uid && machine.volumes.contains(volume));
+        // Those whose machine has it, whatever their spec says by now.
+        let holder = machines.iter().find(|machine| {
+            let uid = machine.owner.uid;
+            let shares = || {
+                let other = others_volumes(world, &machine.owner);
+                *read_only && other.as_ref().is_some_and(|volumes| volumes.get(*name) == Some(&true))
+            };
+            uid != observed.owner.uid && machine.volumes.contains(volume) && !shares()
+        });
+        if let Some(holder) = holder {
+            rivals.insert((*name).to_owned(), holder.owner.name.clone());
+            continue;
+        }
+        if holds(observed.owner.uid) {
+            continue;
+        }
+        let older = others.iter().find(|other| {
+            let shares = *read_only && other.volumes().get(*name) == Some(&true);
+            let wants = other.volumes().contains_key(*name) && other.spec.power_state != PowerState::Stopped;
+            wants && !shares && other.meta().deletion_timestamp.is_none() && age(other) < age(instance)
+        });
+        if let Some(older) = older {
+            rivals.insert((*name).to_owned(), older.name_any());
+        }
+    }
+    Ok(rivals)
+}
+
+/// What an Instance of these marks mounts, if it is still there.
+fn others_volumes(world: &World, owner: &Owner) -> Option<BTreeMap<String, bool>> {
+    let other = world.stores.instances.get(&owner.namespace, &owner.name)?;
+    (uid_of(other.as_ref()) == owner.uid)
+        .then(|| other.volumes().into_iter().map(|(name, read_only)| (name.to_owned(), read_only)).collect())
+}
+
+fn age(instance: &Instance) -> (Option<Timestamp>, String) {
+    (instance.meta().creation_timestamp.as_ref().map(|time| time.0), instance.name_any())
+}
+
+struct Namespace<'a> {
+    stores: &'a Stores,
+    namespace: &'a str,
+}
+
+impl Sources for Namespace<'_> {
+    fn secret(&self, name: &str) -> Option<Arc<Secret>> {
+        self.stores.secrets.get(self.namespace, name)
+    }
+
+    fn config_map(&self, name: &str) -> Option<Arc<ConfigMap>> {
+        self.stores.config_maps.get(self.namespace, name)
+    }
+}

@@ -1,0 +1,336 @@
+//! Decides what an Instance needs. Input: the Instance and what exists. Output: a plan. Never talks to a backend.
+
+use std::time::Duration;
+
+use controller_backend::{ExitState, Machine, MachineState};
+use crds::compute::instance::{Instance, OnFailure, PowerState};
+use crds::status::{READY, condition};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::{Resource, ResourceExt};
+
+use super::Step;
+use super::allocate;
+use super::health::{Health, ProbeSpec};
+use super::observe::{Observed, Target, known_volumes, wanted_hash};
+use super::restart::{self, Decision};
+use super::wanted::{self, Parts};
+use crate::runtime::conditions::whole_seconds;
+use crate::runtime::{Goal, Plan, Waiting};
+
+pub(super) fn plan(goal: Goal, instance: &Instance, observed: &Observed) -> Plan<Step> {
+    match goal {
+        Goal::Absent => absent(instance, observed),
+        Goal::Present => present(instance, observed),
+    }
+}
+
+fn absent(instance: &Instance, observed: &Observed) -> Plan<Step> {
+    let mut steps = Vec::new();
+    for machine in &observed.machines {
+        steps.extend(take_down(instance, machine));
+        steps.push(Step::Remove(machine.id.clone()));
+    }
+    if observed.files_left {
+        steps.push(Step::RemoveFiles);
+    }
+    unless_probed(observed, &mut steps);
+    Plan { slow: !steps.is_empty(), ..Plan::of(steps) }
+}
+
+fn present(instance: &Instance, observed: &Observed) -> Plan<Step> {
+    let hash = wanted_hash(instance, observed);
+    let kept = kept(observed, hash.as_deref());
+    let surplus: Vec<_> = observed
+        .machines
+        .iter()
+        .filter(|machine| kept.is_none_or(|kept| kept.id != machine.id))
+        .flat_map(|machine| take_down(instance, machine).into_iter().chain([Step::Remove(machine.id.clone())]))
+        .collect();
+    if !surplus.is_empty() {
+        return Plan { slow: true, ..Plan::of(surplus) };
+    }
+    if instance.spec.power_state == PowerState::Stopped {
+        return stopped(instance, observed, kept);
+    }
+    if kept.is_none() && rests_without_machine(instance) {
+        return Plan::default();
+    }
+    // What must be known before anything can be said about the machine.
+    let missing = missing(instance, observed);
+    if !missing.is_empty() {
+        let mut plan = Plan::wait(Waiting::on("DependencyMissing", format!("Waiting for {}.", missing.join(", "))));
+        if observed.network == Target::Missing && instance.vpc() == crds::DEFAULT_VPC {
+            plan.steps.push(Step::MakeDefaultVpc);
+            plan.last = true;
+        }
+        return plan;
+    }
+    match kept {
+        Some(machine) if hash.as_deref() == Some(machine.spec_hash.as_str()) => {
+            match allocation(instance, observed) {
+                Ok(Some(step)) => Plan::of(vec![step]),
+                Ok(None) => keep(instance, observed, machine),
+                // What can't be allocated anew doesn't tear down what runs.
+                Err(waiting) => {
+                    let plan = keep(instance, observed, machine);
+                    Plan { waiting: plan.waiting.clone().or(Some(waiting)), ..plan }
+                }
+            }
+        }
+        _ => make(instance, observed, kept),
+    }
+}
+
+/// The machine that stays: the one that is as it should be, or else the newest. One that the engine could not take
+/// down can only be removed.
+fn kept<'a>(observed: &'a Observed, hash: Option<&str>) -> Option<&'a Machine> {
+    let alive = || observed.machines.iter().filter(|machine| machine.state != MachineState::Dead);
+    alive().rfind(|machine| Some(machine.spec_hash.as_str()) == hash).or_else(|| alive().next_back())
+}
+
+/// It should not run.
+fn stopped(instance: &Instance, observed: &Observed, machine: Option<&Machine>) -> Plan<Step> {
+    let mut steps = machine.map(|machine| take_down(instance, machine)).unwrap_or_default();
+    let slow = !steps.is_empty();
+    unless_probed(observed, &mut steps);
+    if let (Some(machine), Target::Ready(resources)) = (machine, &observed.size)
+        && machine.resources != *resources
+    {
+        steps.push(Step::Resize { id: machine.id.clone(), resources: *resources });
+    }
+    Plan { slow, ..Plan::of(steps) }
+}
+
+/// The machine is as it should be: see to what it does.
+fn keep(instance: &Instance, observed: &Observed, machine: &Machine) -> Plan<Step> {
+    let id = machine.id.clone();
+    let mut steps = Vec::new();
+    if let Target::Ready(resources) = &observed.size
+        && machine.resources != *resources
+    {
+        steps.push(Step::Resize { id: id.clone(), resources: *resources });
+    }
+    let paused = instance.spec.power_state == PowerState::Paused;
+    match &machine.state {
+        MachineState::Running if paused => {
+            steps.push(Step::Pause(id));
+            unless_probed(observed, &mut steps);
+            Plan::of(steps)
+        }
+        MachineState::Paused if !paused => {
+            steps.push(Step::Unpause(id));
+            Plan::of(steps)
+        }
+        MachineState::Running => running(instance, observed, machine, steps),
+        MachineState::Paused => {
+            unless_probed(observed, &mut steps);
+            Plan::of(steps)
+        }
+        MachineState::Created => start(instance, observed, machine, steps),
+        MachineState::Exited(exit) => {
+            unless_probed(observed, &mut steps);
+            if stopped_on_purpose(instance, exit) {
+                return start(instance, observed, machine, steps);
+            }
+            match restart::decide(instance, exit, machine.started_at, observed.now) {
+                Decision::Rest => Plan::of(steps),
+                Decision::Start => start(instance, observed, machine, steps),
+                Decision::WaitUntil(time) => Plan { look_again: Some(time), ..Plan::of(steps) },
+                Decision::Record(ending) => {
+                    let look_again = ending.next_restart;
+                    steps.push(Step::RecordEnding(ending));
+                    Plan { look_again, ..Plan::of(steps) }
+                }
+                Decision::RecordAndStart(ending) => {
+                    steps.push(Step::RecordEnding(ending));
+                    start(instance, observed, machine, steps)
+                }
+            }
+        }
+        MachineState::Dead => make(instance, observed, Some(machine)),
+    }
+}
+
+/// It runs and should.
+fn running(instance: &Instance, observed: &Observed, machine: &Machine, mut steps: Vec<Step>) -> Plan<Step> {
+    if !observed.files_in_place && observed.inputs.missing.is_empty() {
+        steps.push(ensure_files(observed));
+    }
+    let probing = observed.probing.as_ref();
+    let mut slow = false;
+    match probe(instance, machine) {
+        Some(wanted) => match probing {
+            Some(probing) if probing.spec == wanted => {
+                let failing = matches!(probing.health, Health::Failing(_));
+                if failing && wanted.check.on_failure == OnFailure::Restart {
+                    steps.push(Step::StopProbe);
+                    steps.extend(take_down(instance, machine));
+                    // The status must say why it was stopped before it is.
+                    slow = true;
+                }
+            }
+            _ => steps.push(Step::Probe(wanted)),
+        },
+        None => unless_probed(observed, &mut steps),
+    }
+    let crashed = instance.status.as_ref().and_then(|status| status.crash_count).unwrap_or_default() > 0;
+    let look_again = machine.started_at.filter(|_| crashed).and_then(|start| start.checked_add(restart::STEADY).ok());
+    Plan { slow, look_again: look_again.filter(|time| *time > observed.now), ..Plan::of(steps) }
+}
+
+/// Starts a machine, once all that it needs is there.
+fn start(instance: &Instance, observed: &Observed, machine: &Machine, mut steps: Vec<Step>) -> Plan<Step> {
+    if let Some(waiting) = not_ready(instance, observed) {
+        return Plan { waiting: Some(waiting), ..Plan::of(steps) };
+    }
+    if !observed.inputs.files.is_empty() {
+        steps.push(ensure_files(observed));
+    }
+    steps.push(Step::Start(machine.id.clone()));
+    Plan::of(steps)
+}
+
+/// There is no machine, or another than there should be.
+fn make(instance: &Instance, observed: &Observed, old: Option<&Machine>) -> Plan<Step> {
+    match allocation(instance, observed) {
+        Err(waiting) => return Plan::wait(waiting),
+        Ok(Some(step)) => return Plan::of(vec![step]),
+        Ok(None) => {}
+    }
+    if let Some(waiting) = not_ready(instance, observed) {
+        return Plan::wait(waiting);
+    }
+    if observed.image.is_none() {
+        // The old machine goes on until there is something to replace it with.
+        return Plan { slow: true, ..Plan::of(vec![Step::Pull(instance.spec.image.clone())]) };
+    }
+    let mut steps = Vec::new();
+    if let Some(old) = old {
+        unless_probed(observed, &mut steps);
+        steps.extend(take_down(instance, old));
+        steps.push(Step::Remove(old.id.clone()));
+        return Plan { slow: true, ..Plan::of(steps) };
+    }
+    let (Some(network), Some(ip), Target::Ready(resources)) = (
+        observed.network.known(),
+        instance.status.as_ref().and_then(|status| status.ip.as_deref()?.parse().ok()),
+        &observed.size,
+    ) else {
+        return Plan::default();
+    };
+    let volumes = known_volumes(observed);
+    let ports = instance.status.as_ref().map(|status| status.ports.clone()).unwrap_or_default();
+    let parts = Parts { owner: &observed.owner, network: network.uid, address: ip, ports: &ports, volumes: &volumes };
+    if !observed.inputs.files.is_empty() {
+        steps.push(ensure_files(observed));
+    }
+    let machine = wanted::machine(instance, &parts, *resources, &observed.inputs);
+    steps.push(Step::Create(Box::new(machine)));
+    Plan::of(steps)
+}
+
+/// What isn't there at all, for people.
+fn missing(instance: &Instance, observed: &Observed) -> Vec<String> {
+    let mut missing = Vec::new();
+    if observed.network == Target::Missing {
+        missing.push(format!("Vpc `{}`", instance.vpc()));
+    }
+    if observed.size == Target::Missing {
+        missing.push(format!("InstanceType `{}`", observed.instance_type));
+    }
+    let volumes = observed.volumes.iter().filter(|(_, volume)| **volume == Target::Missing);
+    missing.extend(volumes.map(|(name, _)| format!("Volume `{name}`")));
+    missing
+}
+
+/// What keeps a machine from being made or started now.
+fn not_ready(instance: &Instance, observed: &Observed) -> Option<Waiting> {
+    if !observed.inputs.missing.is_empty() {
+        let missing: Vec<_> = observed.inputs.missing.iter().cloned().collect();
+        return Some(Waiting::on("DependencyMissing", format!("Waiting for {}.", missing.join(", "))));
+    }
+    let not_ready = |what: String| Waiting::on("DependencyNotReady", format!("{what}."));
+    if let Target::NotReady(_, why) = &observed.network {
+        return Some(not_ready(format!("Vpc `{}` {why}", instance.vpc())));
+    }
+    for (name, volume) in &observed.volumes {
+        if let Target::NotReady(_, why) = volume {
+            return Some(not_ready(format!("Volume `{name}` {why}")));
+        }
+    }
+    if let Target::NotReady(_, why) = &observed.size {
+        return Some(Waiting::on_user("Invalid", format!("The Instance {why}.")));
+    }
+    let (volume, rival) = observed.rivals.first_key_value()?;
+    let message = format!("Volume `{volume}` is in use by Instance `{rival}`: one machine writes to it at a time.");
+    Some(Waiting::on_user("VolumeInUse", message))
+}
+
+/// The step that writes address and ports into the status, unless they are as they should be.
+fn allocation(instance: &Instance, observed: &Observed) -> Result<Option<Step>, Waiting> {
+    let Some(network) = observed.network.known() else { return Ok(None) };
+    let Some((cidr, gateway)) = network.range else {
+        return match not_ready(instance, observed) {
+            Some(waiting) => Err(waiting),
+            None => Ok(None),
+        };
+    };
+    let ip = allocate::address(instance, cidr, gateway, &observed.supply)?;
+    let (ports, published) = allocate::ports(instance, &observed.supply)?;
+    let status = instance.status.as_ref();
+    if status.is_some_and(|status| status.ip.as_deref() == Some(&ip.to_string()) && status.ports == ports) {
+        return Ok(None);
+    }
+    Ok(Some(Step::Allocate { network: network.uid, ip, ports, published }))
+}
+
+/// Stops a machine, whatever it does.
+fn take_down(instance: &Instance, machine: &Machine) -> Vec<Step> {
+    let grace = Duration::from_secs(u64::try_from(instance.spec.termination_grace_period_seconds).unwrap_or_default());
+    let stop = Step::Stop { id: machine.id.clone(), grace };
+    match machine.state {
+        MachineState::Running => vec![stop],
+        // A frozen machine can't hear that it is asked to stop.
+        MachineState::Paused => vec![Step::Unpause(machine.id.clone()), stop],
+        MachineState::Created | MachineState::Exited(_) | MachineState::Dead => Vec::new(),
+    }
+}
+
+fn ensure_files(observed: &Observed) -> Step {
+    Step::EnsureFiles { sets: observed.inputs.files.clone(), digest: observed.inputs.digest() }
+}
+
+fn unless_probed(observed: &Observed, steps: &mut Vec<Step>) {
+    if observed.probing.is_some() {
+        steps.insert(0, Step::StopProbe);
+    }
+}
+
+/// The check that should be going on for a machine that runs.
+fn probe(instance: &Instance, machine: &Machine) -> Option<ProbeSpec> {
+    Some(ProbeSpec {
+        instance: (instance.namespace().unwrap_or_default(), instance.name_any()),
+        check: instance.spec.health_check.clone()?,
+        machine: machine.id.clone(),
+        started_at: machine.started_at,
+        address: machine.attachment.map(|attachment| attachment.address)?,
+    })
+}
+
+/// Whether it is this ending that the last report called a stop on purpose.
+fn stopped_on_purpose(instance: &Instance, exit: &ExitState) -> bool {
+    let known = instance.status.as_ref().and_then(|status| status.last_exit.as_ref());
+    known.is_some_and(|known| {
+        known.reason == restart::STOPPED && known.finished_at == Some(Time(whole_seconds(exit.finished_at)))
+    })
+}
+
+/// Whether it ended for good and its machine went afterwards: it isn't run a second time for that.
+fn rests_without_machine(instance: &Instance) -> bool {
+    let Some(status) = &instance.status else { return false };
+    let ready = condition(&status.conditions, READY);
+    ready.is_some_and(|ready| {
+        matches!(ready.reason.as_str(), "Completed" | "Failed")
+            && ready.observed_generation == instance.meta().generation
+    }) && status.last_exit.as_ref().is_some_and(|exit| restart::rests(instance.spec.restart_policy, exit))
+}

@@ -1,0 +1,4 @@
+//! Machines and what they are made from.
+
+pub(crate) mod instance;
+pub(crate) mod instance_type;

@@ -1,0 +1,3 @@
+//! Networks that machines join.
+
+pub(crate) mod vpc;

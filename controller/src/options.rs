@@ -1,0 +1,72 @@
+//! What the controllers are told by the binary that runs them.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use controller_backend::Backend;
+use crds::compute::instance::BackendName;
+use uuid::Uuid;
+
+use crate::runtime::{Clock, Metrics, SystemClock};
+
+/// The ports that the server picks from: below the ones that the kernel hands out by itself.
+pub const DEFAULT_PUBLISH_RANGE: RangeInclusive<u16> = 20000..=29999;
+
+/// What the controllers are told.
+#[derive(Clone)]
+pub struct Options {
+    /// The installation whose things are made and touched; of the store.
+    pub installation: Uuid,
+    /// What they drive.
+    pub backend: Backend,
+    /// Its name in the API.
+    pub backend_name: BackendName,
+    /// The InstanceType of an Instance that names none.
+    pub default_instance_type: String,
+    /// The host's address that ports are published on unless the port says so.
+    pub publish_address: IpAddr,
+    /// The ports that the server picks from.
+    pub publish_range: RangeInclusive<u16>,
+    /// The name of this process in the Lease, see [`crate::this_process`].
+    pub identity: String,
+    /// Where the time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// What is counted; the binary registers it.
+    pub metrics: Metrics,
+    /// How many machines are made or started at a time. More only wait for each other inside the engine.
+    pub starts_at_a_time: usize,
+}
+
+impl Options {
+    /// The options with every default.
+    #[must_use]
+    pub fn new(installation: Uuid, backend: Backend) -> Self {
+        Self {
+            installation,
+            backend,
+            backend_name: BackendName::Docker,
+            default_instance_type: crds::compute::instance_type::DEFAULT.to_owned(),
+            publish_address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            publish_range: DEFAULT_PUBLISH_RANGE,
+            identity: crate::this_process(),
+            clock: Arc::new(SystemClock),
+            metrics: Metrics::default(),
+            starts_at_a_time: 8,
+        }
+    }
+}
+
+impl std::fmt::Debug for Options {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Options")
+            .field("installation", &self.installation)
+            .field("backend_name", &self.backend_name)
+            .field("default_instance_type", &self.default_instance_type)
+            .field("publish_address", &self.publish_address)
+            .field("publish_range", &self.publish_range)
+            .field("identity", &self.identity)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,201 @@
+//! Starts everything and ends it: leader election around, then the watches, the workers of every kind, the backend's
+//! events, the slow resync and the sweep.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::{Api, Client};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::compute::instance::InstanceKind;
+use crate::compute::instance_type;
+use crate::host::{self, NAME, NAMESPACE};
+use crate::network::vpc::VpcKind;
+use crate::runtime::failure::chain;
+use crate::runtime::leader::Election;
+use crate::runtime::{Driver, Kind, Queue, Recorder, Store, run_workers};
+use crate::storage::volume::VolumeKind;
+use crate::world::World;
+use crate::{Options, sweep};
+
+/// The pause before something at the start is tried again.
+const PAUSE: Duration = Duration::from_secs(1);
+/// Every object is looked at once in this time, spread evenly: it catches what events missed.
+const RESYNC: Duration = Duration::from_secs(600);
+/// The resync goes on in steps of this.
+const TICK: Duration = Duration::from_secs(5);
+
+/// Why the controllers ended.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A task that never ends has ended.
+    #[error("a part of the controllers ended unexpectedly")]
+    Ended,
+}
+
+/// Runs the controllers until shutdown, whenever the Lease is this process's. They wait for whatever isn't there yet:
+/// the apiserver, the definitions of the kinds, the backend.
+///
+/// # Errors
+/// Only if a part of them panicked.
+pub async fn run(client: Client, options: Options, shutdown: CancellationToken) -> Result<(), Error> {
+    let election = Election {
+        api: Api::<Lease>::namespaced(client.clone(), NAMESPACE),
+        name: NAME,
+        identity: options.identity.clone(),
+        clock: options.clock.clone(),
+    };
+    while !shutdown.is_cancelled() {
+        if let Err(error) = host::ensure_namespace(&client).await {
+            tracing::debug!(error = chain(&error), "the apiserver does not answer yet");
+            tokio::select! {
+                () = tokio::time::sleep(PAUSE) => continue,
+                () = shutdown.cancelled() => break,
+            }
+        }
+        if !election.acquire(&shutdown).await {
+            break;
+        }
+        options.metrics.leading(true);
+        tracing::debug!(identity = options.identity, "this process is the active controller");
+        let ended = tokio::select! {
+            ended = lead(client.clone(), options.clone(), shutdown.clone()) => Some(ended),
+            () = election.hold() => None,
+        };
+        options.metrics.leading(false);
+        match ended {
+            Some(Ok(())) => election.release().await,
+            Some(Err(error)) => return Err(error),
+            None => tracing::warn!("the lease was lost: another process may act now"),
+        }
+    }
+    Ok(())
+}
+
+/// Everything that the holder of the Lease does, until shutdown.
+async fn lead(client: Client, options: Options, shutdown: CancellationToken) -> Result<(), Error> {
+    let (recorder, writer) = Recorder::new(options.clock.clone());
+    let world = Arc::new(World::new(client.clone(), options));
+    let mut background = JoinSet::new();
+    background.spawn(writer.run(client.clone()));
+    follow_objects(&world, &mut background);
+    background.spawn(ship(client.clone()));
+
+    let complete = async {
+        let stores = &world.stores;
+        tokio::join!(
+            stores.instances.complete(),
+            stores.instance_types.complete(),
+            stores.vpcs.complete(),
+            stores.volumes.complete(),
+            stores.secrets.complete(),
+            stores.config_maps.complete(),
+        );
+        host::look(&world).await;
+    };
+    tokio::select! {
+        () = complete => {}
+        () = shutdown.cancelled() => return Ok(()),
+    }
+
+    let mut workers = JoinSet::new();
+    let (stores, queues) = (&world.stores, &world.queues);
+    let instances = InstanceKind::new(world.clone());
+    workers.spawn(work(&world, instances, &stores.instances, &queues.instances, &recorder, &shutdown));
+    let vpcs = VpcKind::new(world.clone());
+    workers.spawn(work(&world, vpcs, &stores.vpcs, &queues.vpcs, &recorder, &shutdown));
+    let volumes = VolumeKind::new(world.clone());
+    workers.spawn(work(&world, volumes, &stores.volumes, &queues.volumes, &recorder, &shutdown));
+    drop(recorder);
+
+    let shared = world.clone();
+    background.spawn(async move { host::follow(&shared).await });
+    let shared = world.clone();
+    background.spawn(async move { sweep::run(&shared).await });
+    let shared = world.clone();
+    background.spawn(async move { resync(&shared).await });
+
+    loop {
+        tokio::select! {
+            worker = workers.join_next() => match worker {
+                Some(Ok(())) if shutdown.is_cancelled() => {}
+                Some(_) => return Err(Error::Ended),
+                None => return Ok(()),
+            },
+            Some(task) = background.join_next() => if task.is_err() {
+                return Err(Error::Ended);
+            },
+        }
+    }
+}
+
+fn work<K: Kind>(
+    world: &World,
+    kind: K,
+    store: &Arc<Store<K::Object>>,
+    queue: &Queue,
+    recorder: &Recorder,
+    shutdown: &CancellationToken,
+) -> impl Future<Output = ()> + Send + use<K> {
+    let driver = Driver {
+        kind: Arc::new(kind),
+        client: world.client.clone(),
+        store: store.clone(),
+        recorder: recorder.clone(),
+        clock: world.options.clock.clone(),
+        metrics: world.options.metrics.clone(),
+    };
+    run_workers(Arc::new(driver), queue.clone(), shutdown.clone())
+}
+
+fn follow_objects(world: &Arc<World>, tasks: &mut JoinSet<()>) {
+    macro_rules! follow {
+        ($store:ident, $on_change:ident) => {
+            let shared = world.clone();
+            tasks.spawn(async move {
+                let api = Api::all(shared.client.clone());
+                shared.stores.$store.follow(api, |changed| shared.$on_change(&changed)).await;
+            });
+        };
+    }
+    follow!(instances, on_instance);
+    follow!(instance_types, on_instance_type);
+    follow!(vpcs, on_vpc);
+    follow!(volumes, on_volume);
+    follow!(secrets, on_secret);
+    follow!(config_maps, on_config_map);
+}
+
+/// Ships the InstanceTypes as soon as the apiserver knows the kind.
+async fn ship(client: Client) {
+    while let Err(error) = instance_type::ship(&client).await {
+        tracing::debug!(error = chain(&error), "the shipped instance types could not be made yet");
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Wakes every object once in a while, a few at a time. One timer for all.
+async fn resync(world: &World) {
+    let parts = RESYNC.as_secs() / TICK.as_secs();
+    for turn in (0..parts).cycle() {
+        tokio::time::sleep(TICK).await;
+        let due = |key: &crate::runtime::Key| {
+            let mut hasher = DefaultHasher::new();
+            key.hash(&mut hasher);
+            hasher.finish() % parts == turn
+        };
+        for (keys, queue) in [
+            (world.stores.vpcs.keys(), &world.queues.vpcs),
+            (world.stores.volumes.keys(), &world.queues.volumes),
+            (world.stores.instances.keys(), &world.queues.instances),
+        ] {
+            for key in keys.into_iter().filter(|key| due(key)) {
+                queue.nudge(key);
+            }
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Disks that outlive machines.
+
+pub(crate) mod volume;

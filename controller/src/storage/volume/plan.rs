@@ -1,0 +1,51 @@
+//! Decides what a Volume needs. Input: the Volume and what exists. Output: a plan. Never talks to a backend.
+
+use controller_backend::VolumeSpec;
+use crds::storage::volume::{DeletionPolicy, Volume};
+
+use super::Step;
+use super::observe::Observed;
+use crate::network::vpc::instances;
+use crate::runtime::{Goal, Plan, Waiting};
+
+pub(super) fn plan(goal: Goal, volume: &Volume, observed: &Observed) -> Plan<Step> {
+    match goal {
+        Goal::Absent => absent(volume, observed),
+        Goal::Present => present(volume, observed),
+    }
+}
+
+fn absent(volume: &Volume, observed: &Observed) -> Plan<Step> {
+    if !observed.users.is_empty() {
+        return Plan::wait(Waiting::on("InUse", format!("In use by {}.", instances(&observed.users))));
+    }
+    match (volume.spec.deletion_policy, &observed.volume) {
+        (DeletionPolicy::Retain, Some(real)) if !real.retained => Plan::of(vec![Step::Retain]),
+        (DeletionPolicy::Retain, _) => Plan::default(),
+        (DeletionPolicy::Delete, Some(_)) => Plan::of(vec![Step::Remove]),
+        (DeletionPolicy::Delete, None) if observed.leftovers => Plan::of(vec![Step::Remove]),
+        (DeletionPolicy::Delete, None) => Plan::default(),
+    }
+}
+
+fn present(volume: &Volume, observed: &Observed) -> Plan<Step> {
+    let size_bytes = match volume.spec.size.units() {
+        Ok(size) if size > 0 => size,
+        _ => {
+            let message = format!("`{}` is not a size such as 10Gi.", volume.spec.size);
+            return Plan::wait(Waiting::on_user("Invalid", message));
+        }
+    };
+    let settled = observed.volume.as_ref().is_some_and(|real| {
+        // It never shrinks: the schema refuses that, and data would be lost.
+        real.ready && !real.retained && real.size_bytes >= size_bytes
+    });
+    if settled {
+        return Plan::default();
+    }
+    let kept = observed.volume.as_ref().map_or(0, |real| real.size_bytes);
+    Plan {
+        slow: true,
+        ..Plan::of(vec![Step::Ensure(VolumeSpec { owner: observed.owner.clone(), size_bytes: size_bytes.max(kept) })])
+    }
+}

@@ -1,0 +1,62 @@
+//! Says what there is of a Volume. Reasons of `Ready`: Ready, Provisioning, Invalid, InUse, Terminating,
+//! BackendUnavailable, and those of failures.
+
+use crds::quantity::Quantity;
+use crds::storage::volume::VolumeStatus;
+use kube::Resource;
+
+use super::VolumeKind;
+use crate::runtime::conditions::Moment;
+use crate::runtime::{Account, Goal, Report, Standing, stand};
+
+const MEBIBYTE: u64 = 1 << 20;
+
+pub(super) fn report(account: &Account<'_, VolumeKind>) -> Report<VolumeStatus> {
+    let Account { goal, object, observed, plan, failure, now } = account;
+    let meta = object.meta();
+    let mut status = object.status.clone().unwrap_or_default();
+    status.observed_generation = meta.generation;
+    if let Some(observed) = observed {
+        status.attached_to.clone_from(&observed.users);
+        status.size = observed.volume.as_ref().map(|real| size(real.size_bytes, &object.spec.size));
+        // In whole mebibytes, so that it doesn't change with every log line that a machine writes.
+        status.used = observed
+            .volume
+            .as_ref()
+            .and_then(|real| real.used_bytes)
+            // A quantity is above zero.
+            .filter(|used| *used > 0)
+            .map(|used| Quantity(format!("{}Mi", used.div_ceil(MEBIBYTE))));
+    }
+    let standing = match plan {
+        _ if failure.is_some() => None,
+        Some(plan) if plan.waiting.is_some() || !plan.steps.is_empty() => None,
+        _ => Some(Standing { reason: "Ready", message: "The volume is ready for machines." }),
+    };
+    let waiting = plan.and_then(|plan| plan.waiting.as_ref());
+    let moment = Moment { now: *now, generation: meta.generation };
+    let (ready, notes) = stand(&mut status.conditions, *goal, standing, waiting, *failure, moment);
+    status.phase = Some(
+        match (goal, ready.unknown) {
+            (Goal::Absent, _) => "Terminating",
+            (_, true) => status.phase.as_deref().unwrap_or("Pending"),
+            _ if ready.holds && status.attached_to.is_empty() => "Available",
+            _ if ready.holds => "InUse",
+            _ if ready.stalled => "Failed",
+            _ => "Pending",
+        }
+        .to_owned(),
+    );
+    Report { status, notes }
+}
+
+/// The size, in the user's own words where they are worth the same.
+fn size(bytes: u64, asked: &Quantity) -> Quantity {
+    if asked.units() == Ok(bytes) {
+        asked.clone()
+    } else if bytes.is_multiple_of(MEBIBYTE) {
+        Quantity(format!("{}Mi", bytes / MEBIBYTE))
+    } else {
+        Quantity(bytes.to_string())
+    }
+}

@@ -1,0 +1,179 @@
+//! What is planned for a Volume in one situation after the other.
+
+use controller_backend::{Owner, Volume as RealVolume, VolumeSpec as Wanted};
+use crds::quantity::Quantity;
+use crds::status::{READY, condition};
+use crds::storage::volume::{DeletionPolicy, Volume, VolumeSpec, VolumeStatus};
+use jiff::Timestamp;
+use kube::Resource;
+use proptest::prelude::*;
+use uuid::Uuid;
+
+use super::observe::Observed;
+use super::plan::plan;
+use super::report::report;
+use super::{Step, VolumeKind};
+use crate::runtime::{Account, Goal};
+
+fn volume(size: &str) -> Volume {
+    let spec = VolumeSpec {
+        size: Quantity::from(size),
+        volume_mode: Default::default(),
+        deletion_policy: DeletionPolicy::Delete,
+        deletion_protection: false,
+    };
+    let mut volume = Volume::new("data", spec);
+    volume.meta_mut().namespace = Some("shop".to_owned());
+    volume
+}
+
+fn observed() -> Observed {
+    let owner = Owner {
+        installation: Uuid::nil(),
+        kind: "Volume".to_owned(),
+        namespace: "shop".to_owned(),
+        name: "data".to_owned(),
+        uid: Uuid::from_u128(1),
+    };
+    Observed { owner, volume: None, leftovers: false, users: Vec::new() }
+}
+
+fn model(observed: &mut Observed, step: &Step) {
+    match step {
+        Step::Ensure(Wanted { owner, size_bytes }) => {
+            assert!(observed.volume.as_ref().is_none_or(|real| real.size_bytes <= *size_bytes), "it never shrinks");
+            observed.volume = Some(RealVolume {
+                owner: owner.clone(),
+                size_bytes: *size_bytes,
+                used_bytes: Some(1),
+                ready: true,
+                retained: false,
+            });
+        }
+        Step::Remove => {
+            observed.volume = None;
+            observed.leftovers = false;
+        }
+        Step::Retain => {
+            let real = observed.volume.as_mut().unwrap();
+            real.retained = true;
+            real.ready = false;
+        }
+    }
+}
+
+fn converge(volume: &Volume, observed: &mut Observed, goal: Goal) -> (Vec<Step>, VolumeStatus) {
+    let mut taken = Vec::new();
+    for _ in 0..4 {
+        let plan = plan(goal, volume, observed);
+        if plan.steps.is_empty() {
+            let account: Account<'_, VolumeKind> = Account {
+                goal,
+                object: volume,
+                observed: Some(observed),
+                plan: Some(&plan),
+                failure: None,
+                now: Timestamp::UNIX_EPOCH,
+            };
+            return (taken, report(&account).status);
+        }
+        for step in &plan.steps {
+            model(observed, step);
+        }
+        taken.extend(plan.steps);
+    }
+    panic!("planning does not come to an end: {taken:?}");
+}
+
+#[test]
+fn a_volume_is_made_once_and_grows_in_place() {
+    let (mut volume, mut observed) = (volume("64Mi"), observed());
+    let (steps, status) = converge(&volume, &mut observed, Goal::Present);
+    assert!(matches!(&steps[..], [Step::Ensure(wanted)] if wanted.size_bytes == 64 << 20));
+    assert_eq!(status.phase.as_deref(), Some("Available"));
+    assert_eq!((status.size, status.used), (Some(Quantity::from("64Mi")), Some(Quantity::from("1Mi"))));
+    assert_eq!(converge(&volume, &mut observed, Goal::Present).0, []);
+    volume.spec.size = Quantity::from("128Mi");
+    assert_eq!(converge(&volume, &mut observed, Goal::Present).0.len(), 1);
+    assert_eq!(observed.volume.unwrap().size_bytes, 128 << 20);
+}
+
+#[test]
+fn after_the_host_restarted_it_is_made_ready_again() {
+    let (volume, mut observed) = (volume("64Mi"), observed());
+    converge(&volume, &mut observed, Goal::Present);
+    observed.volume.as_mut().unwrap().ready = false;
+    assert!(matches!(&converge(&volume, &mut observed, Goal::Present).0[..], [Step::Ensure(_)]));
+}
+
+#[test]
+fn it_never_shrinks() {
+    let (mut volume, mut observed) = (volume("128Mi"), observed());
+    converge(&volume, &mut observed, Goal::Present);
+    volume.spec.size = Quantity::from("64Mi");
+    assert_eq!(converge(&volume, &mut observed, Goal::Present).0, []);
+    observed.volume.as_mut().unwrap().ready = false;
+    converge(&volume, &mut observed, Goal::Present);
+    assert_eq!(observed.volume.unwrap().size_bytes, 128 << 20);
+}
+
+#[test]
+fn what_is_in_use_is_not_torn_out() {
+    let (volume, mut observed) = (volume("64Mi"), observed());
+    converge(&volume, &mut observed, Goal::Present);
+    observed.users = vec!["web".to_owned()];
+    let (steps, status) = converge(&volume, &mut observed, Goal::Absent);
+    assert_eq!(steps, []);
+    let ready = condition(&status.conditions, READY).unwrap();
+    assert_eq!((ready.reason.as_str(), ready.message.as_str()), ("InUse", "In use by Instance web."));
+    assert_eq!(status.attached_to, ["web"]);
+    observed.users.clear();
+    assert_eq!(converge(&volume, &mut observed, Goal::Absent).0, [Step::Remove]);
+}
+
+#[test]
+fn a_half_made_one_is_removed_too() {
+    let (volume, mut observed) = (volume("64Mi"), observed());
+    observed.leftovers = true;
+    assert_eq!(converge(&volume, &mut observed, Goal::Absent).0, [Step::Remove]);
+}
+
+#[test]
+fn data_to_be_retained_is_never_removed() {
+    let (mut volume, mut observed) = (volume("64Mi"), observed());
+    volume.spec.deletion_policy = DeletionPolicy::Retain;
+    converge(&volume, &mut observed, Goal::Present);
+    observed.leftovers = true;
+    assert_eq!(converge(&volume, &mut observed, Goal::Absent).0, [Step::Retain]);
+    assert!(observed.volume.unwrap().retained);
+}
+
+proptest! {
+    #[test]
+    fn planning_again_after_applying_plans_nothing(
+        size in prop_oneof![Just("64Mi"), Just("1Gi"), Just("nonsense")],
+        real in proptest::option::of((1_u64..1 << 31, any::<bool>(), any::<bool>())),
+        leftovers in any::<bool>(),
+        used in any::<bool>(),
+        retain in any::<bool>(),
+        absent in any::<bool>(),
+    ) {
+        let (mut volume, mut observed) = (volume(size), observed());
+        if retain {
+            volume.spec.deletion_policy = DeletionPolicy::Retain;
+        }
+        observed.volume = real.map(|(size_bytes, ready, retained)| RealVolume {
+            owner: observed.owner.clone(), size_bytes, used_bytes: None, ready, retained,
+        });
+        observed.leftovers = leftovers;
+        observed.users = if used { vec!["web".to_owned()] } else { Vec::new() };
+        let had = observed.volume.is_some();
+        let goal = if absent { Goal::Absent } else { Goal::Present };
+        let (steps, _) = converge(&volume, &mut observed, goal);
+        prop_assert_eq!(plan(goal, &volume, &observed).steps, Vec::new());
+        if retain || used {
+            prop_assert!(!steps.contains(&Step::Remove));
+            prop_assert!(!had || observed.volume.is_some());
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Finds machines, networks and projected files of this installation whose object is gone, and removes them. Slow to
+//! act on purpose: an orphan must be missing from a complete list, then from a most-recent read, in two sweeps.
+//! Volumes are data: they are never swept.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crds::compute::instance::Instance;
+use crds::network::vpc::Vpc;
+use kube::api::ListParams;
+use kube::{Api, Resource};
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+
+use crate::runtime::failure::chain;
+use crate::runtime::{Failure, uid_of};
+use crate::world::World;
+
+/// The first sweep comes this long after the start.
+const FIRST: Duration = Duration::from_secs(30);
+/// The pause between two sweeps.
+const PAUSE: Duration = Duration::from_secs(600);
+/// The pause after a sweep that suspects something.
+const SUSPICIOUS_PAUSE: Duration = Duration::from_secs(30);
+/// How long an orphan may take to stop.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// The owners whose things seem to be orphans.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Suspects {
+    machines: BTreeSet<Uuid>,
+    networks: BTreeSet<Uuid>,
+    files: BTreeSet<Uuid>,
+}
+
+impl Suspects {
+    fn is_empty(&self) -> bool {
+        self.machines.is_empty() && self.networks.is_empty() && self.files.is_empty()
+    }
+}
+
+/// Sweeps now and then. Never ends.
+pub(crate) async fn run(world: &World) {
+    let mut suspected = Suspects::default();
+    let mut pause = FIRST;
+    loop {
+        tokio::time::sleep(pause).await;
+        match sweep(world, &suspected).await {
+            Ok(suspects) => {
+                pause = if suspects.is_empty() { PAUSE } else { SUSPICIOUS_PAUSE };
+                suspected = suspects;
+            }
+            Err(failure) => {
+                tracing::debug!(error = chain(&failure), "the sweep was cut off");
+                // What was seen before does not count: two sweeps in a row must agree.
+                suspected = Suspects::default();
+                pause = PAUSE;
+            }
+        }
+    }
+}
+
+/// Removes what was suspected before and still is; gives what is suspected now.
+async fn sweep(world: &World, before: &Suspects) -> Result<Suspects, Failure> {
+    world.gate.check()?;
+    let backend = world.backend();
+    let machines = backend.machines.list().await.map_err(Failure::backend("list the machines"))?;
+    let networks = backend.networks.list().await.map_err(Failure::backend("list the networks"))?;
+    let files = backend.files.list().await.map_err(Failure::backend("list the projected files"))?;
+
+    let (instances, vpcs) = (world.stores.instances.uids(), world.stores.vpcs.uids());
+    let mut suspects = Suspects {
+        machines: machines.iter().map(|machine| machine.owner.uid).filter(|uid| !instances.contains(uid)).collect(),
+        networks: networks.iter().map(|network| network.owner.uid).filter(|uid| !vpcs.contains(uid)).collect(),
+        files: files.into_iter().filter(|uid| !instances.contains(uid)).collect(),
+    };
+    if suspects.is_empty() {
+        return Ok(suspects);
+    }
+    // The store may lag behind: only a most-recent read says that an object is gone.
+    let instances = most_recent::<Instance>(world).await?;
+    let vpcs = most_recent::<Vpc>(world).await?;
+    suspects.machines.retain(|uid| !instances.contains(uid));
+    suspects.networks.retain(|uid| !vpcs.contains(uid));
+    suspects.files.retain(|uid| !instances.contains(uid));
+
+    let removed = |uid: &Uuid, before: &BTreeSet<Uuid>| before.contains(uid);
+    for machine in machines.iter().filter(|machine| suspects.machines.contains(&machine.owner.uid)) {
+        if removed(&machine.owner.uid, &before.machines) {
+            if machine.active {
+                backend.machines.stop(&machine.id, GRACE).await.map_err(Failure::backend("stop an orphan"))?;
+            }
+            backend.machines.remove(&machine.id).await.map_err(Failure::backend("remove an orphan"))?;
+            world.options.metrics.orphan_removed();
+            tracing::warn!(owner = %machine.owner, uid = %machine.owner.uid, "a machine without an Instance was removed");
+        }
+    }
+    for uid in suspects.files.iter().filter(|uid| removed(uid, &before.files)) {
+        backend.files.remove(*uid).await.map_err(Failure::backend("remove orphaned files"))?;
+    }
+    for network in networks.iter().filter(|network| suspects.networks.contains(&network.owner.uid)) {
+        if removed(&network.owner.uid, &before.networks) {
+            backend.networks.remove(network.owner.uid).await.map_err(Failure::backend("remove an orphan"))?;
+            world.options.metrics.orphan_removed();
+            tracing::warn!(owner = %network.owner, uid = %network.owner.uid, "a network without a Vpc was removed");
+        }
+    }
+    Ok(suspects)
+}
+
+async fn most_recent<K>(world: &World) -> Result<BTreeSet<Uuid>, Failure>
+where
+    K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + DeserializeOwned,
+{
+    let api: Api<K> = Api::all(world.client.clone());
+    let list = api.list(&ListParams::default()).await.map_err(Failure::api("list the objects"))?;
+    Ok(list.items.iter().map(uid_of).collect())
+}

@@ -1,0 +1,226 @@
+//! Decides who is looked at again when something changes: the object itself, and those that it concerns. A change of
+//! status alone never wakes its own object, so that a status that tells a number which always changes can't spin.
+
+use std::time::Duration;
+
+use controller_backend::Owner;
+use crds::compute::instance::Instance;
+use crds::compute::instance_type::InstanceType;
+use crds::network::vpc::Vpc;
+use crds::status::{READY, condition, is_true};
+use crds::storage::volume::Volume;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::{Resource, ResourceExt};
+
+use crate::runtime::{Changed, Key, Queue, Store, uid_of};
+use crate::world::World;
+
+/// How long counts of members may lag: a thousand machines that come at once are counted once, not a thousand times.
+const COUNTING: Duration = Duration::from_millis(250);
+
+impl World {
+    pub(crate) fn on_instance(&self, changed: &Changed<'_, Instance>) {
+        wake_itself(&self.queues.instances, changed);
+        let gone = changed.new.is_none();
+        let place = |instance: &Instance| {
+            let status = instance.status.as_ref();
+            (
+                status.and_then(|status| status.ip.clone()),
+                status.and_then(|status| status.machine_id.is_some().then_some(())),
+                status.map(|status| status.ports.clone()),
+                instance.spec.clone(),
+            )
+        };
+        let (old, new) = (changed.old.map(|old| place(old)), changed.new.map(|new| place(new)));
+        if old == new {
+            return;
+        }
+        for instance in [changed.old, changed.new].into_iter().flatten() {
+            let namespace = instance.namespace().unwrap_or_default();
+            let vpc = Key::new(namespace.clone(), instance.vpc());
+            if gone {
+                self.queues.vpcs.wake(vpc)
+            } else {
+                self.queues.vpcs.wake_after(vpc, COUNTING)
+            }
+            for name in instance.volumes().into_keys() {
+                let volume = Key::new(namespace.clone(), name);
+                if gone { self.queues.volumes.wake(volume) } else { self.queues.volumes.wake_after(volume, COUNTING) }
+            }
+        }
+        // What it let go of may be what another waits for.
+        let let_go = match (&old, &new) {
+            (Some(_), None) => true,
+            (Some((.., ports, spec)), Some((.., ports_now, spec_now))) => ports != ports_now || spec != spec_now,
+            _ => false,
+        };
+        if let_go {
+            for other in self.stores.instances.all() {
+                let ready = other.status.as_ref().and_then(|status| condition(&status.conditions, READY));
+                if ready.is_some_and(|ready| {
+                    matches!(
+                        ready.reason.as_str(),
+                        "PortTaken" | "VolumeInUse" | "AddressesExhausted" | "PortsExhausted"
+                    )
+                }) {
+                    self.queues.instances.wake(Key::of(other.as_ref()));
+                }
+            }
+        }
+        if gone && let Some(old) = changed.old {
+            self.claims.release(uid_of(old.as_ref()));
+        }
+    }
+
+    pub(crate) fn on_instance_type(&self, changed: &Changed<'_, InstanceType>) {
+        let Some(name) = changed.new.or(changed.old).map(|type_| type_.name_any()) else { return };
+        if changed.old.map(|old| &old.spec) == changed.new.map(|new| &new.spec) {
+            return;
+        }
+        let default = &self.options.default_instance_type;
+        self.wake_instances(|instance| instance.spec.instance_type.as_ref().unwrap_or(default) == &name);
+    }
+
+    pub(crate) fn on_vpc(&self, changed: &Changed<'_, Vpc>) {
+        wake_itself(&self.queues.vpcs, changed);
+        let Some(vpc) = changed.new.or(changed.old) else { return };
+        let facts = |vpc: &Vpc| {
+            let status = vpc.status.clone().unwrap_or_default();
+            (
+                vpc.meta().uid.clone(),
+                vpc.meta().deletion_timestamp.is_some(),
+                is_true(&status.conditions, READY),
+                status.cidr,
+                status.gateway,
+            )
+        };
+        if changed.old.map(|old| facts(old)) == changed.new.map(|new| facts(new)) {
+            return;
+        }
+        let (namespace, name) = (vpc.namespace(), vpc.name_any());
+        self.wake_instances(|instance| instance.namespace() == namespace && instance.vpc() == name);
+        if changed.new.is_none() {
+            self.claims.release(uid_of(vpc.as_ref()));
+            for other in self.stores.vpcs.all() {
+                if other.status.as_ref().is_none_or(|status| !is_true(&status.conditions, READY)) {
+                    self.queues.vpcs.wake(Key::of(other.as_ref()));
+                }
+            }
+        }
+    }
+
+    pub(crate) fn on_volume(&self, changed: &Changed<'_, Volume>) {
+        wake_itself(&self.queues.volumes, changed);
+        let Some(volume) = changed.new.or(changed.old) else { return };
+        let facts = |volume: &Volume| {
+            (
+                volume.meta().uid.clone(),
+                volume.meta().deletion_timestamp.is_some(),
+                volume.status.as_ref().is_some_and(|status| is_true(&status.conditions, READY)),
+            )
+        };
+        if changed.old.map(|old| facts(old)) == changed.new.map(|new| facts(new)) {
+            return;
+        }
+        let (namespace, name) = (volume.namespace(), volume.name_any());
+        self.wake_instances(|instance| {
+            instance.namespace() == namespace && instance.volumes().contains_key(name.as_str())
+        });
+    }
+
+    pub(crate) fn on_secret(&self, changed: &Changed<'_, Secret>) {
+        let Some(secret) = changed.new.or(changed.old) else { return };
+        if changed.old.map(|old| &old.data) == changed.new.map(|new| &new.data) {
+            return;
+        }
+        let (namespace, name) = (secret.namespace(), secret.name_any());
+        self.wake_instances(|instance| instance.namespace() == namespace && secrets(instance).any(|used| used == name));
+    }
+
+    pub(crate) fn on_config_map(&self, changed: &Changed<'_, ConfigMap>) {
+        let Some(map) = changed.new.or(changed.old) else { return };
+        let content = |map: &ConfigMap| (map.data.clone(), map.binary_data.clone());
+        if changed.old.map(|old| content(old)) == changed.new.map(|new| content(new)) {
+            return;
+        }
+        let (namespace, name) = (map.namespace(), map.name_any());
+        self.wake_instances(|instance| {
+            instance.namespace() == namespace && config_maps(instance).any(|used| used == name)
+        });
+    }
+
+    /// Something happened to what bears these marks.
+    pub(crate) fn on_backend(&self, owner: &Owner) {
+        let key = Key::new(owner.namespace.clone(), owner.name.clone());
+        match owner.kind.as_str() {
+            "Instance" if has(&self.stores.instances, &key, owner) => self.queues.instances.nudge(key),
+            "Vpc" if has(&self.stores.vpcs, &key, owner) => self.queues.vpcs.nudge(key),
+            "Volume" if has(&self.stores.volumes, &key, owner) => self.queues.volumes.nudge(key),
+            _ => {}
+        }
+    }
+
+    /// Looks at everything: events may have been missed. What others depend on comes first.
+    pub(crate) fn wake_everything(&self) {
+        for key in self.stores.vpcs.keys() {
+            self.queues.vpcs.wake(key);
+        }
+        for key in self.stores.volumes.keys() {
+            self.queues.volumes.wake(key);
+        }
+        for key in self.stores.instances.keys() {
+            self.queues.instances.wake(key);
+        }
+    }
+
+    fn wake_instances(&self, concerned: impl Fn(&Instance) -> bool) {
+        for instance in self.stores.instances.all() {
+            if concerned(&instance) {
+                self.queues.instances.wake(Key::of(instance.as_ref()));
+            }
+        }
+    }
+}
+
+fn has<K: Resource<DynamicType = ()> + Clone + 'static>(store: &Store<K>, key: &Key, owner: &Owner) -> bool {
+    store.get(&key.namespace, &key.name).is_some_and(|object| uid_of(object.as_ref()) == owner.uid)
+}
+
+fn wake_itself<K: Resource<DynamicType = ()>>(queue: &Queue, changed: &Changed<'_, K>) {
+    let Some(new) = changed.new else { return };
+    let told = |object: &K| {
+        let meta = object.meta();
+        (
+            meta.uid.clone(),
+            meta.generation,
+            meta.deletion_timestamp.clone(),
+            meta.finalizers.clone(),
+            meta.labels.clone(),
+            meta.annotations.clone(),
+        )
+    };
+    if changed.old.is_none_or(|old| told(old) != told(new)) {
+        queue.wake(Key::new(
+            new.meta().namespace.clone().unwrap_or_default(),
+            new.meta().name.clone().unwrap_or_default(),
+        ));
+    }
+}
+
+/// The names of the Secrets that an Instance refers to.
+fn secrets(instance: &Instance) -> impl Iterator<Item = &str> {
+    let spec = &instance.spec;
+    let variables = spec.env.iter().filter_map(|variable| variable.value_from.as_ref()?.secret_key_ref.as_ref());
+    let whole = spec.env_from.iter().filter_map(|source| source.secret_ref.as_ref());
+    let mounts = spec.volumes.iter().filter_map(|mount| mount.secret.as_deref());
+    variables.map(|key| key.name.as_str()).chain(whole.map(|object| object.name.as_str())).chain(mounts)
+}
+
+/// The names of the ConfigMaps that an Instance refers to.
+fn config_maps(instance: &Instance) -> impl Iterator<Item = &str> {
+    let spec = &instance.spec;
+    let variables = spec.env.iter().filter_map(|variable| variable.value_from.as_ref()?.config_map_key_ref.as_ref());
+    let whole = spec.env_from.iter().filter_map(|source| source.config_map_ref.as_ref());
+    let mounts = spec.volumes.iter().filter_map(|mount| mount.config_map.as_deref());
+    variables.map(|key| key.name.as_str()).chain(whole.map(|object| object.name.as_str())).chain(mounts)
+}

@@ -1,0 +1,4 @@
+//! Machines and what they are made from.
+
+pub mod instance;
+pub mod instance_type;

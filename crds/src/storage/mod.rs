@@ -1,0 +1,3 @@
+//! Disks that outlive machines.
+
+pub mod volume;

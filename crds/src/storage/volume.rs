@@ -1,0 +1,108 @@
+//! The kind Volume: a disk that outlives the machines it is attached to.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::quantity::Quantity;
+
+/// A disk that outlives the machines it is attached to.
+#[derive(CustomResource, Serialize, Deserialize, KubeSchema, Debug, Clone, PartialEq)]
+#[kube(
+    group = "thecloud.dev",
+    version = "v1alpha1",
+    kind = "Volume",
+    namespaced,
+    status = "VolumeStatus",
+    derive = "PartialEq",
+    shortname = "vol",
+    category = "all",
+    category = "cloud",
+    doc = "A disk that outlives the machines it is attached to.",
+    annotation("thecloud.dev/schema-version", "1"),
+    printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase", description = "One word for people."),
+    printcolumn(name = "Size", type_ = "string", json_path = ".status.size", description = "Enforced size."),
+    printcolumn(
+        name = "Attached",
+        type_ = "string",
+        json_path = ".status.attachedTo[*]",
+        description = "Instances that use it."
+    ),
+    printcolumn(
+        name = "Used",
+        type_ = "string",
+        json_path = ".status.used",
+        description = "Bytes in use on the host.",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].reason",
+        description = "Why it is, or isn't, ready.",
+        priority = 1
+    ),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.volumeMode == oldSelf.volumeMode").message("volumeMode can't be changed: make a second Volume"))]
+#[x_kube(validation = Rule::new("quantity(string(self.size)).compareTo(quantity(string(oldSelf.size))) >= 0")
+    .message("size can't shrink: make a smaller Volume and copy the data"))]
+pub struct VolumeSpec {
+    /// The size in bytes, such as `1Gi`: what can be written to it, less the file system's own needs. It is enforced,
+    /// grows in place and never shrinks.
+    pub size: Quantity,
+    /// `Filesystem`: mounted into machines as a directory.
+    #[serde(default)]
+    pub volume_mode: VolumeMode,
+    /// What becomes of the data when the object is deleted.
+    #[serde(default)]
+    pub deletion_policy: DeletionPolicy,
+    /// Refuse to delete the object until this is set to false.
+    #[serde(default)]
+    pub deletion_protection: bool,
+}
+
+/// How a Volume shows inside a machine.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum VolumeMode {
+    /// As a directory.
+    #[default]
+    Filesystem,
+}
+
+/// What becomes of data when its object is deleted.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum DeletionPolicy {
+    /// It is deleted too.
+    #[default]
+    Delete,
+    /// It stays on the host, marked as retained.
+    Retain,
+}
+
+/// What the disk is at the moment.
+#[derive(Serialize, Deserialize, KubeSchema, Debug, Clone, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct VolumeStatus {
+    /// One word for people: Pending, Available, InUse, Failed or Terminating.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<String>,
+    /// `Ready` says whether the disk exists as declared.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+    /// The generation of the spec that this status tells about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// The names of the Instances that use it, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attached_to: Vec<String>,
+    /// The size in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<Quantity>,
+    /// Bytes that the data takes on the host, as last seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used: Option<Quantity>,
+}

@@ -1,0 +1,40 @@
+//! Measures the product against the same work done without it, in the same run. Prints tables; gates on nothing.
+
+mod direct;
+mod idle;
+mod measure;
+mod provision;
+
+use clap::Parser;
+
+/// What to measure. Use a release build: `just bench NAME`.
+#[derive(Parser)]
+enum Bench {
+    /// Instances from apply to Ready, against the same containers through Docker's API directly.
+    Provision {
+        /// Rounds of 50 at once, ours and direct in turn.
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+        /// Instances at once.
+        #[arg(long, default_value_t = 50)]
+        at_once: usize,
+    },
+    /// What settled Instances on the fake backend cost while nothing changes.
+    Idle {
+        /// How many.
+        #[arg(long, default_value_t = 1000)]
+        instances: usize,
+        /// Seconds to watch.
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+    },
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    match Bench::parse() {
+        Bench::Provision { rounds, at_once } => provision::run(rounds, at_once).await,
+        Bench::Idle { instances, seconds } => idle::run(instances, seconds).await,
+    }
+}

@@ -1,0 +1,323 @@
+//! One cloud: a `cloudd` process with its own data directory, and the clients pointed at it.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::docker::Docker;
+use crate::run::{Output, run_command};
+use crate::wait::{eventually, eventually_within};
+
+/// Which database the cloud keeps its state in.
+#[derive(Debug, Clone, Default)]
+pub enum Store {
+    /// SQLite, below the data directory.
+    #[default]
+    Sqlite,
+    /// PostgreSQL, by URL.
+    Postgres(String),
+}
+
+/// How a cloud is started.
+#[derive(Debug, Default)]
+pub struct CloudBuilder {
+    store: Store,
+    docker: Docker,
+    arguments: Vec<String>,
+}
+
+impl CloudBuilder {
+    /// Keeps the state there.
+    #[must_use]
+    pub fn store(mut self, store: Store) -> Self {
+        self.store = store;
+        self
+    }
+
+    /// Drives this daemon instead of the machine's own.
+    #[must_use]
+    pub fn docker(mut self, docker: Docker) -> Self {
+        self.docker = docker;
+        self
+    }
+
+    /// Adds an argument to cloudd's command line.
+    #[must_use]
+    pub fn argument(mut self, argument: &str) -> Self {
+        self.arguments.push(argument.to_owned());
+        self
+    }
+
+    /// Starts it and waits until it answers.
+    #[must_use]
+    pub fn start(self) -> Cloud {
+        let home = tempfile::Builder::new().prefix("the-cloud-e2e-").tempdir().expect("a temporary directory");
+        let mut cloud = Cloud {
+            home: Some(home),
+            store: self.store,
+            docker: self.docker,
+            arguments: self.arguments,
+            process: None,
+            starts: 0,
+        };
+        cloud.launch();
+        cloud
+    }
+}
+
+/// A running cloud. Dropping it kills the process and removes everything that it made.
+#[derive(Debug)]
+pub struct Cloud {
+    home: Option<tempfile::TempDir>,
+    store: Store,
+    docker: Docker,
+    arguments: Vec<String>,
+    process: Option<Child>,
+    starts: u32,
+}
+
+impl Cloud {
+    /// A cloud with SQLite on the machine's own Docker.
+    #[must_use]
+    pub fn start() -> Self {
+        Self::builder().start()
+    }
+
+    /// A cloud of another make.
+    #[must_use]
+    pub fn builder() -> CloudBuilder {
+        CloudBuilder::default()
+    }
+
+    /// The daemon that it drives.
+    #[must_use]
+    pub fn docker(&self) -> &Docker {
+        &self.docker
+    }
+
+    /// Where it keeps its data.
+    #[must_use]
+    pub fn data_dir(&self) -> PathBuf {
+        self.home().join("data")
+    }
+
+    /// The administrator's kubeconfig.
+    #[must_use]
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.home().join("kubeconfig")
+    }
+
+    /// The installation's id, which every real thing of it bears.
+    #[must_use]
+    pub fn installation(&self) -> String {
+        fs::read_to_string(self.data_dir().join("installation")).unwrap_or_default().trim().to_owned()
+    }
+
+    /// What cloudd has logged so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.home().join("cloudd.log")).unwrap_or_default()
+    }
+
+    /// The id of the cloudd process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.as_ref().map(Child::id).unwrap_or_default()
+    }
+
+    fn home(&self) -> &Path {
+        self.home.as_ref().expect("the directory lives as long as the cloud").path()
+    }
+
+    /// Starts the process on the data there is, and waits until it answers.
+    pub fn launch(&mut self) {
+        assert!(self.process.is_none(), "cloudd runs already");
+        self.starts += 1;
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(self.home().join("cloudd.log"))
+            .expect("the log file can be opened");
+        // The first start picks a free port; later ones keep it, so that clients find the server again.
+        let listen = if self.starts == 1 { "127.0.0.1:0".to_owned() } else { self.address() };
+        let store = match &self.store {
+            Store::Sqlite => "sqlite".to_owned(),
+            Store::Postgres(url) => url.clone(),
+        };
+        let child = Command::new(binary("cloudd"))
+            .arg("--data-dir")
+            .arg(self.data_dir())
+            .arg("--kubeconfig")
+            .arg(self.kubeconfig())
+            .args(["--listen", &listen, "--store", &store, "--docker-socket", self.docker.socket()])
+            .args(&self.arguments)
+            .env("RUST_LOG", std::env::var("E2E_LOG").unwrap_or_else(|_| "info".to_owned()))
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a file handle can be copied"))
+            .stderr(log)
+            .spawn()
+            .expect("cloudd can be started; build it with `cargo build -p cloudd -p cloudctl`");
+        self.process = Some(child);
+        eventually_within(Duration::from_secs(60), "cloudd to answer", || {
+            let process = self.process.as_mut().expect("it was just started");
+            if let Ok(Some(status)) = process.try_wait() {
+                panic!("cloudd ended with {status}:\n{}", self.log());
+            }
+            let answer = self.cloudctl(&["version"]);
+            if answer.code == 0 { Ok(()) } else { Err(answer.to_string()) }
+        });
+    }
+
+    /// The address that the kubeconfig names.
+    #[must_use]
+    pub fn address(&self) -> String {
+        let text = fs::read_to_string(self.kubeconfig()).expect("the kubeconfig is there");
+        let config: Value = serde_saphyr::from_str(&text).expect("the kubeconfig is YAML");
+        let server = config["clusters"][0]["cluster"]["server"].as_str().expect("it names a server").to_owned();
+        server.trim_start_matches("https://").to_owned()
+    }
+
+    /// `kill -9`, as a pulled plug does it.
+    pub fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+
+    /// SIGTERM, and waits for the end. Returns the exit code.
+    pub fn stop(&mut self) -> i32 {
+        let Some(mut process) = self.process.take() else { return 0 };
+        let _ = crate::run("kill", [process.id().to_string()], "");
+        process.wait().ok().and_then(|status| status.code()).unwrap_or(-1)
+    }
+
+    /// `cloudctl ARGUMENTS`.
+    #[must_use]
+    pub fn cloudctl(&self, arguments: &[&str]) -> Output {
+        self.cloudctl_with(arguments, "")
+    }
+
+    /// `cloudctl ARGUMENTS` with standard input.
+    #[must_use]
+    pub fn cloudctl_with(&self, arguments: &[&str], stdin: &str) -> Output {
+        let mut command = Command::new(binary("cloudctl"));
+        command.arg("--kubeconfig").arg(self.kubeconfig()).args(arguments).env("NO_COLOR", "1");
+        run_command(&mut command, stdin)
+    }
+
+    /// `kubectl ARGUMENTS`, with a cache of its own.
+    #[must_use]
+    pub fn kubectl(&self, arguments: &[&str]) -> Output {
+        self.kubectl_with(arguments, "")
+    }
+
+    /// `kubectl ARGUMENTS` with standard input.
+    #[must_use]
+    pub fn kubectl_with(&self, arguments: &[&str], stdin: &str) -> Output {
+        let program = std::env::var("KUBECTL").unwrap_or_else(|_| "kubectl".to_owned());
+        let mut command = Command::new(program);
+        command
+            .arg("--kubeconfig")
+            .arg(self.kubeconfig())
+            .arg("--cache-dir")
+            .arg(self.home().join("kubectl-cache"))
+            .args(arguments)
+            .env("EDITOR", "true");
+        run_command(&mut command, stdin)
+    }
+
+    /// `cloudctl apply -f -` of this YAML, which must succeed. Returns what it said.
+    #[track_caller]
+    pub fn apply(&self, yaml: &str) -> String {
+        self.cloudctl_with(&["apply", "-f", "-"], yaml).ok()
+    }
+
+    /// An object as JSON; null while it doesn't exist.
+    #[must_use]
+    pub fn object(&self, kind: &str, name: &str) -> Value {
+        let output = self.cloudctl(&["get", kind, name, "-o", "json"]);
+        if output.code == 0 { serde_json::from_str(&output.stdout).expect("-o json is JSON") } else { Value::Null }
+    }
+
+    /// Waits until an object is as wanted, and returns it.
+    #[track_caller]
+    pub fn await_object(&self, kind: &str, name: &str, awaited: &str, mut wanted: impl FnMut(&Value) -> bool) -> Value {
+        eventually(&format!("{kind}/{name} {awaited}"), || {
+            let object = self.object(kind, name);
+            if wanted(&object) { Ok(object) } else { Err(object) }
+        })
+    }
+
+    /// Waits until a condition of an object is True, and returns the object.
+    #[track_caller]
+    pub fn await_ready(&self, kind: &str, name: &str) -> Value {
+        self.await_object(kind, name, "to be Ready", |object| {
+            condition(object, "Ready")["status"] == "True"
+                && object["status"]["observedGeneration"] == object["metadata"]["generation"]
+        })
+    }
+
+    /// The id of the one container of an Instance.
+    #[must_use]
+    #[track_caller]
+    pub fn container(&self, instance: &str) -> String {
+        let uid = self.object("instances", instance)["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
+        let filter = format!("label=thecloud.dev/uid={uid}");
+        let ids = self.docker.call(&["ps", "--all", "--quiet", "--no-trunc", "--filter", &filter]).ok();
+        let ids: Vec<&str> = ids.lines().collect();
+        assert_eq!(ids.len(), 1, "Instance `{instance}` has the containers {ids:?}");
+        ids[0].to_owned()
+    }
+
+    /// Everything real that this installation has.
+    #[must_use]
+    pub fn leftovers(&self) -> Vec<String> {
+        self.docker.leftovers(&self.installation(), &self.data_dir())
+    }
+}
+
+/// The condition of this type, or null.
+#[must_use]
+pub fn condition<'a>(object: &'a Value, type_: &str) -> &'a Value {
+    object["status"]["conditions"]
+        .as_array()
+        .and_then(|conditions| conditions.iter().find(|condition| condition["type"] == type_))
+        .unwrap_or(&Value::Null)
+}
+
+impl Drop for Cloud {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("--- cloudd's log, its end");
+            let log = self.log();
+            let lines: Vec<&str> = log.lines().collect();
+            for line in &lines[lines.len().saturating_sub(60)..] {
+                eprintln!("{line}");
+            }
+            for arguments in [["get", "all", "-o", "wide"].as_slice(), &["events"]] {
+                eprintln!("--- {}", self.cloudctl(arguments));
+            }
+            eprintln!("--- {:#?}", self.leftovers());
+        }
+        let installation = self.installation();
+        self.kill();
+        if !installation.is_empty() {
+            self.docker.purge(&installation, &self.data_dir());
+        }
+    }
+}
+
+/// A program as this checkout builds it: beside this one, or one folder up where this one is a test.
+fn binary(name: &str) -> PathBuf {
+    let own = std::env::current_exe().expect("a program knows its own file");
+    own.ancestors()
+        .skip(1)
+        .take(2)
+        .map(|folder| folder.join(name))
+        .find(|path| path.is_file())
+        .unwrap_or_else(|| panic!("{name} is not built; run `cargo build -p cloudd -p cloudctl`"))
+}

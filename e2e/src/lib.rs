@@ -1,0 +1,24 @@
+//! A whole cloud for one test: the real `cloudd` as a process with a data directory and an installation of its own,
+//! driven by the real `cloudctl` and `kubectl` against the real Docker. What a test made is gone when it ends; when
+//! it fails, what the cloud looked like is printed first.
+
+mod cloud;
+mod docker;
+mod run;
+mod wait;
+
+pub use cloud::{Cloud, CloudBuilder, Store, condition};
+pub use docker::{Docker, docker_is_there};
+pub use run::{Output, run};
+pub use wait::{eventually, eventually_within};
+
+/// Ends the test early, loudly, where the machine lacks what it needs.
+#[macro_export]
+macro_rules! skip_unless {
+    ($condition:expr, $($why:tt)*) => {
+        if !$condition {
+            eprintln!("SKIPPED: {}", format!($($why)*));
+            return;
+        }
+    };
+}

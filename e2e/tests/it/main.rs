@@ -1,0 +1,13 @@
+//! End to end: real `cloudd`, real `cloudctl` and `kubectl`, real Docker. One file a promise of the README.
+
+mod bad_input;
+mod change;
+mod crash;
+mod deletion;
+mod docker_stops;
+mod heal;
+mod kubectl;
+mod machine;
+mod neighbours;
+mod security;
+mod tour;

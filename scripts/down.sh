@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# Stops everything that `up` started: cloudd, its machines and mounts, and the Docker daemon and PostgreSQL if they
+# were started by it. Nothing is deleted: the next `up` goes on from .cloud/.
+set -euo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+home=$(realpath -m "${CLOUD_HOME:-.cloud}")
+[ -d "$home" ] || { echo "nothing is running: $home does not exist"; exit 0; }
+
+scripts/stop-cloudd.sh "$home"
+echo "cloudd is stopped"
+
+if docker info > /dev/null 2>&1; then
+    installation=$(cat "$home/data/installation" 2> /dev/null || true)
+    if [ -n "$installation" ]; then
+        mapfile -t machines < <(docker ps -q --filter "label=thecloud.dev/installation=$installation")
+        if [ ${#machines[@]} -gt 0 ]; then
+            docker stop -t 5 "${machines[@]}" > /dev/null
+            echo "${#machines[@]} machines are stopped"
+        fi
+    fi
+fi
+# Volumes are loop mounts below the data directory; unmounting detaches their loop devices.
+while read -r mounted; do
+    umount "$mounted" && echo "unmounted $mounted"
+done < <(findmnt -rno TARGET | grep -F "$home/data/" | sort -r)
+
+for daemon in dockerd postgres; do
+    pid=$(cat "$home/run/$daemon.pid" 2> /dev/null || true)
+    rm -f "$home/run/$daemon.pid"
+    case $(readlink "/proc/${pid:-none}/exe" 2> /dev/null) in */"$daemon"*) ;; *) continue ;; esac
+    kill -INT "$pid"
+    for _ in $(seq 300); do
+        kill -0 "$pid" 2> /dev/null || break
+        sleep 0.1
+    done
+    echo "$daemon is stopped"
+done
+echo "Everything is kept in $home: ./justw up goes on from it; remove the directory to forget it."

@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Runs every test, with a Docker daemon and the test image there. Arguments go to nextest.
+set -euo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. scripts/tools.sh
+. scripts/docker.sh
+. scripts/kubectl.sh
+
+state=$(realpath -m "${CLOUD_TEST_HOME:-${XDG_CACHE_HOME:-$HOME/.cache}/the-cloud/test}")
+mkdir -p "$state"
+ensure_docker "$state"
+ensure_busybox local
+ensure_kubectl
+
+# The end-to-end tests run the binaries as they are built here.
+cargo build --locked -p cloudd -p cloudctl
+exec cargo nextest run --workspace --locked --profile ci "$@"
