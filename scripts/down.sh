@@ -10,20 +10,21 @@ home=$(realpath -m "${CLOUD_HOME:-.cloud}")
 scripts/stop-cloudd.sh "$home"
 echo "cloudd is stopped"
 
+# A directory for each installation that ever ran here: one a store.
 if docker info > /dev/null 2>&1; then
-    installation=$(cat "$home/data/installation" 2> /dev/null || true)
-    if [ -n "$installation" ]; then
-        mapfile -t machines < <(docker ps -q --filter "label=thecloud.dev/installation=$installation")
+    for folder in "$home"/data/*-*-*-*-*/; do
+        [ -d "$folder" ] || continue
+        mapfile -t machines < <(docker ps -q --filter "label=thecloud.dev/installation=$(basename "$folder")")
         if [ ${#machines[@]} -gt 0 ]; then
             docker stop -t 5 "${machines[@]}" > /dev/null
             echo "${#machines[@]} machines are stopped"
         fi
-    fi
+    done
 fi
 # Volumes are loop mounts below the data directory; unmounting detaches their loop devices.
 while read -r mounted; do
     umount "$mounted" && echo "unmounted $mounted"
-done < <(findmnt -rno TARGET | grep -F "$home/data/" | sort -r)
+done < <(findmnt -rno TARGET | awk -v below="$home/data/" 'index($0, below) == 1' | sort -r)
 
 for daemon in dockerd postgres; do
     pid=$(cat "$home/run/$daemon.pid" 2> /dev/null || true)

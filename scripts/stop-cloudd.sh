@@ -6,7 +6,8 @@ pid=$(cat "$1/run/cloudd.pid" 2> /dev/null || true)
 rm -f "$1/run/cloudd.pid"
 case $(readlink "/proc/${pid:-none}/exe" 2> /dev/null) in */cloudd*) ;; *) exit 0 ;; esac
 kill "$pid"
-for _ in $(seq 100); do
+# Longer than cloudd's own limit for an orderly end.
+for _ in $(seq 250); do
     kill -0 "$pid" 2> /dev/null || exit 0
     sleep 0.1
 done

@@ -13,6 +13,6 @@ ensure_docker "$state"
 ensure_busybox local
 ensure_kubectl
 
-# The end-to-end tests run the binaries as they are built here.
-cargo build --locked -p cloudd -p cloudctl
+# The end-to-end tests run the binaries as they are built here: together with the tests, so that nothing is built twice.
+cargo build --workspace --all-targets --locked
 exec cargo nextest run --workspace --locked --profile ci "$@"

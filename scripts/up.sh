@@ -40,7 +40,7 @@ fi
 # A running cloudd is kept, unless it was started from a binary that has been replaced since.
 pid=$(cat "$home/run/cloudd.pid" 2> /dev/null || true)
 if [ -n "$pid" ] && [ "$(readlink "/proc/$pid/exe" 2> /dev/null)" = "$binaries/cloudd" ] \
-    && [ "$(cat "$home/run/cloudd.store" 2> /dev/null)" = "$store" ]; then
+    && [ "$(cat "$home/run/cloudd.started" 2> /dev/null)" = "$store $listen" ]; then
     echo "cloudd is running (pid $pid)"
 else
     scripts/stop-cloudd.sh "$home"
@@ -48,16 +48,18 @@ else
         >> "$home/logs/cloudd.log" 2>&1 < /dev/null &
     pid=$!
     echo "$pid" > "$home/run/cloudd.pid"
-    echo "$store" > "$home/run/cloudd.store"
+    echo "$store $listen" > "$home/run/cloudd.started"
+    ready=
     for _ in $(seq 300); do
-        curl --silent --fail --insecure --max-time 2 "https://$listen/readyz" > /dev/null 2>&1 && break
-        if ! kill -0 "$pid" 2> /dev/null; then
-            tail -n 15 "$home/logs/cloudd.log" >&2
-            echo "error: cloudd stopped; the end of $home/logs/cloudd.log is above." >&2
-            exit 1
-        fi
+        curl --silent --fail --insecure --max-time 2 "https://$listen/readyz" > /dev/null 2>&1 && ready=1 && break
+        kill -0 "$pid" 2> /dev/null || break
         sleep 0.1
     done
+    if [ -z "$ready" ]; then
+        tail -n 15 "$home/logs/cloudd.log" >&2
+        echo "error: cloudd does not answer on https://$listen; the end of $home/logs/cloudd.log is above." >&2
+        exit 1
+    fi
     echo "cloudd is running on https://$listen (pid $pid, log: $home/logs/cloudd.log)"
 fi
 

@@ -6,13 +6,22 @@ use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use serde_json::json;
+use serde_json::{Value, json};
+
+/// The name of the one cluster in a kubeconfig of ours.
+const CLUSTER: &str = "the-cloud";
 
 /// Writes the file, 0600, in one step: a reader sees the old one or the new one.
 ///
 /// # Errors
-/// The file can't be written.
+/// The file can't be written, or it is there and isn't one of ours: somebody's contexts may be in it.
 pub(crate) fn write(path: &Path, listen: SocketAddr, ca_pem: &[u8], token: &str) -> io::Result<()> {
+    if path.exists() && !is_ours(path) {
+        return Err(io::Error::new(
+            io::ErrorKind::AlreadyExists,
+            "the file is there and holds something else; name another one with --kubeconfig",
+        ));
+    }
     let content = render(listen, ca_pem, token);
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
@@ -27,9 +36,18 @@ pub(crate) fn write(path: &Path, listen: SocketAddr, ca_pem: &[u8], token: &str)
 
 /// The token of a kubeconfig written earlier, if the file is there and is one of ours.
 pub(crate) fn token_of(path: &Path) -> Option<String> {
-    let text = fs::read_to_string(path).ok()?;
-    let value: serde_json::Value = serde_saphyr::from_str(&text).ok()?;
-    value["users"][0]["user"]["token"].as_str().map(str::to_owned)
+    let config = read(path).filter(|_| is_ours(path))?;
+    config["users"][0]["user"]["token"].as_str().map(str::to_owned)
+}
+
+fn read(path: &Path) -> Option<Value> {
+    serde_saphyr::from_str(&fs::read_to_string(path).ok()?).ok()
+}
+
+/// Whether nothing is in the file but our one cluster.
+fn is_ours(path: &Path) -> bool {
+    let clusters = read(path).and_then(|config| config["clusters"].as_array().cloned()).unwrap_or_default();
+    matches!(clusters.as_slice(), [only] if only["name"] == CLUSTER)
 }
 
 fn render(listen: SocketAddr, ca_pem: &[u8], token: &str) -> String {
@@ -44,14 +62,14 @@ fn render(listen: SocketAddr, ca_pem: &[u8], token: &str) -> String {
         "apiVersion": "v1",
         "kind": "Config",
         "clusters": [{
-            "name": "the-cloud",
+            "name": CLUSTER,
             "cluster": {
                 "server": format!("https://{host}:{}", listen.port()),
                 "certificate-authority-data": base64(ca_pem),
             },
         }],
         "users": [{"name": "admin", "user": {"token": token}}],
-        "contexts": [{"name": "the-cloud", "context": {"cluster": "the-cloud", "user": "admin", "namespace": "default"}}],
+        "contexts": [{"name": "the-cloud", "context": {"cluster": CLUSTER, "user": "admin", "namespace": "default"}}],
         "current-context": "the-cloud",
     });
     serde_saphyr::to_string(&config).expect("a JSON value can be written as YAML")
@@ -76,6 +94,29 @@ mod tests {
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(token_of(&path).as_deref(), Some("secret-token"));
         assert!(fs::read_to_string(&path).unwrap().contains("https://127.0.0.1:6443"));
+    }
+
+    #[test]
+    fn somebodys_kubeconfig_is_never_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config");
+        let theirs =
+            "clusters: [{name: production, cluster: {server: https://prod}}]\nusers: [{name: a, user: {token: t}}]\n";
+        fs::write(&path, theirs).unwrap();
+        let error = write(&path, "127.0.0.1:6443".parse().unwrap(), b"PEM", "secret-token").unwrap_err();
+        assert!(error.to_string().contains("--kubeconfig"), "{error}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), theirs);
+        assert_eq!(token_of(&path), None);
+    }
+
+    #[test]
+    fn our_own_file_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config");
+        for token in ["one", "two"] {
+            write(&path, "127.0.0.1:6443".parse().unwrap(), b"PEM", token).unwrap();
+            assert_eq!(token_of(&path).as_deref(), Some(token));
+        }
     }
 
     #[test]

@@ -48,14 +48,54 @@ pub(crate) fn pki_dir(data_dir: &Path) -> PathBuf {
     data_dir.join("pki")
 }
 
+/// What is in a data directory of ours from the first start on.
+const MARKS: [&str; 2] = ["secret.key", "installation"];
+
+/// Makes the directory if it is missing, and lets only its owner in. A directory full of something else is refused: its
+/// mode is not ours to change.
 fn make_private(folder: &Path) -> anyhow::Result<()> {
+    let named = || format!("the data directory {}", folder.display());
     if !folder.is_dir() {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder)
-            .with_context(|| format!("make the data directory {}", folder.display()))?;
+        return DirBuilder::new().recursive(true).mode(0o700).create(folder).with_context(named);
     }
-    fs::set_permissions(folder, fs::Permissions::from_mode(0o700))
-        .with_context(|| format!("make {} private", folder.display()))
+    let is_ours = MARKS.iter().any(|mark| folder.join(mark).exists());
+    let is_empty = fs::read_dir(folder).with_context(named)?.next().is_none();
+    anyhow::ensure!(
+        is_ours || is_empty,
+        "the directory {} holds something else; name an empty one, or one that doesn't exist, with --data-dir",
+        folder.display()
+    );
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).with_context(named)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mode(folder: &Path) -> u32 {
+        fs::metadata(folder).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn a_directory_full_of_something_else_is_refused_and_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        fs::write(folder.path().join("thesis.txt"), "mine").unwrap();
+        assert!(make_private(folder.path()).is_err());
+        assert_eq!(mode(folder.path()), 0o755);
+    }
+
+    #[tokio::test]
+    async fn a_new_directory_is_private_and_the_second_start_finds_the_same_installation() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        let first = open(&data, &StoreChoice::Sqlite).await.unwrap();
+        let installation = first.installation();
+        first.shutdown().await;
+        drop(first);
+        assert_eq!(mode(&data), 0o700);
+        assert_eq!(fs::read_to_string(data.join("installation")).unwrap().trim(), installation.to_string());
+        let second = open(&data, &StoreChoice::Sqlite).await.unwrap();
+        assert_eq!(second.installation(), installation);
+    }
 }

@@ -7,6 +7,7 @@ use controller_backend::{Channel, Error, ExecSpec};
 use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _};
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
 use apiserver::{
@@ -45,9 +46,11 @@ impl Streams for BackendStreams {
         let spec = ExecSpec { command: options.command, tty: options.tty, stdin: options.stdin };
         let session = self.0.exec(uid(target)?, spec).await.map_err(|error| refusal(target, &error))?;
 
+        // Both pumps end with the session, also while a program that reads nothing holds them up.
+        let mut pumps = Vec::new();
         let stdin = session.input.map(|mut input| {
             let (send, mut pieces) = mpsc::channel::<Bytes>(WAITING);
-            tokio::spawn(async move {
+            let pump = tokio::spawn(async move {
                 while let Some(piece) = pieces.recv().await {
                     if input.write_all(&piece).await.is_err() || input.flush().await.is_err() {
                         break;
@@ -56,18 +59,20 @@ impl Streams for BackendStreams {
                 // End of file for the program; one that has ended already doesn't mind.
                 let _ = input.shutdown().await;
             });
+            pumps.push(AbortOnDropHandle::new(pump));
             send
         });
         let control = std::sync::Arc::new(session.control);
         let resize = options.tty.then(|| {
             let (send, mut sizes) = mpsc::channel::<TerminalSize>(WAITING);
             let control = control.clone();
-            tokio::spawn(async move {
+            let pump = tokio::spawn(async move {
                 while let Some(TerminalSize { width, height }) = sizes.recv().await {
                     // A terminal of another size is no reason to end the session.
                     let _ = control.resize(controller_backend::TerminalSize { width, height }).await;
                 }
             });
+            pumps.push(AbortOnDropHandle::new(pump));
             send
         });
         let (about, asked) = (target.clone(), target.clone());
@@ -81,7 +86,10 @@ impl Streams for BackendStreams {
             .boxed();
         let exit = async move {
             let code = control.exit_code().await.map_err(|error| refusal(&asked, &error))?;
-            Ok(Exit::Code(code.and_then(|code| i32::try_from(code).ok()).unwrap_or_default()))
+            drop(pumps);
+            let code = code.and_then(|code| i32::try_from(code).ok());
+            let unknown = || StreamError::Unavailable("the command's exit code is not known".to_owned());
+            code.map(Exit::Code).ok_or_else(unknown)
         }
         .boxed();
         Ok(ExecSession { stdin, output, resize, exit })

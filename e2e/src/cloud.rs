@@ -308,6 +308,13 @@ impl Drop for Cloud {
         if !installation.is_empty() {
             self.docker.purge(&installation, &self.data_dir());
         }
+        // Nothing that these tests do is a reason for a person to look at the log.
+        if !std::thread::panicking() {
+            let log = self.log();
+            let bad: Vec<&str> =
+                log.lines().filter(|line| line.contains(" ERROR ") || line.contains("panicked at")).collect();
+            assert!(bad.is_empty(), "cloudd logged {bad:#?}");
+        }
     }
 }
 

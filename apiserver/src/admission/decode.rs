@@ -5,15 +5,13 @@ use serde_json::Value;
 use crate::error::{ApiError, FieldError, FieldErrorKind};
 use crate::negotiate::{self, BodyFormat};
 use crate::schema::decode::{self, Decoded};
+use crate::schema::object;
 use crate::verbs::served::Served;
-
-/// Levels of nesting that an object may have.
-const MAX_DEPTH: usize = 100;
 
 /// The object in the body of a create or update.
 pub(crate) fn object(served: &Served, content_type: Option<&str>, body: &[u8]) -> Result<Decoded, ApiError> {
     let decoded = any(&served.kind.kind, content_type, body)?;
-    check_type(served, &decoded.value, body)?;
+    check(served, &decoded.value, body)?;
     Ok(decoded)
 }
 
@@ -23,32 +21,17 @@ pub(crate) fn any(kind: &str, content_type: Option<&str>, body: &[u8]) -> Result
         BodyFormat::Json => decode::json(body),
         BodyFormat::Yaml => decode::yaml(body),
     };
-    let decoded = decoded.map_err(|error| decode::unrecognized(kind, body, &error))?;
-    check_depth(&decoded.value)?;
-    Ok(decoded)
+    decoded.map_err(|error| decode::unrecognized(kind, body, &error))
 }
 
-/// Refuses what is nested so deep that handling it would endanger the stack.
-pub(crate) fn check_depth(value: &Value) -> Result<(), ApiError> {
-    let mut layer = vec![value];
-    for _ in 0..MAX_DEPTH {
-        layer = layer
-            .into_iter()
-            .flat_map(|value| {
-                let (list, map) = (value.as_array(), value.as_object());
-                list.into_iter().flatten().chain(map.into_iter().flat_map(|map| map.values()))
-            })
-            .filter(|value| value.is_array() || value.is_object())
-            .collect();
-        if layer.is_empty() {
-            return Ok(());
-        }
-    }
-    Err(ApiError::bad_request(format!("the object is nested more than {MAX_DEPTH} levels deep")))
+/// Refuses an object that is none of the kind, or that nothing behind may come across.
+pub(crate) fn check(served: &Served, value: &Value, body: &[u8]) -> Result<(), ApiError> {
+    check_type(served, value, body)?;
+    object::check(value)
 }
 
 /// Checks `kind` and `apiVersion`.
-pub(crate) fn check_type(served: &Served, value: &Value, body: &[u8]) -> Result<(), ApiError> {
+fn check_type(served: &Served, value: &Value, body: &[u8]) -> Result<(), ApiError> {
     let kind = &served.kind;
     let shown = String::from_utf8_lossy(body);
     let missing = |what: &str| {
@@ -81,16 +64,4 @@ pub(crate) fn check_type(served: &Served, value: &Value, body: &[u8]) -> Result<
     };
     let name = value["metadata"]["name"].as_str().unwrap_or_default();
     Err(ApiError::invalid(&kind.group, given, name, &[error]))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nesting_has_a_limit() {
-        let nested = |levels: usize| (0..levels).fold(Value::Null, |inner, _| Value::Array(vec![inner]));
-        assert!(check_depth(&nested(MAX_DEPTH)).is_ok());
-        assert_eq!(check_depth(&nested(MAX_DEPTH + 1)).unwrap_err().reason.code(), 400);
-    }
 }

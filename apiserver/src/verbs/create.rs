@@ -10,7 +10,7 @@ use super::{Call, not_allowed};
 use crate::admission::{decode, fields, metadata, namespace};
 use crate::error::{ApiError, Reason};
 use crate::query::WriteOptions;
-use crate::registry::{builtin, convert};
+use crate::registry::convert;
 use crate::response::{Answer, to_bytes};
 use crate::schema;
 use crate::schema::decode::Decoded;
@@ -58,14 +58,11 @@ pub(crate) async fn make(
     {
         fields.remove("status");
     }
-    served.version().schema.default(&mut object);
     let uid = state.dice.uuid();
     metadata::begin(kind, &mut object, &uid.to_string(), &state.timestamp())?;
     let mut names = Names::of(state, &object);
     names.give(&mut object)?;
-    if kind.is_built_in() {
-        builtin::prepare(kind, &mut object);
-    }
+    schema::object::complete(kind, served.version(), &mut object);
     metadata::drop_empty(metadata::of(&mut object)?);
     let errors = schema::object::validate(kind, served.version(), &object, None);
     if !errors.is_empty() {

@@ -21,8 +21,7 @@ pub(crate) async fn patch(call: &Call, body: Bytes, part: Part) -> Result<Answer
     let options = WriteOptions::parse(&call.query, "PatchOptions")?;
     let written = revise(call, options, |current| {
         let value = patch.apply(&call.served, &call.served.value(current))?;
-        decode::check_depth(&value)?;
-        decode::check_type(&call.served, &value, b"")?;
+        decode::check(&call.served, &value, b"")?;
         Ok(Proposal { value, duplicates: patch.duplicates.clone(), part })
     })
     .await?;
@@ -50,7 +49,6 @@ impl Patch {
         if !value.is_object() {
             return Err(undecodable("a merge patch must be an object"));
         }
-        decode::check_depth(&value)?;
         Ok(Self { kind, body, value, duplicates })
     }
 

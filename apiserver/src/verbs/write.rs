@@ -15,7 +15,7 @@ use crate::admission::{fields, metadata};
 use crate::error::{ApiError, FieldError, FieldErrorKind};
 use crate::lifecycle::rules;
 use crate::query::WriteOptions;
-use crate::registry::{builtin, convert};
+use crate::registry::convert;
 use crate::response::{Answer, to_bytes};
 use crate::schema;
 use crate::state::State;
@@ -117,11 +117,9 @@ pub(crate) async fn attempt(
 
     let warnings = fields::prune(served, &mut new, &duplicates, options.validation)?;
     let mut new = restrict(served, &old, new, part);
-    served.version().schema.default(&mut new);
     metadata::carry_over(&old, &mut new)?;
-    if served.kind.is_built_in() {
-        builtin::prepare(&served.kind, &mut new);
-    }
+    schema::object::complete(&served.kind, served.version(), &mut new);
+    metadata::drop_empty(metadata::of(&mut new)?);
     metadata::count_generation(served, &old, &mut new);
     let errors = schema::object::validate(&served.kind, served.version(), &new, Some(&old));
     if !errors.is_empty() {

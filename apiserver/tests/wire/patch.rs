@@ -106,3 +106,16 @@ async fn dry_patch_shows_and_stores_nothing() {
     assert_eq!(shown["spec"]["color"], "blue");
     assert_eq!(server.storage.revision(), before);
 }
+
+#[tokio::test]
+async fn patch_can_not_build_what_no_body_may_hold() {
+    let server = Server::with_widgets().await;
+    server.post(WIDGETS, widget("w", json!({"color": "red"}))).await.expect(201);
+    let nested = |levels: usize| (0..levels).fold(json!(1), |inner, _| json!([inner]));
+    let patch = json!([
+        {"op": "add", "path": "/spec/x", "value": nested(60)},
+        {"op": "add", "path": format!("/spec/x{}", "/0".repeat(60)), "value": nested(60)},
+    ]);
+    let (_, message) = server.json_patch(&format!("{WIDGETS}/w"), patch).await.refusal(400);
+    assert_eq!(message, "the object nests deeper than 100 levels");
+}

@@ -6,8 +6,7 @@ use apiserver::{
     ExecOptions, ExecSession, Exit, LogOptions, LogStream, Output, StreamError, StreamTarget, Streams, SystemClock, tls,
 };
 use async_trait::async_trait;
-use futures::StreamExt;
-use futures::stream;
+use futures::{AsyncBufReadExt, StreamExt, stream};
 use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 
@@ -46,6 +45,92 @@ impl Streams for Echo {
     }
 }
 
+/// A machine that says one thing and then no more, or goes on for ever; it tells when nobody listens any longer.
+struct Endless {
+    talks: bool,
+    left: mpsc::UnboundedSender<&'static str>,
+}
+
+/// Says on being dropped what was dropped.
+struct Held(mpsc::UnboundedSender<&'static str>, &'static str);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let _test_is_over = self.0.send(self.1);
+    }
+}
+
+#[async_trait]
+impl Streams for Endless {
+    async fn log(&self, _: &StreamTarget, _: LogOptions) -> Result<LogStream, StreamError> {
+        let (held, talks) = (Held(self.left.clone(), "log"), self.talks);
+        let more = stream::repeat_with(|| Ok("more\n".into()));
+        let rest = more.take(if talks { usize::MAX } else { 0 }).chain(stream::pending());
+        let all = stream::iter([Ok("ready\n".into())]).chain(rest);
+        Ok(all.inspect(move |_| assert_eq!(held.1, "log")).boxed())
+    }
+
+    async fn exec(&self, target: &StreamTarget, options: ExecOptions) -> Result<ExecSession, StreamError> {
+        let (log, held) = (self.log(target, LogOptions::default()).await?, Held(self.left.clone(), "exit"));
+        Ok(ExecSession {
+            stdin: options.stdin.then(|| mpsc::channel(1).0),
+            output: log.map(|line| line.map(Output::Stdout)).boxed(),
+            resize: None,
+            exit: Box::pin(async move {
+                let _held = held;
+                std::future::pending().await
+            }),
+        })
+    }
+}
+
+#[tokio::test]
+async fn log_and_session_end_when_the_client_leaves() {
+    for talks in [false, true] {
+        let (left, mut leaving) = mpsc::unbounded_channel();
+        let server = Server::with(|config| config.streams = Some(Arc::new(Endless { talks, left }))).await;
+        server.add_widgets().await;
+        server.post(WIDGETS, widget("w", json!({"color": "red"}))).await.expect(201);
+        let (client, task) = over_tls(&server).await;
+
+        let request = http::Request::get(format!("{WIDGETS}/w/log?follow=true")).body(Vec::new()).unwrap();
+        let mut lines = client.request_stream(request).await.unwrap().lines();
+        assert_eq!(lines.next().await.unwrap().unwrap(), "ready");
+        drop(lines);
+        assert_eq!(soon(leaving.recv()).await, Some("log"));
+
+        let path = format!("{WIDGETS}/w/exec?command=top&stdout=true");
+        let request = http::Request::get(path).body(Vec::new()).unwrap();
+        let mut socket = client.connect(request).await.unwrap().into_stream();
+        assert_eq!(socket.next().await.unwrap().unwrap().into_data(), &b"\x01ready\n"[..]);
+        drop(socket);
+        let mut gone = [soon(leaving.recv()).await.unwrap(), soon(leaving.recv()).await.unwrap()];
+        gone.sort_unstable();
+        assert_eq!(gone, ["exit", "log"]);
+
+        server.shutdown.cancel();
+        soon(task).await.unwrap();
+    }
+}
+
+async fn soon<T>(what: impl Future<Output = T>) -> T {
+    tokio::time::timeout(std::time::Duration::from_secs(20), what).await.expect("it happens soon")
+}
+
+/// A client on a real connection, and the task that serves it.
+async fn over_tls(server: &Server) -> (kube::Client, tokio::task::JoinHandle<()>) {
+    let directory = tempfile::tempdir().unwrap();
+    let identity = tls::identity(directory.path(), &[], &SystemClock).unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let serving = server.server.clone();
+    let task = tokio::spawn(async move { serving.serve(listener, identity.server).await });
+    let mut config = kube::Config::new(format!("https://{address}").parse().unwrap());
+    config.auth_info.token = Some(TOKEN.to_owned().into());
+    config.root_cert = Some(vec![pem(&identity.authority)]);
+    (kube::Client::try_from(config).unwrap(), task)
+}
+
 async fn with_echo() -> Server {
     let server = Server::with(|config| config.streams = Some(Arc::new(Echo))).await;
     server.add_widgets().await;
@@ -76,18 +161,7 @@ async fn without_a_controller_there_are_no_streams() {
 #[tokio::test]
 async fn kube_client_talks_with_a_program_over_tls() {
     let server = with_echo().await;
-    let directory = tempfile::tempdir().unwrap();
-    let identity = tls::identity(directory.path(), &[], &SystemClock).unwrap();
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let serving = server.server.clone();
-    let task = tokio::spawn(async move { serving.serve(listener, identity.server).await });
-
-    let mut config = kube::Config::new(format!("https://{address}").parse().unwrap());
-    config.auth_info.token = Some(TOKEN.to_owned().into());
-    let authority = pem(&identity.authority);
-    config.root_cert = Some(vec![authority]);
-    let client = kube::Client::try_from(config).unwrap();
+    let (client, task) = over_tls(&server).await;
     assert!(client.apiserver_version().await.unwrap().git_version.contains("thecloud"));
 
     // A kube client knows sessions of Pods only: the same protocol on our own path.
@@ -114,7 +188,7 @@ async fn kube_client_talks_with_a_program_over_tls() {
     assert_eq!(status["details"]["causes"][0]["message"], "3");
 
     server.shutdown.cancel();
-    tokio::time::timeout(std::time::Duration::from_secs(20), task).await.expect("the server ends").unwrap();
+    soon(task).await.unwrap();
 }
 
 fn pem(text: &str) -> Vec<u8> {

@@ -108,3 +108,45 @@ async fn namespace_is_not_let_go_through_the_front_door() {
     let updated = server.put("/api/v1/namespaces/a", namespace).await.expect(200);
     assert_eq!(updated["spec"]["finalizers"], json!(["kubernetes"]));
 }
+
+#[tokio::test]
+async fn metadata_of_the_wrong_types_is_refused_before_anything_reads_it() {
+    let (server, made, path) = with_one().await;
+    let wrong = [
+        ("labels", json!({"a": 1})),
+        ("labels", json!("x")),
+        ("annotations", json!({"a": {}})),
+        ("finalizers", json!("x")),
+        ("ownerReferences", json!([{"uid": 1}])),
+        ("generateName", json!(["x"])),
+        ("name", json!(7)),
+        ("namespace", json!({})),
+        ("resourceVersion", json!(1)),
+        ("uid", json!(1)),
+    ];
+    for (field, value) in wrong {
+        let mut new = widget("new", json!({"color": "red"}));
+        new["metadata"][field] = value.clone();
+        let (reason, message) = server.post(WIDGETS, new).await.refusal(400);
+        assert_eq!(reason, "BadRequest");
+        assert!(message.starts_with(&format!("json: cannot unmarshal metadata.{field}")), "{message}");
+        let mut next = made.clone();
+        next["metadata"][field] = value.clone();
+        let (_, message) = server.put(&path, next).await.refusal(400);
+        assert!(message.starts_with(&format!("json: cannot unmarshal metadata.{field}")), "{message}");
+        let (_, message) = server.merge(&path, json!({"metadata": {field: value}})).await.refusal(400);
+        assert!(message.starts_with(&format!("json: cannot unmarshal metadata.{field}")), "{message}");
+    }
+    assert_eq!(server.get(&path).await.expect(200), made);
+}
+
+#[tokio::test]
+async fn labels_that_are_null_are_none() {
+    let (server, made, path) = with_one().await;
+    let mut next = made.clone();
+    next["metadata"]["labels"] = json!({"a": null});
+    assert_eq!(server.put(&path, next).await.expect(200), made);
+    let mut new = widget("new", json!({"color": "red"}));
+    new["metadata"]["labels"] = json!({"a": null});
+    assert!(server.post(WIDGETS, new).await.expect(201)["metadata"].get("labels").is_none());
+}

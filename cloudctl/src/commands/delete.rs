@@ -135,23 +135,25 @@ async fn wait(
             Ok(None) => return Ok(()),
             Err(_) if Instant::now() >= deadline => {
                 drop(progress);
-                let text = format!("not gone after {}:\n{}", age::span(limit), told(&held.borrow(), "\n"));
+                let text = format!("not gone after {}:\n{}", age::span(limit), told(&held.borrow()));
                 return Err(Error::Timeout(text));
             }
             Err(_) => {
                 let progress = progress.get_or_insert_with(|| Progress::start(screen));
                 let held = held.borrow();
-                if !held.is_empty() {
-                    progress.say(&format!("waiting for {}", told(&held, "; ").trim_start()));
+                if let Some((name, why)) = held.iter().next() {
+                    let more = held.len() - 1;
+                    let more = if more == 0 { String::new() } else { format!(" (and {more} more)") };
+                    progress.say(&format!("waiting for {name}: {why}{more}"));
                 }
             }
         }
     }
 }
 
-fn told(held: &BTreeMap<String, String>, separator: &str) -> String {
+fn told(held: &BTreeMap<String, String>) -> String {
     let parts: Vec<_> = held.iter().map(|(name, why)| format!("  {name}: {why}")).collect();
-    parts.join(separator)
+    parts.join("\n")
 }
 
 /// Comes back when the object is gone, or another one has its name.

@@ -108,6 +108,7 @@ async fn docker(arguments: &[&str]) -> Result<String, Error> {
 #[derive(Debug, Default, PartialEq)]
 struct Recovery {
     noticed: Option<Duration>,
+    held_back: bool,
     restarted: Option<Duration>,
     ready: Option<Duration>,
 }
@@ -117,24 +118,37 @@ impl Recovery {
     fn see(&mut self, before: &Value, object: &Value, elapsed: Duration) -> Vec<String> {
         let mut told = Vec::new();
         let ready = readiness::condition(object, "Ready", "True");
-        let restarts = |object: &Value| object["status"]["restartCount"].as_i64().unwrap_or_default();
-        let started = |object: &Value| object["status"]["startedAt"].as_str().unwrap_or_default().to_owned();
-        let restarted = restarts(object) > restarts(before)
-            || started(object) > started(before)
-            || object["status"]["machineId"] != before["status"]["machineId"];
-        if self.noticed.is_none() && (restarted || ready != Verdict::Met) {
+        let (was, is) = (&before["status"], &object["status"]);
+        let restarts = |status: &Value| status["restartCount"].as_i64().unwrap_or_default();
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let counted = restarts(is) > restarts(was) || is["machineId"] != was["machineId"];
+        let ended = counted || is["lastExit"] != was["lastExit"];
+        // The end is written down before the new start is, and the times have whole seconds: a machine runs again once no
+        // start is outstanding and the last start is not before the last end.
+        let restarted = (counted || text(&is["startedAt"]) > text(&was["startedAt"]))
+            && is["nextRestart"].is_null()
+            && text(&is["startedAt"]) >= text(&is["lastExit"]["finishedAt"])
+            && is["phase"] == "Running";
+        if self.noticed.is_none() && (ended || ready != Verdict::Met) {
             self.noticed = Some(elapsed);
             let why = match &ready {
                 Verdict::NotYet(why) => format!(": {why}"),
-                Verdict::Met => String::new(),
+                Verdict::Met => {
+                    is["lastExit"]["code"].as_i64().map(|code| format!(": exit code {code}")).unwrap_or_default()
+                }
             };
             told.push(format!("noticed by the controller{why}"));
         }
-        if self.noticed.is_some() && self.restarted.is_none() && restarted && object["status"]["phase"] == "Running" {
-            self.restarted = Some(elapsed);
-            told.push(format!("started again (restart {})", restarts(object)));
+        let crashes = is["crashCount"].as_i64().unwrap_or_default();
+        if let (Some(next), true, false) = (is["nextRestart"].as_str(), crashes > 1, self.held_back) {
+            self.held_back = true;
+            told.push(format!("held back until {next}: it ended {crashes} times soon after its start"));
         }
-        if self.restarted.is_some() && self.ready.is_none() && ready == Verdict::Met {
+        if self.noticed.is_some() && self.restarted.is_none() && restarted {
+            self.restarted = Some(elapsed);
+            told.push(format!("started again (restart {})", restarts(is)));
+        }
+        if self.restarted.is_some() && restarted && self.ready.is_none() && ready == Verdict::Met {
             self.ready = Some(elapsed);
             told.push("Ready again".to_owned());
         }
@@ -256,6 +270,32 @@ mod tests {
             ["started again (restart 1)", "Ready again"]
         );
         assert_eq!(recovery.ready, Some(at(300)));
+    }
+
+    #[test]
+    fn end_that_is_written_down_before_the_new_start_is_no_recovery() {
+        let mut before = instance("web", "Running", "True", 0);
+        before["status"]["startedAt"] = json!("2026-01-01T00:00:05Z");
+        let mut ended = instance("web", "Running", "True", 1);
+        ended["status"]["startedAt"] = json!("2026-01-01T00:00:05Z");
+        ended["status"]["lastExit"] = json!({"code": 137, "finishedAt": "2026-01-01T00:00:05Z"});
+        ended["status"]["nextRestart"] = json!("2026-01-01T00:00:05Z");
+        let mut recovery = Recovery::default();
+        assert_eq!(recovery.see(&before, &ended, Duration::ZERO), ["noticed by the controller: exit code 137"]);
+        ended["status"].as_object_mut().unwrap().remove("nextRestart");
+        assert_eq!(recovery.see(&before, &ended, Duration::ZERO).len(), 2);
+    }
+
+    #[test]
+    fn back_off_is_told_once() {
+        let before = instance("web", "Running", "True", 0);
+        let mut waiting = instance("web", "Failed", "False", 1);
+        waiting["status"]["nextRestart"] = json!("2026-01-01T00:00:15Z");
+        waiting["status"]["crashCount"] = json!(2);
+        let mut recovery = Recovery::default();
+        let told = recovery.see(&before, &waiting, Duration::ZERO);
+        assert_eq!(told[1], "held back until 2026-01-01T00:00:15Z: it ended 2 times soon after its start");
+        assert!(recovery.see(&before, &waiting, Duration::ZERO).is_empty());
     }
 
     #[test]

@@ -64,6 +64,6 @@ pub(super) async fn happened(session: &Session, object: &Value) -> Result<Vec<Va
     let query = Query::new().with("fieldSelector", selector).with("limit", "500");
     let mut list = session.get(&query.on(&format!("/api/v1/namespaces/{namespace}/events"))).await?;
     let mut events = list["items"].as_array_mut().map(std::mem::take).unwrap_or_default();
-    events.sort_by(|left, right| describe::last_seen(left).cmp(describe::last_seen(right)));
+    describe::in_order(&mut events);
     Ok(events)
 }

@@ -33,7 +33,7 @@ pub(super) async fn run(args: &EventsArgs, global: &Global, screen: &Screen) -> 
     };
     let mut list = targets::pages(&session, &path, &query, JSON, "items").await?;
     let mut events = list["items"].as_array_mut().map(std::mem::take).unwrap_or_default();
-    events.sort_by(|left, right| describe::last_seen(left).cmp(describe::last_seen(right)));
+    describe::in_order(&mut events);
     if events.is_empty() && !args.watch {
         screen.note(&if args.all_namespaces {
             "No events found.".to_owned()

@@ -1,5 +1,6 @@
 //! `run`: one Instance from a command line. Decides the manifest, creates it, and shows how it becomes ready.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
@@ -70,17 +71,12 @@ async fn until_ready(
     let mut follow = Follow::new(session, &named.resource, &named.namespace, &named.name);
     let mut why = "nothing is known yet".to_owned();
     let mut stalled_since: Option<Instant> = None;
+    let mut attempts = Attempts::default();
     loop {
         let until = stalled_since.map_or(deadline, |since| deadline.min(since + GRACE));
         let sight = match timeout_at(until, follow.next()).await {
             Ok(sight) => sight.map_err(Error::Api)?,
-            Err(_) if stalled_since.is_some() => {
-                return Err(Error::Failed(format!(
-                    "{} needs you: {why}\n`cloudctl describe inst {}` shows more; it goes on by itself when the cause is gone",
-                    named.full(),
-                    named.name
-                )));
-            }
+            Err(_) if stalled_since.is_some() => return Err(needs_you(named, &why)),
             Err(_) => {
                 return Err(Error::Timeout(format!("{} not ready after {}: {why}", named.full(), age::span(limit))));
             }
@@ -92,6 +88,9 @@ async fn until_ready(
             Verdict::Met => return Ok(object),
             Verdict::NotYet(reason) => why = reason,
         }
+        if attempts.go_round(&why) {
+            return Err(needs_you(named, &why));
+        }
         match readiness::stalled(&object) {
             Some(reason) => {
                 why = reason;
@@ -101,6 +100,36 @@ async fn until_ready(
         }
         let phase = object["status"]["phase"].as_str().unwrap_or("Pending");
         progress.say(&format!("{}: {phase}: {why}", named.name));
+    }
+}
+
+fn needs_you(named: &Named, why: &str) -> Error {
+    Error::Failed(format!(
+        "{} needs you: {why}\n`cloudctl describe inst {}` shows more; it goes on by itself when the cause is gone",
+        named.full(),
+        named.name
+    ))
+}
+
+/// Notices that a machine tries the same again and again.
+#[derive(Debug, Default)]
+struct Attempts {
+    visits: BTreeMap<String, usize>,
+    last: String,
+}
+
+impl Attempts {
+    /// Takes in what the machine waits for now; whether it has gone through the same states for the third time. The state that
+    /// closes the circle is the one that sends it back: trying comes first, failing second.
+    fn go_round(&mut self, why: &str) -> bool {
+        const MOST: usize = 3;
+        if why == self.last {
+            return false;
+        }
+        why.clone_into(&mut self.last);
+        let visits = self.visits.entry(why.to_owned()).or_default();
+        *visits += 1;
+        *visits >= MOST && self.visits.iter().any(|(other, visits)| other != why && *visits >= MOST)
     }
 }
 
@@ -252,7 +281,7 @@ mod tests {
         let args = parsed(
             "cloudctl run web --image busybox:1.36 -p 80 -p 8080:81 -p 0.0.0.0:53:53/udp -e A=b=c -e HOME --vpc main --type micro --volume site:/www:ro -l app=web -- httpd -f",
         );
-        let manifest = manifest(&args, Some("shop"), |name| (name == "HOME").then(|| "/root".to_owned())).unwrap();
+        let manifest = manifest(&args, Some("shop"), |name| (name == "HOME").then(|| "/home/me".to_owned())).unwrap();
         let spec: crds::compute::instance::InstanceSpec = serde_json::from_value(manifest["spec"].clone()).unwrap();
         assert_eq!(spec.ports.len(), 3);
         insta::assert_snapshot!(yaml::yaml(&manifest));
@@ -275,6 +304,16 @@ mod tests {
         for mount in ["site", "site:www", ":/www", "site:/www:rw"] {
             assert!(mounted(mount).is_err(), "{mount}");
         }
+    }
+
+    #[test]
+    fn machine_that_fails_a_third_time_is_given_up_with_the_failure_not_the_attempt() {
+        let mut attempts = Attempts::default();
+        let seen = ["pulling", "pulling", "failed", "pulling", "failed", "pulling", "failed"];
+        let stops: Vec<_> = seen.iter().map(|why| attempts.go_round(why)).collect();
+        assert_eq!(stops, [false, false, false, false, false, false, true]);
+        let mut attempts = Attempts::default();
+        assert!(["waiting", "pulling", "starting", "starting"].iter().all(|why| !attempts.go_round(why)));
     }
 
     #[test]

@@ -227,6 +227,13 @@ pub(crate) fn last_seen(event: &Value) -> &str {
     places.into_iter().find_map(Value::as_str).unwrap_or_default()
 }
 
+/// Oldest first; within a second in the order in which they were written.
+pub(crate) fn in_order(events: &mut [Value]) {
+    let written =
+        |event: &Value| event["metadata"]["resourceVersion"].as_str().and_then(|text| text.parse::<u64>().ok());
+    events.sort_by(|left, right| (last_seen(left), written(left)).cmp(&(last_seen(right), written(right))));
+}
+
 /// `terminationGracePeriodSeconds` as `Termination Grace Period Seconds`; capitals in a row stay together.
 fn words(key: &str) -> String {
     let mut text = String::new();
@@ -313,6 +320,20 @@ mod tests {
         let text = describe(&object, &[], now(), Paint::new(false));
         assert!(!text.contains("aHVudGVyMg"), "{text}");
         insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn events_of_one_second_keep_the_order_of_writing() {
+        let event =
+            |version: &str, time: &str| json!({"metadata": {"resourceVersion": version}, "lastTimestamp": time});
+        let mut events = [
+            event("10", "2026-01-01T00:00:01Z"),
+            event("9", "2026-01-01T00:00:01Z"),
+            event("11", "2026-01-01T00:00:00Z"),
+        ];
+        in_order(&mut events);
+        let order: Vec<_> = events.iter().map(|event| event["metadata"]["resourceVersion"].as_str().unwrap()).collect();
+        assert_eq!(order, ["11", "9", "10"]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Decides how waiting looks: a spinner with one line for a person, and for a log one line for each thing that is new.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -10,7 +11,7 @@ use super::Screen;
 pub(crate) struct Progress {
     screen: Screen,
     bar: Option<ProgressBar>,
-    said: String,
+    said: BTreeSet<String>,
 }
 
 impl Progress {
@@ -23,18 +24,16 @@ impl Progress {
             bar.enable_steady_tick(Duration::from_millis(100));
             bar
         });
-        Self { screen: screen.clone(), bar, said: String::new() }
+        Self { screen: screen.clone(), bar, said: BTreeSet::new() }
     }
 
     /// Says what is waited for now.
     pub(crate) fn say(&mut self, text: &str) {
-        if self.said == text {
-            return;
-        }
-        text.clone_into(&mut self.said);
         match &self.bar {
             Some(bar) => bar.set_message(text.to_owned()),
-            None => self.screen.note(text),
+            // Something that goes back and forth is said once.
+            None if self.said.insert(text.to_owned()) => self.screen.note(text),
+            None => {}
         }
     }
 
@@ -63,10 +62,10 @@ mod tests {
     fn log_has_one_line_for_each_thing_that_is_new() {
         let (screen, printed) = Screen::captured();
         let mut progress = Progress::start(&screen);
-        for text in ["Pending", "Pending", "Running"] {
+        for text in ["Pending", "Pending", "Pulling", "Pending", "Pulling"] {
             progress.say(text);
         }
         progress.keep("done").unwrap();
-        assert_eq!(printed.text(), "Pending\nRunning\ndone\n");
+        assert_eq!(printed.text(), "Pending\nPulling\ndone\n");
     }
 }

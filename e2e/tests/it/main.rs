@@ -9,5 +9,6 @@ mod heal;
 mod kubectl;
 mod machine;
 mod neighbours;
+mod postgres;
 mod security;
 mod tour;

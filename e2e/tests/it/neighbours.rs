@@ -28,3 +28,25 @@ fn two_installations_and_a_strangers_container_live_side_by_side() {
     let _ = docker.call(&["rm", "--force", &stranger]);
     assert_eq!(running, "true\ntrue\n");
 }
+
+#[test]
+fn a_container_from_a_committed_image_is_not_taken_for_ours() {
+    skip_unless!(docker_is_there(), "no Docker daemon answers");
+    let cloud = Cloud::start();
+    cloud.apply(&sleeper("web", ""));
+    cloud.await_ready("instances", "web");
+    let (docker, container) = (Docker::default(), cloud.container("web"));
+    // The labels of the container are in the image that is made of it, and on whatever runs from that.
+    let image = format!("tc-e2e-committed-{}", std::process::id());
+    let _ = docker.call(&["commit", &container, &image]).ok();
+    let copy = docker.call(&["run", "--detach", &image]).ok().trim().to_owned();
+    cloud.apply(&sleeper("web", "env: [{name: COLOUR, value: blue}]"));
+    cloud.await_object("instances", "web", "to be replaced", |web| {
+        web["status"]["machineId"].as_str().is_some_and(|id| id != container)
+    });
+    cloud.await_ready("instances", "web");
+    let running = docker.call(&["inspect", "--format", "{{.State.Running}}", &copy]).stdout;
+    let _ = docker.call(&["rm", "--force", &copy]);
+    let _ = docker.call(&["rmi", "--force", &image]);
+    assert_eq!(running, "true\n");
+}

@@ -68,6 +68,8 @@ impl Evaluator {
         if !node.has_rules || new.is_null() {
             return;
         }
+        // Null was no value before either.
+        let old = old.filter(|old| !old.is_null());
         if !node.rules.is_empty() {
             self.rules(node, new, old, path);
         }

@@ -225,3 +225,26 @@ fn check_cost(schema: &Structural, spec: &Value) -> bool {
     let rule = &schema.root.properties["spec"].rules[0];
     rule.cost.at(&Size::of(spec)) <= RULE_BUDGET
 }
+
+#[test]
+fn a_field_that_is_null_is_not_there() {
+    let properties = json!({
+        "note": {"type": "string", "nullable": true, "x-kubernetes-validations": [
+            {"rule": "self == oldSelf", "message": "note cannot be changed"},
+        ]},
+        "notes": {"type": "object", "additionalProperties": {"type": "string", "nullable": true}},
+    });
+    let rules = json!([
+        {"rule": "!has(oldSelf.note) || has(self.note)", "message": "note cannot be removed"},
+        {"rule": "!has(self.notes) || self.notes.all(key, key in self.notes)", "message": "keys of maps are there"},
+        {"rule": "!has(self.notes) || self.notes.size() == 1", "message": "one note"},
+    ]);
+    let schema = Structural::parse(&schema(properties, rules)).unwrap();
+    assert_eq!(check(&schema, json!({}), Some(json!({"note": null}))), [""; 0]);
+    assert_eq!(check(&schema, json!({"note": "a"}), Some(json!({"note": null}))), [""; 0]);
+    assert_eq!(check(&schema, json!({"note": null}), Some(json!({"note": null}))), [""; 0]);
+    let removed = ["spec: Invalid value: note cannot be removed"];
+    assert_eq!(check(&schema, json!({"note": null}), Some(json!({"note": "a"}))), removed);
+    assert_eq!(check(&schema, json!({}), Some(json!({"note": "a"}))), removed);
+    assert_eq!(check(&schema, json!({"notes": {"a": null}}), None), [""; 0]);
+}

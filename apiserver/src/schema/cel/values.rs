@@ -1,4 +1,5 @@
-//! Decides how a JSON value looks to a rule: times and durations are CEL's own, and names that CEL reserves are escaped.
+//! Decides how a JSON value looks to a rule: times and durations are CEL's own, names that CEL reserves are escaped, and
+//! a declared field that is null is not there.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
@@ -50,8 +51,9 @@ pub(super) fn bind(value: &Value, node: &Node) -> CelValue {
         Value::Object(map) => {
             // The keys of a map are the author's data; only field names are escaped.
             let is_map = !matches!(node.additional, Additional::None);
+            let declares_fields = node.embedded || !node.properties.is_empty();
             let mut bound = HashMap::with_capacity(map.len());
-            for (key, value) in map {
+            for (key, value) in map.iter().filter(|(_, value)| !(declares_fields && value.is_null())) {
                 let value = node.child(key).map_or_else(|| bind_untyped(value), |child| bind(value, child));
                 let key = if is_map { key.clone() } else { escaped(key) };
                 bound.insert(Key::String(Arc::new(key)), value);

@@ -1,5 +1,6 @@
-//! Decides whether a whole object is good: what a client sent becomes what is judged ([`clean`]), and everything
-//! that is wrong with it comes out in upstream's order ([`validate`]). It knows no verb and no store.
+//! Decides whether a whole object is good: what a client sent is looked at before anything reads it ([`check`]), made
+//! whole ([`complete`]), and everything that is wrong with it comes out in upstream's order ([`validate`]). Unknown fields
+//! go in between, as the client wishes. It knows no verb and no store.
 
 use serde_json::Value;
 
@@ -7,22 +8,24 @@ use crate::error::{ApiError, FieldError};
 use crate::registry::{Kind, Scale, Version, builtin};
 use crate::schema::{decode, fields, words};
 
-/// Turns what a client sent into what is validated and stored: unknown fields go, defaults come, the built-in kinds
-/// fold their write-only fields. Returns the paths of the unknown fields.
+/// Refuses what nothing behind may come across, whoever made it: a client's body or a patch.
 ///
 /// # Errors
 /// 400 for an object that nests too deep or whose metadata has the wrong shape.
-pub fn clean(kind: &Kind, version: &Version, value: &mut Value) -> Result<Vec<String>, ApiError> {
+pub fn check(value: &Value) -> Result<(), ApiError> {
     if decode::is_too_deep(value) {
         return Err(ApiError::bad_request(format!("the object nests deeper than {} levels", decode::MAX_DEPTH)));
     }
-    fields::check_shape(value)?;
-    let unknown = version.schema.prune(value);
+    fields::check_shape(value)
+}
+
+/// Makes an object what is validated and stored: defaults come, the built-in kinds fold their write-only fields.
+/// Doing it twice changes nothing more.
+pub fn complete(kind: &Kind, version: &Version, value: &mut Value) {
     version.schema.default(value);
     if kind.is_built_in() {
         builtin::prepare(kind, value);
     }
-    Ok(unknown)
 }
 
 /// Everything wrong with `new`, in upstream's order. `old` is the stored object (in the same version) on an update.
