@@ -126,7 +126,7 @@ impl<K: Kind> Driver<K> {
                             course.object = Arc::new(written);
                         }
                         if let Some(note) = done.note {
-                            tracing::info!(reason = note.reason, message = note.message, "done");
+                            tracing::info!(reason = note.reason, detail = note.message, "changed the real world");
                             self.recorder.tell(course.object.as_ref(), note);
                         }
                     }

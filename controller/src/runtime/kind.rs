@@ -65,17 +65,24 @@ pub struct Waiting {
     pub message: String,
     /// Whether it needs the user; waiting alone won't help.
     pub stalled: bool,
+    /// Whether it deserves an Event, too.
+    pub is_news: bool,
 }
 
 impl Waiting {
     /// It goes on by itself, or as soon as the named thing is there.
     pub fn on(reason: &'static str, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into(), stalled: false }
+        Self { reason, message: message.into(), stalled: false, is_news: true }
+    }
+
+    /// It goes on by itself, as it usually does.
+    pub fn briefly(reason: &'static str, message: impl Into<String>) -> Self {
+        Self { is_news: false, ..Self::on(reason, message) }
     }
 
     /// It needs the user.
     pub fn on_user(reason: &'static str, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into(), stalled: true }
+        Self { stalled: true, ..Self::on(reason, message) }
     }
 }
 

@@ -44,7 +44,7 @@ pub fn stand(
         let truth = if verdict.unknown { Truth::Unknown } else { Truth::False };
         (truth, verdict.reason, verdict.message, verdict.stalled, true)
     } else if let Some(waiting) = waiting {
-        (Truth::False, waiting.reason, waiting.message.clone(), waiting.stalled, true)
+        (Truth::False, waiting.reason, waiting.message.clone(), waiting.stalled, waiting.is_news)
     } else {
         match standing {
             _ if terminating => (Truth::False, "Terminating", "It is being removed.".to_owned(), false, false),

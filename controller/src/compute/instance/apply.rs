@@ -124,6 +124,7 @@ pub(super) async fn apply(kind: &InstanceKind, instance: &Instance, step: &Step)
             };
             Ok(Applied { object: Some(written), note: Some(note) })
         }
+        Step::RecordStart => Ok(Applied::wrote(world.patch_status(instance, json!({"nextRestart": null})).await?)),
         Step::Probe(spec) => {
             kind.probes.start(uid, spec.clone());
             Ok(Applied::quietly())

@@ -85,6 +85,8 @@ pub(crate) enum Step {
     RemoveFiles,
     /// Write into the status how the machine ended and when it is started again.
     RecordEnding(Ending),
+    /// Write into the status that the start that was due took place.
+    RecordStart,
     /// Begin to check its health.
     Probe(ProbeSpec),
     /// Check its health no more.

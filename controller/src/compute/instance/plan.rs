@@ -137,13 +137,12 @@ fn keep(instance: &Instance, observed: &Observed, machine: &Machine) -> Plan<Ste
                 Decision::Start => start(instance, observed, machine, steps),
                 Decision::WaitUntil(time) => Plan { look_again: Some(time), ..Plan::of(steps) },
                 Decision::Record(ending) => {
-                    let look_again = ending.next_restart;
+                    let next = ending.next_restart;
                     steps.push(Step::RecordEnding(ending));
-                    Plan { look_again, ..Plan::of(steps) }
-                }
-                Decision::RecordAndStart(ending) => {
-                    steps.push(Step::RecordEnding(ending));
-                    start(instance, observed, machine, steps)
+                    if next.is_some_and(|due| due <= observed.now) {
+                        return start(instance, observed, machine, steps);
+                    }
+                    Plan { look_again: next, ..Plan::of(steps) }
                 }
             }
         }
@@ -186,7 +185,12 @@ fn start(instance: &Instance, observed: &Observed, machine: &Machine, mut steps:
     if !observed.inputs.files.is_empty() {
         steps.push(ensure_files(observed));
     }
+    let due = instance.status.as_ref().is_some_and(|status| status.next_restart.is_some());
+    let is_restart = due || steps.iter().any(|step| matches!(step, Step::RecordEnding(_)));
     steps.push(Step::Start(machine.id.clone()));
+    if is_restart {
+        steps.push(Step::RecordStart);
+    }
     Plan::of(steps)
 }
 
@@ -249,7 +253,7 @@ fn not_ready(instance: &Instance, observed: &Observed) -> Option<Waiting> {
         let missing: Vec<_> = observed.inputs.missing.iter().cloned().collect();
         return Some(Waiting::on("DependencyMissing", format!("Waiting for {}.", missing.join(", "))));
     }
-    let not_ready = |what: String| Waiting::on("DependencyNotReady", format!("{what}."));
+    let not_ready = |what: String| Waiting::briefly("DependencyNotReady", format!("{what}."));
     if let Target::NotReady(_, why) = &observed.network {
         return Some(not_ready(format!("Vpc `{}` {why}", instance.vpc())));
     }

@@ -38,8 +38,6 @@ pub(super) fn report(account: &Account<'_, InstanceKind>) -> Report<InstanceStat
         None if settled && standing.is_none() && *goal == Goal::Present => Some(ended(&status)),
         None => plan.and_then(|plan| going_on(object, plan)),
     };
-    // What goes on is told by the steps themselves.
-    let progressing = !settled && plan.is_some_and(|plan| plan.waiting.is_none());
     let (ready, mut notes) = stand(
         &mut status.conditions,
         *goal,
@@ -48,9 +46,6 @@ pub(super) fn report(account: &Account<'_, InstanceKind>) -> Report<InstanceStat
         *failure,
         moment,
     );
-    if progressing && failure.is_none() || waiting.as_ref().is_some_and(|waiting| waiting.reason == "BackOff") {
-        notes.clear();
-    }
     status.phase = Some(phase(*goal, object, &status, machine, ready, observed.is_some()));
     notes.extend(available(&mut status, object, *observed, moment));
     Report { status, notes }
@@ -125,7 +120,7 @@ fn ended(status: &InstanceStatus) -> Waiting {
         .as_ref()
         .map_or("It ended".to_owned(), |exit| format!("It ended with exit code {} ({})", exit.code, exit.reason));
     if status.next_restart.is_some() {
-        Waiting::on("BackOff", format!("{how} and is started again after a pause: status.nextRestart says when."))
+        Waiting::briefly("BackOff", format!("{how} and is started again after a pause: status.nextRestart says when."))
     } else {
         Waiting::on_user("Failed", format!("{how} and is not started again: spec.restartPolicy says so."))
     }
@@ -136,12 +131,12 @@ fn going_on(instance: &Instance, plan: &Plan<Step>) -> Option<Waiting> {
     let stops = plan.steps.iter().any(|step| matches!(step, Step::Stop { .. }));
     let first = plan.steps.iter().find(|step| !matches!(step, Step::StopProbe))?;
     Some(match first {
-        Step::Pull(reference) => Waiting::on("PullingImage", format!("Fetching image `{reference}`.")),
+        Step::Pull(reference) => Waiting::briefly("PullingImage", format!("Fetching image `{reference}`.")),
         _ if stops && instance.spec.power_state == PowerState::Stopped => {
-            Waiting::on("Stopping", "It is being stopped.")
+            Waiting::briefly("Stopping", "It is being stopped.")
         }
-        _ if stops => Waiting::on("Replacing", "The machine is being stopped, to be started again or replaced."),
-        _ => Waiting::on("Provisioning", "It is being made."),
+        _ if stops => Waiting::briefly("Replacing", "The machine is being stopped, to be started again or replaced."),
+        _ => Waiting::briefly("Provisioning", "It is being made."),
     })
 }
 
@@ -209,7 +204,7 @@ fn available(
             Some(Health::Unknown) | None => {
                 // A new process doesn't know yet, and says what was known until it does.
                 let known = condition(&status.conditions, AVAILABLE).filter(|known| known.reason == "Healthy");
-                if known.is_some_and(|known| known.status == "True") && status_is_of(status, observed) {
+                if known.is_some_and(|known| known.status == "True") && is_same_start(instance, observed) {
                     (Truth::True, "Healthy", "The health check passes.".to_owned())
                 } else {
                     (Truth::False, "Checking", "The health check has not passed yet.".to_owned())
@@ -226,10 +221,10 @@ fn available(
     note
 }
 
-/// Whether the status was written about the start that goes on now.
-fn status_is_of(status: &InstanceStatus, observed: &Observed) -> bool {
+/// Whether the last report was about the start that goes on now.
+fn is_same_start(instance: &Instance, observed: &Observed) -> bool {
     let started = current(observed).and_then(|machine| machine.started_at).map(|time| Time(whole_seconds(time)));
-    started.is_some() && status.started_at == started
+    started.is_some() && instance.status.as_ref().is_some_and(|status| status.started_at == started)
 }
 
 /// The backend's name, as the API spells it.

@@ -1,6 +1,6 @@
 //! Decides whether and when a machine that ended by itself is started again. Input: how it ended and what the status
-//! remembers. The first ending leads to a start at once, quick ones in a row to pauses from 10 s doubling to 5 min; a
-//! machine that ran for 10 min begins anew. Pure.
+//! remembers. The first ending leads to a start at once, quick ones in a row to pauses from 10 s doubling to 5 min (a
+//! few kills from outside are forgiven); a machine that ran for 10 min begins anew. Pure.
 
 use controller_backend::ExitState;
 use crds::compute::instance::{Exit, Instance, RestartPolicy};
@@ -14,6 +14,9 @@ use crate::runtime::conditions::whole_seconds;
 const FIRST_PAUSE: SignedDuration = SignedDuration::from_secs(10);
 /// The longest pause.
 const LONGEST_PAUSE: SignedDuration = SignedDuration::from_secs(300);
+/// So many kills from outside in a row lead to a start at once: somebody does that by hand. More look like a host
+/// without memory, and a hot loop would only make that worse.
+const FORGIVEN_KILLS: i32 = 5;
 /// A machine that ran for this long isn't crashing.
 pub(super) const STEADY: SignedDuration = SignedDuration::from_mins(10);
 
@@ -22,6 +25,9 @@ pub(super) const UNHEALTHY: &str = "Unhealthy";
 
 /// The reason of `status.lastExit` for a machine that was stopped because the spec said so.
 pub(super) const STOPPED: &str = "Stopped";
+
+/// The reason of `status.lastExit` for a machine that was killed from outside, and not for want of memory.
+const KILLED: &str = "Killed";
 
 /// How a machine ended, and what follows.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,17 +38,15 @@ pub(crate) struct Ending {
     pub(crate) crash_count: i32,
     /// Starts after an ending, the coming one included.
     pub(crate) restart_count: i32,
-    /// When it is started again after a pause.
+    /// When it is started again; `None` if it is not.
     pub(crate) next_restart: Option<Timestamp>,
 }
 
 /// What to do about a machine that is not running.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Decision {
-    /// Record its ending; then it rests, or waits for its time.
+    /// Record its ending; then it rests, or is started at its time.
     Record(Ending),
-    /// Record its ending and start it at once.
-    RecordAndStart(Ending),
     /// Start it now.
     Start,
     /// Start it then.
@@ -56,8 +60,8 @@ pub(super) fn decide(instance: &Instance, exit: &ExitState, started_at: Option<T
     let unhealthy = condition(&status.conditions, AVAILABLE).is_some_and(|available| available.reason == UNHEALTHY);
     let exit_now = describe(exit, unhealthy);
     let again = restarts(instance.spec.restart_policy, exit.code, unhealthy);
-    // Times in a status are whole seconds. A start at once is not written down as a time, so that a second ending
-    // within the same second counts as one more, and a program that ends immediately is never started in a hot loop.
+    // Times in a status are whole seconds. Once the start that an ending led to is recorded too, a second ending within
+    // the same second counts as one more: a program that ends immediately is never started in a hot loop.
     let recorded = status.last_exit.as_ref().is_some_and(|known| known.finished_at == exit_now.finished_at);
     if recorded && !again {
         return Decision::Rest;
@@ -68,15 +72,15 @@ pub(super) fn decide(instance: &Instance, exit: &ExitState, started_at: Option<T
 
     let ran = started_at.map_or(SignedDuration::ZERO, |start| exit.finished_at.duration_since(start));
     let crashes = if ran >= STEADY { 0 } else { status.crash_count.unwrap_or_default() };
-    let pause = pause(crashes);
+    let pause = pause(if exit_now.reason == KILLED { crashes - FORGIVEN_KILLS } else { crashes });
     let due = exit.finished_at.checked_add(pause).unwrap_or(exit.finished_at);
     let ending = Ending {
         exit: exit_now,
         crash_count: crashes.saturating_add(1),
         restart_count: status.restart_count.unwrap_or_default().saturating_add(i32::from(again)),
-        next_restart: (again && !pause.is_zero()).then(|| whole_seconds(due)),
+        next_restart: again.then(|| whole_seconds(due)),
     };
-    if again && pause.is_zero() { Decision::RecordAndStart(ending) } else { Decision::Record(ending) }
+    Decision::Record(ending)
 }
 
 /// Whether a machine that rests for good is recorded: with this policy it isn't started again.
@@ -106,7 +110,7 @@ fn describe(exit: &ExitState, unhealthy: bool) -> Exit {
         _ if unhealthy => UNHEALTHY,
         0 => "Completed",
         // 128 + SIGKILL.
-        137 => "Killed",
+        137 => KILLED,
         _ => "Error",
     };
     Exit {

@@ -179,6 +179,7 @@ impl Scene {
                 status.restart_count = Some(ending.restart_count);
                 status.next_restart = ending.next_restart.map(Time);
             }
+            Step::RecordStart => self.status().next_restart = None,
             Step::Probe(spec) => {
                 self.observed.probing = Some(Probing { spec: spec.clone(), health: Health::Unknown });
             }
@@ -397,7 +398,7 @@ fn the_first_crash_restarts_at_once_and_the_next_ones_wait_longer_and_longer() {
         scene.machine().state = MachineState::Exited(exit);
         let steps = names(&scene.converge(Goal::Present));
         if crash == 0 {
-            assert_eq!(steps, ["RecordEnding", "Start"]);
+            assert_eq!(steps, ["RecordEnding", "Start", "RecordStart"]);
         } else {
             assert_eq!(steps, ["RecordEnding"]);
             assert_eq!(scene.ready(), ("False", "BackOff"));
@@ -406,7 +407,7 @@ fn the_first_crash_restarts_at_once_and_the_next_ones_wait_longer_and_longer() {
             assert_eq!(scene.plan(Goal::Present).look_again, Some(due));
             pauses.push(due.duration_since(now).as_secs());
             scene.observed.now = due;
-            assert_eq!(names(&scene.converge(Goal::Present)), ["Start"]);
+            assert_eq!(names(&scene.converge(Goal::Present)), ["Start", "RecordStart"]);
         }
         assert_eq!(scene.ready(), ("True", "Running"));
     }
@@ -421,7 +422,23 @@ fn the_first_crash_restarts_at_once_and_the_next_ones_wait_longer_and_longer() {
     assert_eq!(scene.instance.status.clone().unwrap().crash_count, None);
     let finished_at = scene.observed.now;
     scene.machine().state = MachineState::Exited(ExitState { code: 1, out_of_memory: false, finished_at });
-    assert_eq!(names(&scene.converge(Goal::Present)), ["RecordEnding", "Start"]);
+    assert_eq!(names(&scene.converge(Goal::Present)), ["RecordEnding", "Start", "RecordStart"]);
+}
+
+#[test]
+fn a_machine_that_is_killed_by_hand_again_and_again_is_back_at_once_but_not_for_ever() {
+    let mut scene = running(spec());
+    let mut at_once = 0;
+    for kill in 1..10 {
+        scene.observed.now += SignedDuration::from_secs(2);
+        let finished_at = scene.observed.now;
+        scene.machine().state = MachineState::Exited(ExitState { code: 137, out_of_memory: false, finished_at });
+        if names(&scene.converge(Goal::Present)) != ["RecordEnding", "Start", "RecordStart"] {
+            break;
+        }
+        at_once = kill;
+    }
+    assert_eq!(at_once, 6);
 }
 
 #[test]
@@ -562,11 +579,26 @@ fn a_failing_check_makes_it_unavailable_and_is_told_once() {
 }
 
 #[test]
+fn what_was_healthy_is_checked_anew_after_a_restart_and_not_after_a_restart_of_the_controllers() {
+    let mut scene = running(checked(OnFailure::None));
+    set_health(&mut scene, Health::Passing);
+    scene.converge(Goal::Present);
+    scene.observed.probing = None;
+    assert_eq!(names(&scene.converge(Goal::Present)), ["Probe"]);
+    assert_eq!(scene.available(), "Healthy");
+
+    scene.observed.now += SignedDuration::from_secs(5);
+    scene.machine().state = exited(137, 5);
+    assert_eq!(names(&scene.converge(Goal::Present)), ["StopProbe", "RecordEnding", "Start", "RecordStart", "Probe"]);
+    assert_eq!(scene.available(), "Checking");
+}
+
+#[test]
 fn a_failing_check_restarts_the_machine_if_asked_to() {
     let mut scene = running(InstanceSpec { restart_policy: RestartPolicy::OnFailure, ..checked(OnFailure::Restart) });
     set_health(&mut scene, Health::Failing("no answer".to_owned()));
     let steps = scene.converge(Goal::Present);
-    assert_eq!(names(&steps), ["StopProbe", "Stop", "RecordEnding", "Start", "Probe"]);
+    assert_eq!(names(&steps), ["StopProbe", "Stop", "RecordEnding", "Start", "RecordStart", "Probe"]);
     let status = scene.instance.status.clone().unwrap();
     assert_eq!(status.last_exit.unwrap().reason, "Unhealthy");
     assert_eq!(scene.available(), "Checking");
