@@ -71,6 +71,10 @@ impl ApiServer {
     ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         // Events are small and wanted at once.
         stream.set_nodelay(true)?;
+        // A quiet watch whose client's host has vanished would stay open for ever.
+        rustix::net::sockopt::set_socket_keepalive(&stream, true)?;
+        rustix::net::sockopt::set_tcp_keepidle(&stream, KEEP_ALIVE)?;
+        rustix::net::sockopt::set_tcp_keepintvl(&stream, KEEP_ALIVE)?;
         let stream = tokio::time::timeout(PATIENCE, acceptor.accept(stream))
             .await
             .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use apiserver::{ApiServer, Config, Identity, SystemClock, TokenTable};
+use apiserver::{ApiServer, Clock as _, Config, Identity, SystemClock, TokenTable};
 use clap::Parser as _;
 use controller_backend::Backend;
 use controller_backend::fake::FakeEngine;
@@ -145,7 +145,11 @@ impl Stop {
 
 fn open_backend(args: &Args, installation: uuid::Uuid) -> anyhow::Result<Backend> {
     match args.compute_backend {
-        BackendChoice::Fake => Ok(FakeEngine::new().backend(installation)),
+        BackendChoice::Fake => {
+            let engine = FakeEngine::with_clock(Arc::new(|| SystemClock.now()));
+            engine.add_every_registry_image();
+            Ok(engine.backend(installation))
+        }
         BackendChoice::Docker => {
             let options = DockerOptions {
                 installation,

@@ -68,6 +68,10 @@ impl Gate {
         }
     }
 
+    fn is_refused(&self) -> bool {
+        matches!(&*self.state(), State::Refused { .. })
+    }
+
     fn set(&self, state: State) {
         *self.state() = state;
     }
@@ -77,7 +81,7 @@ impl Gate {
     }
 }
 
-/// Looks once which engine answers, and opens or shuts the gate. `true` if it answered.
+/// Looks once which engine answers, and opens or shuts the gate. `true` if it is open now.
 pub(crate) async fn look(world: &World) -> bool {
     let identity = match world.backend().host.identity().await {
         Ok(identity) => identity,
@@ -93,14 +97,16 @@ pub(crate) async fn look(world: &World) -> bool {
             true
         }
         Ok(Some(recorded)) => {
-            tracing::error!(
-                recorded,
-                found = identity.id,
-                "the backend is another one than this installation's: nothing is touched. Connect the right one, or \
-                 remove the key `host-id` of ConfigMap `thecloud-system/controller` to start over on this one"
-            );
+            if !world.gate.is_refused() {
+                tracing::error!(
+                    recorded,
+                    found = identity.id,
+                    "the backend is another one than this installation's: nothing is touched. Connect the right one, \
+                     or remove the key `host-id` of ConfigMap `thecloud-system/controller` to start over on this one"
+                );
+            }
             world.gate.set(State::Refused { recorded, found: identity.id });
-            true
+            false
         }
         Err(error) => {
             tracing::warn!(error = chain(&error), "the backend's identity could not be recorded");
@@ -117,7 +123,7 @@ pub(crate) async fn follow(world: &World) {
     let mut pause = FIRST_PAUSE;
     let mut known = world.gate.host().is_some();
     loop {
-        // Only while the backend can't be reached it is asked again and again.
+        // Only while the backend can't be reached, or is another one, it is asked again and again.
         let event = if known {
             events.next().await
         } else {

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use controller_backend::MachineSummary;
 use crds::compute::instance::Instance;
 use crds::network::vpc::Vpc;
 use kube::api::ListParams;
@@ -84,28 +85,50 @@ async fn sweep(world: &World, before: &Suspects) -> Result<Suspects, Failure> {
     suspects.networks.retain(|uid| !vpcs.contains(uid));
     suspects.files.retain(|uid| !instances.contains(uid));
 
-    let removed = |uid: &Uuid, before: &BTreeSet<Uuid>| before.contains(uid);
-    for machine in machines.iter().filter(|machine| suspects.machines.contains(&machine.owner.uid)) {
-        if removed(&machine.owner.uid, &before.machines) {
-            if machine.active {
-                backend.machines.stop(&machine.id, GRACE).await.map_err(Failure::backend("stop an orphan"))?;
+    // One that can't be removed now must not keep the others from it.
+    for machine in machines.iter().filter(|machine| is_orphan(&machine.owner.uid, &suspects.machines, &before.machines))
+    {
+        match remove_machine(world, machine).await {
+            Ok(()) => {
+                world.options.metrics.orphan_removed();
+                tracing::warn!(owner = %machine.owner, uid = %machine.owner.uid, "a machine without an Instance was removed");
             }
-            backend.machines.remove(&machine.id).await.map_err(Failure::backend("remove an orphan"))?;
-            world.options.metrics.orphan_removed();
-            tracing::warn!(owner = %machine.owner, uid = %machine.owner.uid, "a machine without an Instance was removed");
+            Err(failure) => not_removed(&machine.owner.uid, &failure),
         }
     }
-    for uid in suspects.files.iter().filter(|uid| removed(uid, &before.files)) {
-        backend.files.remove(*uid).await.map_err(Failure::backend("remove orphaned files"))?;
+    for uid in suspects.files.iter().filter(|uid| is_orphan(uid, &suspects.files, &before.files)) {
+        if let Err(failure) = backend.files.remove(*uid).await.map_err(Failure::backend("remove orphaned files")) {
+            not_removed(uid, &failure);
+        }
     }
-    for network in networks.iter().filter(|network| suspects.networks.contains(&network.owner.uid)) {
-        if removed(&network.owner.uid, &before.networks) {
-            backend.networks.remove(network.owner.uid).await.map_err(Failure::backend("remove an orphan"))?;
-            world.options.metrics.orphan_removed();
-            tracing::warn!(owner = %network.owner, uid = %network.owner.uid, "a network without a Vpc was removed");
+    for network in networks.iter().filter(|network| is_orphan(&network.owner.uid, &suspects.networks, &before.networks))
+    {
+        match backend.networks.remove(network.owner.uid).await.map_err(Failure::backend("remove an orphan")) {
+            Ok(()) => {
+                world.options.metrics.orphan_removed();
+                tracing::warn!(owner = %network.owner, uid = %network.owner.uid, "a network without a Vpc was removed");
+            }
+            Err(failure) => not_removed(&network.owner.uid, &failure),
         }
     }
     Ok(suspects)
+}
+
+/// Whether two sweeps in a row found no object of this uid.
+fn is_orphan(uid: &Uuid, now: &BTreeSet<Uuid>, before: &BTreeSet<Uuid>) -> bool {
+    now.contains(uid) && before.contains(uid)
+}
+
+async fn remove_machine(world: &World, machine: &MachineSummary) -> Result<(), Failure> {
+    let machines = &world.backend().machines;
+    if machine.active {
+        machines.stop(&machine.id, GRACE).await.map_err(Failure::backend("stop an orphan"))?;
+    }
+    machines.remove(&machine.id).await.map_err(Failure::backend("remove an orphan"))
+}
+
+fn not_removed(uid: &Uuid, failure: &Failure) {
+    tracing::warn!(%uid, error = chain(failure), "an orphan could not be removed; the next sweep tries again");
 }
 
 async fn most_recent<K>(world: &World) -> Result<BTreeSet<Uuid>, Failure>

@@ -26,7 +26,7 @@ impl World {
             let status = instance.status.as_ref();
             (
                 status.and_then(|status| status.ip.clone()),
-                status.and_then(|status| status.machine_id.is_some().then_some(())),
+                status.and_then(|status| status.machine_id.clone()),
                 status.map(|status| status.ports.clone()),
                 instance.spec.clone(),
             )
@@ -51,7 +51,10 @@ impl World {
         // What it let go of may be what another waits for.
         let let_go = match (&old, &new) {
             (Some(_), None) => true,
-            (Some((.., ports, spec)), Some((.., ports_now, spec_now))) => ports != ports_now || spec != spec_now,
+            // The machine that held it may be gone only when its successor is there.
+            (Some((_, machine, ports, spec)), Some((_, machine_now, ports_now, spec_now))) => {
+                machine != machine_now || ports != ports_now || spec != spec_now
+            }
             _ => false,
         };
         if let_go {

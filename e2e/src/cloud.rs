@@ -319,7 +319,11 @@ impl Drop for Cloud {
 }
 
 /// A program as this checkout builds it: beside this one, or one folder up where this one is a test.
-fn binary(name: &str) -> PathBuf {
+///
+/// # Panics
+/// It is not built.
+#[must_use]
+pub fn binary(name: &str) -> PathBuf {
     let own = std::env::current_exe().expect("a program knows its own file");
     own.ancestors()
         .skip(1)

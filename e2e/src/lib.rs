@@ -7,7 +7,7 @@ mod docker;
 mod run;
 mod wait;
 
-pub use cloud::{Cloud, CloudBuilder, Store, condition};
+pub use cloud::{Cloud, CloudBuilder, Store, binary, condition};
 pub use docker::{Docker, docker_is_there};
 pub use run::{Output, run};
 pub use wait::{eventually, eventually_within};

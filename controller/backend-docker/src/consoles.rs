@@ -27,8 +27,8 @@ use crate::machines::{self, id_of};
 const START_LAG: SignedDuration = SignedDuration::from_secs(2);
 
 /// How long Docker may take to note the exit code after a command's output has ended.
-const EXIT_CODE_TRIES: u32 = 25;
 const EXIT_CODE_PAUSE: Duration = Duration::from_millis(10);
+const EXIT_CODE_LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 pub(crate) struct DockerConsoles {
     engine: Arc<Engine>,
@@ -191,16 +191,16 @@ impl ExecControl for Running {
     }
 
     async fn exit_code(&self) -> Result<Option<i64>, Error> {
-        for attempt in 0..EXIT_CODE_TRIES {
+        // A command may go on after it has closed its output; the one who asks ends the wait by letting go.
+        let mut pause = EXIT_CODE_PAUSE;
+        loop {
             let state = self.client.inspect_exec(&self.id).await;
             let state = state.map_err(|error| translate("command", "learn a command's exit code", error))?;
-            if state.running == Some(false) {
+            if state.running != Some(true) {
                 return Ok(state.exit_code);
             }
-            if attempt + 1 < EXIT_CODE_TRIES {
-                tokio::time::sleep(EXIT_CODE_PAUSE).await;
-            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(EXIT_CODE_LONGEST_PAUSE);
         }
-        Ok(None)
     }
 }

@@ -55,7 +55,8 @@ impl Engine {
         let inspected = self.client().await?.inspect_container(&id.0, None).await;
         let container = inspected.map_err(|error| translate(&what, &format!("inspect {what}"), error))?;
         let marks = container.config.as_ref().and_then(|config| config.labels.as_ref());
-        if marks.and_then(labels::installation) == Some(self.installation) {
+        let owner = marks.zip(container.name.as_deref()).and_then(|(marks, name)| labels::machine_owner(marks, name));
+        if owner.is_some_and(|owner| owner.installation == self.installation) {
             Ok(container)
         } else {
             Err(Error::not_found(what))

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use controller_backend::{MachineSpec, MountSource, Owner};
+use controller_backend::{MachineSpec, MountSource, Owner, machine_name};
 use uuid::Uuid;
 
 pub(crate) const INSTALLATION: &str = "thecloud.dev/installation";
@@ -64,6 +64,12 @@ pub(crate) fn owner(labels: &HashMap<String, String>) -> Option<Owner> {
     })
 }
 
+/// The owner that the labels tell of, if the container also has the name that we give to its machine. An image made of
+/// a machine (`docker commit`) bears the machine's labels, and so does whatever is run from it; names are unique.
+pub(crate) fn machine_owner(marks: &HashMap<String, String>, name: &str) -> Option<Owner> {
+    owner(marks).filter(|owner| name.trim_start_matches('/') == machine_name(owner))
+}
+
 pub(crate) fn spec_hash(labels: &HashMap<String, String>) -> String {
     labels.get(SPEC_HASH).cloned().unwrap_or_default()
 }
@@ -76,4 +82,23 @@ pub(crate) fn network(labels: &HashMap<String, String>) -> Option<Uuid> {
 pub(crate) fn volumes(labels: &HashMap<String, String>) -> Vec<Uuid> {
     let list = labels.get(VOLUMES).map(String::as_str).unwrap_or_default();
     list.split(',').filter_map(|uid| uid.parse().ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_container_is_ours_by_its_labels_and_its_name() {
+        let owner = Owner {
+            installation: Uuid::from_u128(1),
+            kind: "Instance".to_owned(),
+            namespace: "default".to_owned(),
+            name: "web".to_owned(),
+            uid: Uuid::from_u128(2),
+        };
+        let marks = of_owner(&owner);
+        assert_eq!(machine_owner(&marks, &format!("/{}", machine_name(&owner))), Some(owner));
+        assert_eq!(machine_owner(&marks, "/sleepy_turing"), None, "run from an image made of our machine");
+    }
 }

@@ -14,7 +14,7 @@ use crds::compute::instance_type::InstanceType;
 use crds::network::vpc::Vpc;
 use crds::storage::volume::Volume;
 use k8s_openapi::NamespaceResourceScope;
-use k8s_openapi::api::core::v1::Event;
+use k8s_openapi::api::core::v1::{ConfigMap, Event};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::Serialize;
@@ -241,6 +241,13 @@ impl Cloud {
     pub async fn delete_instance_type(&self, name: &str) {
         let api: Api<InstanceType> = Api::all(self.client.clone());
         api.delete(name, &DeleteParams::default()).await.expect("the deletion is accepted");
+    }
+
+    /// Forgets which engine the installation's things are on, as a user does who moves to another.
+    pub async fn forget_host(&self) {
+        let notes: Api<ConfigMap> = Api::namespaced(self.client.clone(), controller::NAMESPACE);
+        let patch = Patch::Merge(serde_json::json!({"data": {"host-id": null}}));
+        notes.patch(controller::NAME, &PatchParams::default(), &patch).await.expect("the notes are there");
     }
 
     /// The uid of an object.

@@ -131,6 +131,10 @@ async fn another_engine_is_refused_and_nothing_on_it_is_touched() {
     let web = cloud.until_condition::<Instance>("web", "Ready", "Unknown", Some("WrongHost")).await;
     assert!(message(&web).contains("another"), "{}", message(&web));
     assert_eq!(cloud.engine.changes(), before);
+
+    // The way out that the log names.
+    cloud.forget_host().await;
+    cloud.until_ready::<Instance>("web").await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -258,6 +262,42 @@ async fn a_volume_has_one_writer_and_the_next_gets_it_when_the_first_is_gone() {
     assert_eq!(data.status.unwrap().attached_to, ["first"]);
     cloud.delete::<Instance>("first").await;
     cloud.until_ready::<Instance>("second").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_volume_gets_it_when_the_other_lets_go_of_it() {
+    let cloud = running_cloud().await;
+    cloud.create(&volume("data", "64Mi")).await;
+    for name in ["first", "second"] {
+        let mut wanted = instance(name, "web:1");
+        wanted.spec.volumes = vec![volume_mount("data", "/data")];
+        cloud.create(&wanted).await;
+        if name == "first" {
+            cloud.until_ready::<Instance>("first").await;
+        }
+    }
+    cloud.until_condition::<Instance>("second", "Ready", "False", Some("VolumeInUse")).await;
+    // The first machine has the Volume until it is replaced by one without.
+    cloud.change::<Instance>("first", json!({"spec": {"volumes": null}})).await;
+    let start = cloud.clock.elapsed();
+    cloud.until_ready::<Instance>("second").await;
+    assert!(cloud.clock.elapsed() - start < Duration::from_secs(60), "only the resync woke it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn lost_data_is_said_and_never_replaced_by_an_empty_volume() {
+    let mut cloud = running_cloud().await;
+    cloud.create(&volume("data", "64Mi")).await;
+    cloud.until_ready::<Volume>("data").await;
+    let uid = cloud.uid::<Volume>("data").await;
+    cloud.kill();
+    cloud.engine.backend(INSTALLATION).volumes.remove(uid).await.unwrap();
+    cloud.start();
+    cloud.until_condition::<Volume>("data", "Ready", "False", Some("DataMissing")).await;
+    cloud.pass(Duration::from_secs(3600)).await;
+    assert!(cloud.engine.backend(INSTALLATION).volumes.find(uid).await.unwrap().is_none());
+    cloud.delete::<Volume>("data").await;
+    cloud.until_gone::<Volume>("data").await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -85,7 +85,7 @@ impl<K: Kind> Driver<K> {
         }
         let plan = plan.unwrap_or_default();
         if !plan.steps.is_empty() {
-            tracing::warn!(steps = ?plan.steps, "the plan does not come to an end");
+            tracing::warn!(steps = plan.steps.len(), "the plan does not come to an end");
             return Ok(Next::Retry);
         }
         Ok(match plan.look_again {

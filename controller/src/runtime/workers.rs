@@ -37,14 +37,32 @@ pub(crate) async fn run<K: Kind>(driver: Arc<Driver<K>>, queue: Queue, shutdown:
         while running.try_join_next().is_some() {}
         let (driver, queue) = (driver.clone(), queue.clone());
         running.spawn(async move {
-            let next = one(&driver, &key).await;
-            queue.done(key, next);
-            drop(place);
+            // Whatever becomes of the run, the key must not stay behind as running: nobody would look at it again.
+            let mut looking = Looking { queue, key: Some(key.clone()), next: Next::Retry };
+            looking.next = one(&driver, &key).await;
+            drop((looking, place));
         });
     }
     let last_call = async { while running.join_next().await.is_some() {} };
     if tokio::time::timeout(LAST_CALL, last_call).await.is_err() {
         tracing::debug!(kind = K::NAME, "what was being done is cut off and completed after the next start");
+    }
+}
+
+/// Tells the queue how looking at a key ended; after a panic it is tried again, after a pause.
+struct Looking {
+    queue: Queue,
+    key: Option<Key>,
+    next: Next,
+}
+
+impl Drop for Looking {
+    fn drop(&mut self) {
+        let Some(key) = self.key.take() else { return };
+        if std::thread::panicking() {
+            tracing::error!(namespace = key.namespace, name = key.name, "a reconcile panicked and is tried again");
+        }
+        self.queue.done(key, self.next);
     }
 }
 
@@ -60,4 +78,25 @@ async fn one<K: Kind>(driver: &Driver<K>, key: &Key) -> Next {
     };
     driver.metrics.reconciled(K::NAME, result, start.elapsed());
     next
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_key_whose_run_panicked_is_looked_at_again() {
+        let queue = Queue::default();
+        let key = Key::new("default", "web");
+        queue.wake(key.clone());
+        let first = queue.next().await;
+        let looking = Looking { queue: queue.clone(), key: Some(first), next: Next::Retry };
+        let run = tokio::spawn(async move {
+            let _looking = looking;
+            panic!("a reconcile went wrong");
+        });
+        assert!(run.await.is_err());
+        let again = tokio::time::timeout(Duration::from_secs(60), queue.next()).await;
+        assert_eq!(again, Ok(key));
+    }
 }

@@ -584,7 +584,7 @@ pub struct PortStatus {
 pub struct Exit {
     /// Its exit code.
     pub code: i32,
-    /// Completed, Error, OOMKilled or Killed.
+    /// Completed, Error, OOMKilled, Killed, Unhealthy or Stopped.
     pub reason: String,
     /// When.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod change;
+mod cloudctl;
 mod crash;
 mod deletion;
 mod docker_stops;

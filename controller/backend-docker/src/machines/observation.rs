@@ -16,10 +16,12 @@ use crate::labels;
 
 pub(crate) fn summary(container: &ContainerSummary) -> Option<MachineSummary> {
     let marks = container.labels.as_ref()?;
+    let names = container.names.as_deref().unwrap_or_default();
+    let owner = names.iter().find_map(|name| labels::machine_owner(marks, name))?;
     let networks = container.network_settings.as_ref().and_then(|settings| settings.networks.as_ref());
     Some(MachineSummary {
         id: MachineId(container.id.clone()?),
-        owner: labels::owner(marks)?,
+        owner,
         spec_hash: labels::spec_hash(marks),
         active: matches!(
             container.state,
@@ -37,6 +39,7 @@ pub(crate) fn summary(container: &ContainerSummary) -> Option<MachineSummary> {
 pub(crate) fn machine(container: &ContainerInspectResponse) -> Option<Machine> {
     let config = container.config.as_ref()?;
     let marks = config.labels.as_ref()?;
+    let owner = labels::machine_owner(marks, container.name.as_deref()?)?;
     let host_config = container.host_config.as_ref()?;
     let networks = container.network_settings.as_ref().and_then(|settings| settings.networks.as_ref());
     let created_at = container.created.as_deref().and_then(time)?;
@@ -50,7 +53,7 @@ pub(crate) fn machine(container: &ContainerInspectResponse) -> Option<Machine> {
     Some(Machine {
         id: MachineId(container.id.clone()?),
         name: container.name.as_deref().unwrap_or_default().trim_start_matches('/').to_owned(),
-        owner: labels::owner(marks)?,
+        owner,
         spec_hash: labels::spec_hash(marks),
         state,
         created_at,

@@ -80,6 +80,11 @@ impl FakeEngine {
         self.by_hand(|world| world.images.insert(reference.to_owned(), FakeImage::new(reference, program)));
     }
 
+    /// From now on the registry has whatever is asked for: images whose machines run until somebody stops them.
+    pub fn add_every_registry_image(&self) {
+        self.by_hand(|world| world.registry_has_all = true);
+    }
+
     /// An image that only the registry has.
     pub fn add_registry_image(&self, reference: &str, program: Program) {
         self.by_hand(|world| world.registry.insert(reference.to_owned(), FakeImage::new(reference, program)));

@@ -39,6 +39,8 @@ pub(super) struct World {
     pub(super) images: BTreeMap<String, FakeImage>,
     pub(super) registry: BTreeMap<String, FakeImage>,
     pub(super) registry_down: bool,
+    /// Whether the registry has whatever is asked for.
+    pub(super) registry_has_all: bool,
     pub(super) files: BTreeMap<(Uuid, Uuid), OwnedFiles>,
 }
 
@@ -96,6 +98,7 @@ impl Default for World {
             images: BTreeMap::new(),
             registry: BTreeMap::new(),
             registry_down: false,
+            registry_has_all: false,
             files: BTreeMap::new(),
         }
     }

@@ -36,6 +36,13 @@ fn present(volume: &Volume, observed: &Observed) -> Plan<Step> {
             return Plan::wait(Waiting::on_user("Invalid", message));
         }
     };
+    let was_made = volume.status.as_ref().is_some_and(|status| status.size.is_some());
+    if was_made && observed.volume.is_none() {
+        // An empty one in its place would look like the data that somebody wrote.
+        let message = "Its data is not in the server's data directory, where it was. Bring it back, or delete the \
+                       Volume to start with an empty one.";
+        return Plan::wait(Waiting::on_user("DataMissing", message));
+    }
     let settled = observed.volume.as_ref().is_some_and(|real| {
         // It never shrinks: the schema refuses that, and data would be lost.
         real.ready && !real.retained && real.size_bytes >= size_bytes

@@ -1,4 +1,4 @@
-//! Says what there is of a Volume. Reasons of `Ready`: Ready, Provisioning, Invalid, InUse, Terminating,
+//! Says what there is of a Volume. Reasons of `Ready`: Ready, Provisioning, Invalid, DataMissing, InUse, Terminating,
 //! BackendUnavailable, and those of failures.
 
 use crds::quantity::Quantity;
@@ -18,7 +18,10 @@ pub(super) fn report(account: &Account<'_, VolumeKind>) -> Report<VolumeStatus> 
     status.observed_generation = meta.generation;
     if let Some(observed) = observed {
         status.attached_to.clone_from(&observed.users);
-        status.size = observed.volume.as_ref().map(|real| size(real.size_bytes, &object.spec.size));
+        // The size stays when the real volume is not found: it tells the plan that there was one, with data.
+        if let Some(real) = &observed.volume {
+            status.size = Some(size(real.size_bytes, &object.spec.size));
+        }
         // In whole mebibytes, so that it doesn't change with every log line that a machine writes.
         status.used = observed
             .volume
