@@ -10,16 +10,16 @@ target := env("CARGO_TARGET_DIR", justfile_directory() / "target")
 
 # Install what is missing, build, start cloudd, apply examples/tour and wait until it is Ready.
 up *args:
-    scripts/up.sh {{ args }}
+    @scripts/up.sh {{ args }}
 
 # Stop everything that `up` started. State stays in .cloud/; the next `up` goes on from it.
 down:
-    scripts/down.sh
+    @scripts/down.sh
 
 # Install what is missing and run every test, or those that a nextest filter names.
 test *args:
-    scripts/install.sh test
-    scripts/test.sh {{ args }}
+    @scripts/install.sh test
+    @scripts/test.sh {{ args }}
 
 # What every commit must pass.
 check: fmt clippy tidy deny
@@ -38,7 +38,7 @@ tidy:
 
 # Licences, sources and banned crates of the dependencies. Advisories too, where their database is reached.
 deny:
-    scripts/deny.sh
+    @scripts/deny.sh
 
 # Write generated files anew and accept changed snapshots; read the diff before committing it.
 bless:
@@ -47,4 +47,4 @@ bless:
 
 # Measure: `just bench provision`, `just bench idle`. Prints a table; never fails on a time.
 bench what *args:
-    scripts/bench.sh {{ what }} {{ args }}
+    @scripts/bench.sh {{ what }} {{ args }}
