@@ -15,7 +15,7 @@ use crate::error::ApiError;
 use crate::registry::{Column, Version};
 
 pub use age::human_duration;
-pub use partial::{partial, partial_list};
+pub use partial::partial;
 
 use cell::Cell;
 

@@ -120,12 +120,3 @@ fn a_computed_cell_is_coerced_like_any_other() {
     assert_eq!(cells("=count .data", "integer", &object), json!(2));
     assert_eq!(cells("=first .none .at", "date", &object), json!("60m"));
 }
-
-#[test]
-fn metadata_of_a_list_keeps_its_order_and_revision() {
-    let list = partial_list([&widget(), &widget()], revision_of(&widget()));
-    assert_eq!(list["kind"], "PartialObjectMetadataList");
-    assert_eq!(list["metadata"]["resourceVersion"], "7");
-    assert_eq!(list["items"].as_array().unwrap().len(), 2);
-    assert_eq!(list["items"][0]["kind"], "PartialObjectMetadata");
-}

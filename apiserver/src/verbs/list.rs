@@ -7,6 +7,7 @@ use std::sync::Arc;
 use apiserver_store::{Entry, Revision, Snapshot};
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
+use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::selection::Selection;
@@ -18,7 +19,7 @@ use crate::error::{ApiError, Reason};
 use crate::negotiate::{Encoding, Shape};
 use crate::query::{ListOptions, Match};
 use crate::response::{Answer, JSON, of_type, to_bytes};
-use crate::table::{IncludeObject, Printer, partial_list};
+use crate::table::{IncludeObject, Printer, partial};
 
 /// Bytes that are handed to the connection at a time.
 const CHUNK: usize = 64 << 10;
@@ -115,54 +116,75 @@ impl Page {
     }
 
     pub(crate) fn present(self, call: &Call) -> Result<Answer, ApiError> {
-        let metadata = self.metadata();
-        let served = &call.served;
-        let values = || self.entries.iter().map(|entry| served.value(entry)).collect::<Vec<Value>>();
-        match (call.form.shape, call.form.encoding) {
-            (Shape::Object, Encoding::Json) => Ok(self.json(served.clone())),
-            (Shape::Object, Encoding::Yaml) => {
-                let (head, tail) = self.frame(served);
-                let mut list: Value =
-                    serde_json::from_slice(&[head, tail].concat()).expect("the frame of a list is an empty list");
-                list["items"] = values().into();
-                present::document(call, StatusCode::OK, &list)
-            }
-            (Shape::PartialObject, _) => present::document(call, StatusCode::OK, &partial_list(&values(), metadata)),
-            (Shape::Table, _) => {
-                let include = IncludeObject::parse(call.query.text("includeObject"))?;
-                let now = call.state.config.clock.now();
-                let table = Printer::new(served.version()).table(&values(), metadata, include, now);
-                present::document(call, StatusCode::OK, &table)
-            }
+        let item = match call.form.shape {
+            Shape::Object => Item::Object,
+            Shape::PartialObject => Item::Partial,
+            Shape::Table => Item::Row {
+                printer: Printer::new(call.served.version()),
+                include: IncludeObject::parse(call.query.text("includeObject"))?,
+                now: call.state.config.clock.now(),
+            },
+        };
+        let (head, tail) = self.frame(&call.served, &item);
+        let next = Some(BytesMut::from(&head[..]));
+        let mut maker = Maker { next, tail, entries: self.entries, served: call.served.clone(), item, place: 0 };
+        if call.form.encoding == Encoding::Yaml {
+            let text: Vec<u8> = std::iter::from_fn(|| maker.chunk()).flatten().collect();
+            let list = serde_json::from_slice(&text).expect("a list is made of JSON");
+            return present::document(call, StatusCode::OK, &list);
         }
-    }
-
-    /// What stands before and behind the items.
-    fn frame(&self, served: &Served) -> (Vec<u8>, Vec<u8>) {
-        let mut metadata = self.metadata();
-        if !served.kind.is_built_in() {
-            // Lists of custom objects always have the key, as upstream's do.
-            metadata.entry("continue").or_insert_with(|| "".into());
-        }
-        let api_version = to_bytes(&served.api_version().into());
-        let kind = to_bytes(&served.kind.list_kind.clone().into());
-        let metadata = to_bytes(&metadata.into());
-        (
-            [&b"{\"apiVersion\":"[..], &api_version, b",\"items\":["].concat(),
-            [&b"],\"kind\":"[..], &kind, b",\"metadata\":", &metadata, b"}"].concat(),
-        )
-    }
-
-    fn json(self, served: Served) -> Answer {
-        let (head, tail) = self.frame(&served);
-        let mut maker = Maker { next: Some(BytesMut::from(&head[..])), tail, entries: self.entries, served, place: 0 };
         let first = maker.chunk().unwrap_or_default();
         // Small answers, nearly all, go out at once and with their length.
         if maker.next.is_none() {
-            return of_type(StatusCode::OK, JSON, full(first));
+            return Ok(of_type(StatusCode::OK, JSON, full(first)));
         }
         let rest = std::iter::once(first).chain(std::iter::from_fn(move || maker.chunk()));
-        of_type(StatusCode::OK, JSON, stream(futures::stream::iter(rest.map(Ok))))
+        Ok(of_type(StatusCode::OK, JSON, stream(futures::stream::iter(rest.map(Ok)))))
+    }
+
+    /// What stands before and behind the items.
+    fn frame(&self, served: &Served, item: &Item) -> (Vec<u8>, Vec<u8>) {
+        let mut metadata = self.metadata();
+        let (api_version, kind) = match item {
+            Item::Object => (served.api_version(), served.kind.list_kind.clone()),
+            Item::Partial => ("meta.k8s.io/v1".into(), "PartialObjectMetadataList".into()),
+            Item::Row { .. } => ("meta.k8s.io/v1".into(), "Table".into()),
+        };
+        if matches!(item, Item::Object) && !served.kind.is_built_in() {
+            // Lists of custom objects always have the key, as upstream's do.
+            metadata.entry("continue").or_insert_with(|| "".into());
+        }
+        let (api_version, kind) = (to_bytes(&api_version.into()), to_bytes(&kind.into()));
+        let metadata = to_bytes(&metadata.into());
+        let rest = [&b"\"kind\":"[..], &kind, b",\"metadata\":", &metadata].concat();
+        let start = [&b"{\"apiVersion\":"[..], &api_version].concat();
+        match item {
+            Item::Object | Item::Partial => {
+                ([&start[..], b",\"items\":["].concat(), [&b"],"[..], &rest, b"}"].concat())
+            }
+            Item::Row { printer, .. } => {
+                let columns = to_bytes(&printer.columns());
+                let head = [&start[..], b",\"columnDefinitions\":", &columns, b",", &rest, b",\"rows\":["].concat();
+                (head, b"]}".to_vec())
+            }
+        }
+    }
+}
+
+/// What an item of a list is.
+enum Item {
+    Object,
+    Partial,
+    Row { printer: Printer, include: IncludeObject, now: Timestamp },
+}
+
+impl Item {
+    fn bytes(&self, served: &Served, entry: &Arc<Entry>) -> Bytes {
+        match self {
+            Self::Object => served.bytes(entry),
+            Self::Partial => to_bytes(&partial(&served.value(entry))).into(),
+            Self::Row { printer, include, now } => to_bytes(&printer.row(&served.value(entry), *include, *now)).into(),
+        }
     }
 }
 
@@ -173,6 +195,7 @@ struct Maker {
     tail: Vec<u8>,
     entries: Vec<Arc<Entry>>,
     served: Served,
+    item: Item,
     place: usize,
 }
 
@@ -183,7 +206,7 @@ impl Maker {
             if self.place > 0 {
                 chunk.extend_from_slice(b",");
             }
-            chunk.extend_from_slice(&self.served.bytes(entry));
+            chunk.extend_from_slice(&self.item.bytes(&self.served, entry));
             self.place += 1;
             if chunk.len() >= CHUNK {
                 self.next = Some(BytesMut::with_capacity(CHUNK));

@@ -1,5 +1,6 @@
 //! Measures the product against the same work done without it, in the same run. Prints tables; gates on nothing.
 
+mod api;
 mod direct;
 mod idle;
 mod measure;
@@ -10,6 +11,8 @@ use clap::Parser;
 /// What to measure. Use a release build: `just bench NAME`.
 #[derive(Parser)]
 enum Bench {
+    /// Every verb of the apiserver on SQLite and on PostgreSQL: rates, latencies, processor time, memory.
+    Api(api::Options),
     /// Instances from apply to Ready, against the same containers through Docker's API directly.
     Provision {
         /// Rounds of 50 at once, ours and direct in turn.
@@ -34,6 +37,7 @@ enum Bench {
 async fn main() -> anyhow::Result<()> {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     match Bench::parse() {
+        Bench::Api(options) => api::run(options).await,
         Bench::Provision { rounds, at_once } => provision::run(rounds, at_once).await,
         Bench::Idle { instances, seconds } => idle::run(instances, seconds).await,
     }
