@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -19,6 +20,7 @@ use futures::stream::BoxStream;
 use futures::{StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 
+use crate::abandoned;
 use crate::engine::Engine;
 use crate::error::translate;
 use crate::machines::{self, id_of};
@@ -117,6 +119,7 @@ impl Consoles for DockerConsoles {
             return Err(Error::invalid("no command was given"));
         }
         let container = self.engine.owned(id).await?;
+        let container_id = id_of(&container).0;
         let machine = machines::observe(&container).ok_or_else(|| Error::not_found(what.clone()))?;
         if machine.state != MachineState::Running {
             let state = if machine.state == MachineState::Paused { "paused" } else { "not running" };
@@ -146,7 +149,12 @@ impl Consoles for DockerConsoles {
         Ok(ExecSession {
             input: spec.stdin.then_some(input),
             output: output.boxed(),
-            control: Box::new(Running { client, id: created.id }),
+            control: Box::new(Running {
+                client,
+                id: created.id,
+                container: container_id,
+                has_ended: AtomicBool::new(false),
+            }),
         })
     }
 }
@@ -180,6 +188,21 @@ async fn last(mut lines: Lines, count: usize) -> Result<Lines, Error> {
 struct Running {
     client: Docker,
     id: String,
+    container: String,
+    has_ended: AtomicBool,
+}
+
+impl Drop for Running {
+    /// Nobody is left who could read from the command, write to it or learn how it ends.
+    fn drop(&mut self) {
+        if self.has_ended.load(Ordering::Relaxed) {
+            return;
+        }
+        // Without a runtime the process itself is ending, and a look at the command would come too late.
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let (client, id, container) = (self.client.clone(), self.id.clone(), self.container.clone());
+        runtime.spawn(async move { abandoned::end(&client, &id, &container).await });
+    }
 }
 
 #[async_trait]
@@ -197,6 +220,7 @@ impl ExecControl for Running {
             let state = self.client.inspect_exec(&self.id).await;
             let state = state.map_err(|error| translate("command", "learn a command's exit code", error))?;
             if state.running != Some(true) {
+                self.has_ended.store(true, Ordering::Relaxed);
                 return Ok(state.exit_code);
             }
             tokio::time::sleep(pause).await;

@@ -1,4 +1,4 @@
-//! Projected files on a file system that is only memory, mounted while any are there, and empty directories beside it.
+//! Projected files on a file system that is only memory, mounted while any are there.
 //!
 //! A set is a directory of links into `..data`, itself a link to the content of the moment; turning that one link
 //! changes all files at once. Containers have the set's directory mounted, so that they see the change.
@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
-use controller_backend::{Error, FileSet, Files, ProjectedFile};
+use controller_backend::{Error, FileSet, Files, Owner, ProjectedFile};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
@@ -22,74 +22,62 @@ const SIDES: [&str; 2] = ["..left", "..right"];
 
 pub(crate) struct HostFiles {
     memory: PathBuf,
-    empty: PathBuf,
     /// Mounting with the first set and unmounting with the last must not interleave.
     turn: Mutex<()>,
 }
 
 impl HostFiles {
     pub(crate) fn new(root: &Path) -> Self {
-        Self { memory: root.join("files"), empty: root.join("empty"), turn: Mutex::new(()) }
+        Self { memory: root.join("files"), turn: Mutex::new(()) }
     }
 
     /// Where a set is, or would be.
     pub(crate) fn set_dir(&self, owner: Uuid, name: &str) -> PathBuf {
         self.memory.join(owner.to_string()).join(name)
     }
-
-    /// An empty directory of an owner; what is in it is left alone if it is there.
-    pub(crate) async fn ensure_empty(&self, owner: Uuid, name: &str) -> Result<PathBuf, Error> {
-        if name.is_empty() || name.starts_with('.') || name.contains(['/', '\0']) {
-            return Err(Error::invalid(format!("`{name}` is not a name of a directory")));
-        }
-        let owned = self.empty.join(owner.to_string());
-        let dir = owned.join(name);
-        blocking(format!("make `{}`", dir.display()), move || {
-            std::fs::create_dir_all(&dir)?;
-            // Anybody inside the machine may write there; nobody else on the host gets that far.
-            set_mode(&owned, 0o700)?;
-            set_mode(&dir, 0o777)?;
-            Ok(dir)
-        })
-        .await
-    }
 }
 
 #[async_trait]
 impl Files for HostFiles {
     async fn list(&self) -> Result<Vec<Uuid>, Error> {
-        let dirs = [self.memory.clone(), self.empty.clone()];
+        let memory = self.memory.clone();
         blocking("list file sets".to_owned(), move || {
-            let mut owners = BTreeSet::new();
-            for dir in dirs {
-                owners.extend(names(&dir)?.iter().filter_map(|name| name.parse::<Uuid>().ok()));
-            }
-            Ok(owners.into_iter().collect())
+            let mut owners: Vec<Uuid> = names(&memory)?.iter().filter_map(|name| name.parse().ok()).collect();
+            owners.sort_unstable();
+            Ok(owners)
         })
         .await
     }
 
-    async fn ensure(&self, set: &FileSet) -> Result<(), Error> {
-        set.check_paths()?;
+    async fn ensure(&self, owner: &Owner, sets: &[FileSet]) -> Result<(), Error> {
+        sets.iter().try_for_each(FileSet::check_paths)?;
+        if sets.is_empty() {
+            return self.remove(owner.uid).await;
+        }
         let _turn = self.turn.lock().await;
         if !is_mounted(&self.memory).await? {
             let memory = self.memory.clone();
             blocking(format!("make `{}`", memory.display()), move || std::fs::create_dir_all(memory)).await?;
             mount_memory(&self.memory).await?;
         }
-        let dir = self.set_dir(set.owner.uid, &set.name);
-        let files = set.files.clone();
-        blocking(format!("write `{}`", dir.display()), move || write_set(&dir, &files)).await
+        let (owned, sets) = (self.memory.join(owner.uid.to_string()), sets.to_vec());
+        blocking(format!("write `{}`", owned.display()), move || {
+            for set in &sets {
+                write_set(&owned.join(&set.name), &set.files)?;
+            }
+            for name in names(&owned)?.iter().filter(|name| !sets.iter().any(|set| set.name == **name)) {
+                std::fs::remove_dir_all(owned.join(name)).or_else(absent_is_fine)?;
+            }
+            Ok(())
+        })
+        .await
     }
 
     async fn remove(&self, owner: Uuid) -> Result<(), Error> {
         let _turn = self.turn.lock().await;
-        let dirs = [self.memory.join(owner.to_string()), self.empty.join(owner.to_string())];
-        let memory = self.memory.clone();
+        let (owned, memory) = (self.memory.join(owner.to_string()), self.memory.clone());
         let is_last = blocking(format!("remove the files of `{owner}`"), move || {
-            for dir in dirs {
-                std::fs::remove_dir_all(dir).or_else(absent_is_fine)?;
-            }
+            std::fs::remove_dir_all(owned).or_else(absent_is_fine)?;
             Ok(names(&memory)?.is_empty())
         })
         .await?;

@@ -37,7 +37,7 @@ pub(crate) fn of_machine(spec: &MachineSpec) -> HashMap<String, String> {
         .iter()
         .filter_map(|mount| match &mount.source {
             MountSource::Volume(uid) => Some(*uid),
-            MountSource::Files(_) | MountSource::Empty(_) => None,
+            MountSource::Files(_) | MountSource::Empty { .. } => None,
         })
         .collect();
     volumes.sort_unstable();

@@ -2,6 +2,7 @@
 //! Translates between the domain's words and Docker's, and decides nothing about what should exist. Only what bears
 //! this installation's labels is seen or touched.
 
+mod abandoned;
 mod consoles;
 mod engine;
 mod error;

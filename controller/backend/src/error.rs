@@ -4,6 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::Ipv4Net;
+use uuid::Uuid;
 
 use crate::machines::Protocol;
 
@@ -101,6 +102,14 @@ pub enum Conflict {
         what: String,
         /// Who uses it, sorted; empty when that is not known.
         users: Vec<String>,
+    },
+    /// It bears the marks of another installation.
+    #[error("{what} belongs to installation {installation}, so it is left alone")]
+    Foreign {
+        /// Which thing.
+        what: String,
+        /// Whose it is.
+        installation: Uuid,
     },
     /// It is in a state in which this cannot be done.
     #[error("{what} is {state}")]

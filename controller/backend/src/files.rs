@@ -17,24 +17,22 @@ use crate::{Error, Owner};
 /// - A change reaches a running machine whole: a reader sees all old files or all new ones.
 #[async_trait]
 pub trait Files: Send + Sync {
-    /// The uids of owners that have anything here (file sets or empty directories), sorted.
+    /// The uids of owners that have file sets, sorted.
     async fn list(&self) -> Result<Vec<Uuid>, Error>;
 
-    /// Makes the set be exactly this; nothing is written when it already is.
+    /// Makes the sets of an owner be exactly these; nothing is written where they already are.
     ///
     /// # Errors
-    /// `Invalid` names a path that is not relative or leaves the set.
-    async fn ensure(&self, set: &FileSet) -> Result<(), Error>;
+    /// `Invalid` names a path that is not relative or leaves its set.
+    async fn ensure(&self, owner: &Owner, sets: &[FileSet]) -> Result<(), Error>;
 
-    /// Removes all file sets and empty directories of an owner; `Ok` if there is none. Its machines go before.
+    /// Removes all file sets of an owner; `Ok` if there is none. Its machines go before.
     async fn remove(&self, owner: Uuid) -> Result<(), Error>;
 }
 
 /// Files that are mounted together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileSet {
-    /// The marks of the machine's owner.
-    pub owner: Owner,
     /// The set's name, unique for the owner: the name of the volume entry in its spec.
     pub name: String,
     /// Files by relative path.

@@ -72,7 +72,7 @@ impl fmt::Display for MachineId {
 }
 
 /// What a machine should be.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct MachineSpec {
     /// The marks.
     pub owner: Owner,
@@ -108,6 +108,23 @@ pub struct MachineSpec {
     pub stop_grace: Duration,
     /// A hash of what forces a replacement when it changes, never of secret values. Given back by `list` and `find`.
     pub spec_hash: String,
+}
+
+/// Arguments may hold secrets that `$(NAME)` stands for, as the environment does: neither is shown.
+impl fmt::Debug for MachineSpec {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("MachineSpec")
+            .field("owner", &self.owner)
+            .field("name", &self.name)
+            .field("image", &self.image)
+            .field("network", &self.network)
+            .field("ports", &self.ports)
+            .field("mounts", &self.mounts)
+            .field("resources", &self.resources)
+            .field("spec_hash", &self.spec_hash)
+            .finish_non_exhaustive()
+    }
 }
 
 /// One variable of the environment. Its value may be secret: `Debug` does not show it.
@@ -207,9 +224,11 @@ pub enum MountSource {
     Volume(Uuid),
     /// A file set of the machine's own owner, by name; [`Files::ensure`](crate::Files::ensure) comes first.
     Files(String),
-    /// An empty directory by this name. It lives as long as the machine's owner and goes with
-    /// [`Files::remove`](crate::Files::remove).
-    Empty(String),
+    /// A directory in the machine's memory, empty at each start, that holds at most so many bytes.
+    Empty {
+        /// The most that it holds.
+        size_bytes: u64,
+    },
 }
 
 /// Limits that are enforced.

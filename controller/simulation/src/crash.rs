@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use controller_backend::{
     Backend, Error, FileSet, Files, Image, Images, Machine, MachineId, MachineSpec, MachineSummary, Machines, Network,
-    NetworkSpec, Networks, OccupiedRange, PullError, Resources, Volume, VolumeSpec, Volumes,
+    NetworkSpec, Networks, OccupiedRange, Owner, PullError, Resources, Volume, VolumeSpec, Volumes,
 };
 use http::{Method, Request};
 use tokio::sync::Notify;
@@ -219,8 +219,8 @@ impl Files for Ports {
         self.backend.files.list().await
     }
 
-    async fn ensure(&self, set: &FileSet) -> Result<(), Error> {
-        self.after(self.backend.files.ensure(set).await).await
+    async fn ensure(&self, owner: &Owner, sets: &[FileSet]) -> Result<(), Error> {
+        self.after(self.backend.files.ensure(owner, sets).await).await
     }
 
     async fn remove(&self, owner: Uuid) -> Result<(), Error> {

@@ -121,6 +121,7 @@ fn backend_verdict(action: &str, error: &BackendError) -> Verdict {
             Conflict::AddressTaken { .. } => ("AddressTaken", conflict.to_string(), false),
             Conflict::RangeTaken { .. } => ("CidrOverlap", conflict.to_string(), true),
             Conflict::InUse { .. } => ("InUse", conflict.to_string(), false),
+            Conflict::Foreign { .. } => ("Foreign", conflict.to_string(), true),
             Conflict::NameTaken { .. } => ("NameTaken", conflict.to_string(), true),
             _ => ("Conflict", conflict.to_string(), false),
         },

@@ -67,10 +67,7 @@ impl DockerMachines {
                     }
                     needs.dirs.insert(mount.source.clone(), dir);
                 }
-                MountSource::Empty(name) => {
-                    let dir = self.files.ensure_empty(spec.owner.uid, name).await?;
-                    needs.dirs.insert(mount.source.clone(), dir);
-                }
+                MountSource::Empty { .. } => {}
             }
         }
         Ok(needs)

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
 use bollard::models::{
-    ContainerCreateBody, EndpointIpamConfig, EndpointSettings, HostConfig, HostConfigLogConfig, Mount, MountType,
-    MountVolumeOptions, MountVolumeOptionsDriverConfig, NetworkingConfig, PortBinding, RestartPolicy,
-    RestartPolicyNameEnum,
+    ContainerCreateBody, EndpointIpamConfig, EndpointSettings, HostConfig, HostConfigLogConfig, Mount,
+    MountTmpfsOptions, MountType, MountVolumeOptions, MountVolumeOptionsDriverConfig, NetworkingConfig, PortBinding,
+    RestartPolicy, RestartPolicyNameEnum,
 };
 use controller_backend::{MachineSpec, MountSource, PortSpec, Protocol, Resources};
 use uuid::Uuid;
@@ -162,12 +162,24 @@ fn mounts(spec: &MachineSpec, needs: &Needs) -> Vec<Mount> {
                         ..Mount::default()
                     })
                 }
-                source @ (MountSource::Files(_) | MountSource::Empty(_)) => Some(Mount {
+                source @ MountSource::Files(_) => Some(Mount {
                     target,
                     // Projected content is ours to change, never the machine's.
-                    read_only: Some(mount.read_only || matches!(source, MountSource::Files(_))),
+                    read_only: Some(true),
                     source: Some(needs.dirs.get(source)?.display().to_string()),
                     typ: Some(MountType::BIND),
+                    ..Mount::default()
+                }),
+                MountSource::Empty { size_bytes } => Some(Mount {
+                    target,
+                    read_only,
+                    typ: Some(MountType::TMPFS),
+                    tmpfs_options: Some(MountTmpfsOptions {
+                        size_bytes: i64::try_from(*size_bytes).ok(),
+                        // Anybody inside the machine may write there.
+                        mode: Some(0o1777),
+                        ..MountTmpfsOptions::default()
+                    }),
                     ..Mount::default()
                 }),
             }

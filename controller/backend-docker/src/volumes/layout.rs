@@ -9,7 +9,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use controller_backend::{Error, Owner};
+use controller_backend::{Conflict, Error, Owner};
 use serde::{Deserialize, Serialize};
 use tokio::fs;
 use uuid::Uuid;
@@ -61,16 +61,24 @@ impl Layout {
         Ok(uids.into_iter().map(|uid| self.place(uid)).collect())
     }
 
-    /// What is known about a volume that is made; `None` if it is not, or not this installation's.
+    /// What is known about a volume that is made; `None` if it is not.
+    ///
+    /// # Errors
+    /// `Conflict::Foreign` if what is there, made or half made, is another installation's.
     pub(super) async fn record(&self, place: &Place) -> Result<Option<Record>, Error> {
-        if !exists(&place.disk()).await? {
-            return Ok(None);
-        }
         let path = place.record();
-        let text = fs::read(&path).await.map_err(trouble("read", &path))?;
+        let is_made = exists(&place.disk()).await?;
+        let text = match fs::read(&path).await {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !is_made => return Ok(None),
+            other => other.map_err(trouble("read", &path))?,
+        };
         let record: Record = serde_json::from_slice(&text)
             .map_err(|error| Error::failed(format!("read `{}`", path.display()), error))?;
-        Ok((record.owner.installation == self.installation).then_some(record))
+        if record.owner.installation != self.installation {
+            let what = format!("the volume in `{}`", place.dir.display());
+            return Err(Error::conflict(Conflict::Foreign { what, installation: record.owner.installation }));
+        }
+        Ok(is_made.then_some(record))
     }
 }
 

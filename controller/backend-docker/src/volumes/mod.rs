@@ -41,6 +41,13 @@ pub(crate) struct DockerVolumes {
     busy: std::sync::Mutex<BTreeMap<Uuid, Arc<tokio::sync::Mutex<()>>>>,
 }
 
+/// Which containers count as users of a volume.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Users {
+    All,
+    Active,
+}
+
 /// How Docker knows a volume.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Handle {
@@ -125,7 +132,7 @@ impl DockerVolumes {
             Err(error) => match message(&error) {
                 Some((404, _)) => Ok(()),
                 Some((409, _)) => {
-                    let conflict = Conflict::InUse { what, users: self.users(&handle.name).await? };
+                    let conflict = Conflict::InUse { what, users: self.users(&handle.name, Users::All).await? };
                     Err(Error::Conflict { conflict, source: Some(error.into()) })
                 }
                 _ => Err(translate(&what, &format!("remove {what}"), error)),
@@ -133,9 +140,14 @@ impl DockerVolumes {
         }
     }
 
-    async fn users(&self, volume: &str) -> Result<Vec<String>, Error> {
+    /// The containers that have the volume, or of these only such as hold it mounted now.
+    async fn users(&self, volume: &str, which: Users) -> Result<Vec<String>, Error> {
         // Everybody's, not only ours: whoever has it is in the way.
-        let filter = HashMap::from([("volume".to_owned(), vec![volume.to_owned()])]);
+        let mut filter = HashMap::from([("volume".to_owned(), vec![volume.to_owned()])]);
+        if which == Users::Active {
+            let states = ["running", "paused", "restarting"].map(str::to_owned);
+            filter.insert("status".to_owned(), states.to_vec());
+        }
         let options = ListContainersOptionsBuilder::default().all(true).filters(&filter).build();
         let containers = self.engine.client().await?.list_containers(Some(options)).await;
         let containers = containers.map_err(|error| translate("Docker", "look who has a volume", error))?;
@@ -146,6 +158,28 @@ impl DockerVolumes {
             .collect();
         users.sort_unstable();
         Ok(users)
+    }
+
+    /// Grows the mounted volume: in place where the host lets it, otherwise unmounted for the moment, for which no
+    /// machine may run on it.
+    async fn grow(&self, place: &Place, record: &Record, size_bytes: u64) -> Result<(), Error> {
+        let disk = place.disk();
+        if disk::grow(&disk, size_bytes).await? == Growth::Done {
+            return Ok(());
+        }
+        // Asked first: a running machine keeps the mount, and unmounting it again at each attempt helps nobody.
+        let users = self.users(&machine_name(&record.owner), Users::Active).await?;
+        if !users.is_empty() {
+            let what = "this host lets no mounted volume grow, and this one".to_owned();
+            return Err(Error::conflict(Conflict::InUse { what, users }));
+        }
+        let grown = match unmount(place).await {
+            Ok(()) => disk::grow_unmounted(&disk).await,
+            Err(error) => Err(error),
+        };
+        // Whatever became of it, machines go on from here.
+        mount(place).await?;
+        grown
     }
 
     /// Takes down the handle, the mount and the loop device; the file stays.
@@ -184,31 +218,17 @@ fn in_use(place: &Place) -> Error {
     Error::conflict(Conflict::InUse { what, users: Vec::new() })
 }
 
-/// Grows the mounted volume: in place where the host lets it, otherwise unmounted for the moment, which takes that no
-/// machine runs on it.
-async fn grow(place: &Place, size_bytes: u64) -> Result<(), Error> {
-    let disk = place.disk();
-    match disk::grow(&disk, size_bytes).await? {
-        Growth::Done => Ok(()),
-        Growth::MustUnmount => {
-            let unmounted = unmount(place).await;
-            let grown = match unmounted {
-                Ok(()) => disk::grow_unmounted(&disk).await,
-                Err(error) => Err(error),
-            };
-            // Whatever became of it, machines go on from here.
-            mount(place).await?;
-            grown
-        }
-    }
-}
-
 #[async_trait]
 impl Volumes for DockerVolumes {
     async fn list(&self) -> Result<Vec<Volume>, Error> {
         let mut volumes = Vec::new();
         for place in self.layout.places().await? {
-            volumes.extend(self.observe(&place).await?);
+            match self.observe(&place).await {
+                Ok(volume) => volumes.extend(volume),
+                // Not ours to tell of.
+                Err(error) if matches!(error.as_conflict(), Some(Conflict::Foreign { .. })) => {}
+                Err(error) => return Err(error),
+            }
         }
         Ok(volumes)
     }
@@ -239,7 +259,7 @@ impl Volumes for DockerVolumes {
         }
         mount(&place).await?;
         if record.size_bytes < spec.size_bytes {
-            grow(&place, spec.size_bytes).await?;
+            self.grow(&place, &record, spec.size_bytes).await?;
             // Written last: a growth that was cut off is gone through again.
             record.size_bytes = spec.size_bytes;
             place.write_record(&record).await?;

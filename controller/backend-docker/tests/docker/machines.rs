@@ -161,8 +161,9 @@ async fn memory_limit_is_enforced_and_told() {
 async fn files_are_seen_inside_and_change_while_it_runs() {
     daemon::run_with(async |world| {
         let fixture = &world.fixture;
-        let set = files::set(fixture, 2, &[("colour", "blue"), ("deep/shape", "round")]);
-        fixture.backend.files.ensure(&set).await.expect("ensure");
+        let owner = fixture.owner("Instance", "reader", 2);
+        let set = files::set("settings", &[("colour", "blue"), ("deep/shape", "round")]);
+        fixture.backend.files.ensure(&owner, std::slice::from_ref(&set)).await.expect("ensure");
         let mount =
             Mount { path: "/etc/settings".to_owned(), read_only: true, source: MountSource::Files(set.name.clone()) };
         let spec = MachineSpec { mounts: vec![mount], ..fixture.machine("reader", 2) };
@@ -171,8 +172,8 @@ async fn files_are_seen_inside_and_change_while_it_runs() {
         assert_eq!(shell(fixture, &id, look).await, (0, "blueround".to_owned()));
         let (code, _) = shell(fixture, &id, "echo mine > /etc/settings/colour").await;
         assert_ne!(code, 0, "it is read-only");
-        let changed = files::set(fixture, 2, &[("colour", "red"), ("deep/shape", "flat")]);
-        fixture.backend.files.ensure(&changed).await.expect("change");
+        let changed = files::set("settings", &[("colour", "red"), ("deep/shape", "flat")]);
+        fixture.backend.files.ensure(&owner, &[changed]).await.expect("change");
         assert_eq!(shell(fixture, &id, look).await, (0, "redflat".to_owned()));
 
         // Content is in memory only.
@@ -182,10 +183,10 @@ async fn files_are_seen_inside_and_change_while_it_runs() {
         assert!(line.contains("tmpfs"), "{line}");
 
         fixture.backend.machines.stop(&id, Duration::ZERO).await.expect("stop");
-        fixture.backend.files.remove(set.owner.uid).await.expect("remove");
+        fixture.backend.files.remove(owner.uid).await.expect("remove");
         let error = fixture.backend.machines.start(&id).await.expect_err("the files are gone");
         assert!(error.is_not_found(), "{error:?}");
-        fixture.backend.files.ensure(&set).await.expect("ensure");
+        fixture.backend.files.ensure(&owner, std::slice::from_ref(&set)).await.expect("ensure");
         fixture.backend.machines.start(&id).await.expect("the files are back");
         assert_eq!(shell(fixture, &id, look).await, (0, "blueround".to_owned()));
     })
@@ -231,4 +232,45 @@ async fn terminal_gives_one_channel() {
         assert!(text.contains("out") && text.contains("err") && text.contains("/dev/pts/"), "{text}");
     })
     .await;
+}
+
+#[tokio::test]
+async fn command_ends_with_its_session() {
+    daemon::run(async |fixture| {
+        let id = fixture.start(&fixture.machine("host", 2)).await;
+        // One that hears SIGTERM with a child of its own, and one that does not hear it.
+        for script in ["sleep 1234 & yes > /dev/null", "trap '' TERM; while true; do sleep 1234; done"] {
+            let command = ["sh", "-c", script].map(str::to_owned).to_vec();
+            let spec = ExecSpec { command, tty: false, stdin: false };
+            let session = fixture.backend.consoles.exec(&id, spec).await.expect("exec");
+            let count = "ps | grep -E '[s]leep 1234|[y]es' | wc -l";
+            let running = async || shell(fixture, &id, count).await.1.trim().parse::<u32>().expect("a number");
+            eventually(async || running().await > 0, "the command runs").await;
+            drop(session);
+            eventually(async || running().await == 0, "nothing of the command is left").await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn empty_directory_holds_no_more_than_its_size() {
+    daemon::run(async |fixture| {
+        let source = MountSource::Empty { size_bytes: 1 << 20 };
+        let mounts = vec![Mount { path: "/scratch".to_owned(), read_only: false, source }];
+        let id = fixture.start(&MachineSpec { mounts, ..fixture.machine("scribbler", 2) }).await;
+        assert_eq!(shell(fixture, &id, "dd if=/dev/zero of=/scratch/a bs=1000 count=900").await.0, 0);
+        let (code, text) = shell(fixture, &id, "dd if=/dev/zero of=/scratch/b bs=1000 count=900").await;
+        assert!(code != 0 && text.contains("No space left on device"), "{code}: {text}");
+    })
+    .await;
+}
+
+/// Waits, for ten seconds at most.
+async fn eventually(look: impl AsyncFn() -> bool, awaited: &str) {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+    while !look().await {
+        assert!(tokio::time::Instant::now() < deadline, "not within ten seconds: {awaited}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }

@@ -238,3 +238,36 @@ async fn second_process_finds_what_the_first_one_made() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn data_of_another_installation_is_left_alone() {
+    daemon::run_with(async |world| {
+        let volumes = &world.fixture.backend.volumes;
+        let volume = world.fixture.volume("data", 2);
+        let dir = dir_of(world, &volume);
+        std::fs::create_dir_all(&dir).expect("a directory");
+        let mut owner = volume.owner.clone();
+        owner.installation = uuid::Uuid::from_u128(7);
+        let record = serde_json::json!({"owner": owner, "size_bytes": volume.size_bytes}).to_string();
+        std::fs::write(dir.join("volume.json"), &record).expect("a record");
+        // Half made, and made.
+        for made in [false, true] {
+            if made {
+                std::fs::write(dir.join("disk.ext4"), "precious").expect("a disk");
+            }
+            for error in [
+                volumes.ensure(&volume).await.expect_err("it is not ours"),
+                volumes.remove(volume.owner.uid).await.expect_err("it is not ours"),
+                volumes.find(volume.owner.uid).await.expect_err("it is not ours"),
+            ] {
+                let Some(Conflict::Foreign { installation, .. }) = error.as_conflict() else { panic!("{error:?}") };
+                assert_eq!(*installation, owner.installation);
+            }
+            assert_eq!(volumes.list().await.expect("list"), []);
+        }
+        assert_eq!(std::fs::read_to_string(dir.join("disk.ext4")).expect("the disk"), "precious");
+        assert_eq!(std::fs::read_to_string(dir.join("volume.json")).expect("the record"), record);
+        std::fs::remove_dir_all(&dir).expect("clean up");
+    })
+    .await;
+}

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use super::Fixture;
 use crate::{FileSet, MachineSpec, Mount, MountSource, ProjectedFile};
 
-/// A set of files for an owner.
-pub fn set(fixture: &Fixture, number: u32, files: &[(&str, &str)]) -> FileSet {
+/// A set of files.
+pub fn set(name: &str, files: &[(&str, &str)]) -> FileSet {
     let files: BTreeMap<String, ProjectedFile> = files
         .iter()
         .map(|(path, content)| {
@@ -16,43 +16,64 @@ pub fn set(fixture: &Fixture, number: u32, files: &[(&str, &str)]) -> FileSet {
             ((*path).to_owned(), ProjectedFile { content, mode: 0o644 })
         })
         .collect();
-    FileSet { owner: fixture.owner("Instance", "reader", number), name: "settings".to_owned(), files }
+    FileSet { name: name.to_owned(), files }
 }
 
 /// Sets are made, changed and removed any number of times, and the owners are told.
 pub async fn file_sets_come_and_go(fixture: &Fixture) {
     let files = &fixture.backend.files;
     assert!(files.list().await.expect("list").is_empty());
-    let first = set(fixture, 2, &[("colour", "blue"), ("deep/shape", "round")]);
-    files.ensure(&first).await.expect("ensure");
-    files.ensure(&first).await.expect("ensure again");
-    files.ensure(&set(fixture, 2, &[("colour", "red")])).await.expect("change");
-    assert_eq!(files.list().await.expect("list"), [first.owner.uid]);
+    let owner = fixture.owner("Instance", "reader", 2);
+    let first = [set("settings", &[("colour", "blue"), ("deep/shape", "round")])];
+    files.ensure(&owner, &first).await.expect("ensure");
+    files.ensure(&owner, &first).await.expect("ensure again");
+    files.ensure(&owner, &[set("settings", &[("colour", "red")])]).await.expect("change");
+    assert_eq!(files.list().await.expect("list"), [owner.uid]);
     assert!(fixture.stranger.files.list().await.expect("list").is_empty());
-    files.remove(first.owner.uid).await.expect("remove");
-    files.remove(first.owner.uid).await.expect("removing again changes nothing");
+    files.remove(owner.uid).await.expect("remove");
+    files.remove(owner.uid).await.expect("removing again changes nothing");
+    assert!(files.list().await.expect("list").is_empty());
+}
+
+/// A set that is wanted no more goes, and the owner with its last one.
+pub async fn sets_that_are_wanted_no_more_go(fixture: &Fixture) {
+    let files = &fixture.backend.files;
+    let owner = fixture.owner("Instance", "reader", 2);
+    let (one, other) = (set("one", &[("a", "1")]), set("other", &[("b", "2")]));
+    files.ensure(&owner, &[one.clone(), other]).await.expect("ensure both");
+    files.ensure(&owner, std::slice::from_ref(&one)).await.expect("ensure one");
+    let reads = |name: &str| Mount {
+        path: "/settings".to_owned(),
+        read_only: true,
+        source: MountSource::Files(name.to_owned()),
+    };
+    let mut spec = MachineSpec { mounts: vec![reads("other")], ..fixture.machine("reader", 2) };
+    assert!(fixture.backend.machines.create(&spec).await.expect_err("its files are gone").is_not_found());
+    spec.mounts = vec![reads("one")];
+    let id = fixture.backend.machines.create(&spec).await.expect("the other set is there");
+    fixture.backend.machines.remove(&id).await.expect("remove");
+    files.ensure(&owner, &[]).await.expect("ensure none");
     assert!(files.list().await.expect("list").is_empty());
 }
 
 /// A path never leaves its set.
 pub async fn paths_that_leave_the_set_are_refused(fixture: &Fixture) {
+    let owner = fixture.owner("Instance", "reader", 2);
     for path in ["../outside", "/etc/passwd", "a/../../b", "", "a//b", "..data"] {
-        let error = fixture.backend.files.ensure(&set(fixture, 2, &[(path, "x")])).await.expect_err(path);
+        let error = fixture.backend.files.ensure(&owner, &[set("settings", &[(path, "x")])]).await.expect_err(path);
         assert!(matches!(error, crate::Error::Invalid { .. }), "{error:?}");
     }
-    let both = set(fixture, 2, &[("a", "file"), ("a/b", "in a folder")]);
-    assert!(fixture.backend.files.ensure(&both).await.is_err());
+    let both = set("settings", &[("a", "file"), ("a/b", "in a folder")]);
+    assert!(fixture.backend.files.ensure(&owner, &[both]).await.is_err());
     assert!(fixture.backend.files.list().await.expect("list").is_empty());
 }
 
-/// An empty directory belongs to the machine's owner and goes with its files.
-pub async fn empty_directories_are_told_of_and_removed(fixture: &Fixture) {
-    let source = MountSource::Empty("scratch".to_owned());
+/// An empty directory leaves nothing behind: it is the machine's own memory.
+pub async fn empty_directories_leave_nothing_behind(fixture: &Fixture) {
+    let source = MountSource::Empty { size_bytes: 1 << 20 };
     let mounts = vec![Mount { path: "/scratch".to_owned(), read_only: false, source }];
     let spec = MachineSpec { mounts, ..fixture.machine("scribbler", 2) };
     let id = fixture.start(&spec).await;
-    assert_eq!(fixture.backend.files.list().await.expect("list"), [spec.owner.uid]);
-    fixture.backend.machines.remove(&id).await.expect("remove");
-    fixture.backend.files.remove(spec.owner.uid).await.expect("remove");
     assert!(fixture.backend.files.list().await.expect("list").is_empty());
+    fixture.backend.machines.remove(&id).await.expect("remove");
 }

@@ -174,10 +174,7 @@ impl FakeEngine {
                 fake.volume.ready = false;
                 fake.volume.used_bytes = None;
             }
-            for owned in world.files.values_mut() {
-                owned.sets.clear();
-            }
-            world.files.retain(|_, owned| !owned.empty.is_empty());
+            world.files.clear();
             world.happened.clear();
             world.happened.push(Event::Resync);
         });

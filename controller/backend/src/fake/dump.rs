@@ -95,9 +95,6 @@ fn files(world: &World, installation: Uuid) -> Vec<String> {
                 files.iter().map(|(path, file)| format!("{path}={}", file.content.len())).collect();
             lines.push(format!("files {} {name} {}", owned.owner, files.join(" ")));
         }
-        for name in &owned.empty {
-            lines.push(format!("empty {} {name}", owned.owner));
-        }
     }
     lines
 }

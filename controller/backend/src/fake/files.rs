@@ -1,13 +1,11 @@
 //! File sets at the fake engine.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::View;
 use super::faults::Operation;
-use super::world::{OwnedFiles, World};
+use super::world::OwnedFiles;
 use crate::{Error, FileSet, Files, Owner};
 
 #[async_trait]
@@ -19,10 +17,16 @@ impl Files for View {
         })
     }
 
-    async fn ensure(&self, set: &FileSet) -> Result<(), Error> {
+    async fn ensure(&self, owner: &Owner, sets: &[FileSet]) -> Result<(), Error> {
         self.perform(Operation::EnsureFiles, |world, _| {
-            set.check_paths()?;
-            owned(world, &set.owner).sets.insert(set.name.clone(), set.files.clone());
+            sets.iter().try_for_each(FileSet::check_paths)?;
+            let place = (owner.installation, owner.uid);
+            if sets.is_empty() {
+                world.files.remove(&place);
+            } else {
+                let sets = sets.iter().map(|set| (set.name.clone(), set.files.clone())).collect();
+                world.files.insert(place, OwnedFiles { owner: owner.clone(), sets });
+            }
             Ok(())
         })
     }
@@ -33,12 +37,4 @@ impl Files for View {
             Ok(())
         })
     }
-}
-
-pub(super) fn owned<'world>(world: &'world mut World, owner: &Owner) -> &'world mut OwnedFiles {
-    world.files.entry((owner.installation, owner.uid)).or_insert_with(|| OwnedFiles {
-        owner: owner.clone(),
-        sets: BTreeMap::new(),
-        empty: BTreeSet::new(),
-    })
 }

@@ -150,9 +150,7 @@ fn create(world: &mut World, installation: Uuid, spec: &MachineSpec) -> Result<M
                 volumes.push(*uid);
             }
             MountSource::Files(name) => has_files(world, spec, name)?,
-            MountSource::Empty(name) => {
-                super::files::owned(world, &spec.owner).empty.insert(name.clone());
-            }
+            MountSource::Empty { .. } => {}
         }
     }
     volumes.sort_unstable();

@@ -1,7 +1,7 @@
 //! What exists at the fake engine, and the indexes that keep each call cheap. Holds state and its invariants; the
 //! rules of each port are in the files beside it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use bytes::Bytes;
@@ -71,7 +71,6 @@ pub(super) struct FakeVolume {
 pub(super) struct OwnedFiles {
     pub(super) owner: Owner,
     pub(super) sets: BTreeMap<String, BTreeMap<String, ProjectedFile>>,
-    pub(super) empty: BTreeSet<String>,
 }
 
 impl Default for World {

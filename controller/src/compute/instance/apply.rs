@@ -53,9 +53,8 @@ pub(super) async fn apply(kind: &InstanceKind, instance: &Instance, step: &Step)
             ))
         }
         Step::EnsureFiles { sets, digest } => {
-            for set in sets {
-                backend.files.ensure(set).await.map_err(Failure::backend("put the files in place"))?;
-            }
+            let owner = world.owner(instance);
+            backend.files.ensure(&owner, sets).await.map_err(Failure::backend("put the files in place"))?;
             kind.remember_projected(uid, Some(*digest));
             Ok(Applied::quietly())
         }

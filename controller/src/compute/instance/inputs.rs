@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use controller_backend::{EnvVar, FileSet, Owner, ProjectedFile};
+use controller_backend::{EnvVar, FileSet, ProjectedFile};
 use crds::compute::instance::{EnvSource, Instance};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::ResourceExt;
@@ -46,7 +46,7 @@ impl Inputs {
     }
 }
 
-pub(super) fn resolve(instance: &Instance, owner: &Owner, sources: &impl Sources) -> Inputs {
+pub(super) fn resolve(instance: &Instance, sources: &impl Sources) -> Inputs {
     let mut inputs = Inputs::default();
     environment(instance, sources, &mut inputs);
     for mount in &instance.spec.volumes {
@@ -61,7 +61,7 @@ pub(super) fn resolve(instance: &Instance, owner: &Owner, sources: &impl Sources
             .into_iter()
             .map(|(path, content)| (path, ProjectedFile { content: content.into(), mode: FILE_MODE }))
             .collect();
-        inputs.files.push(FileSet { owner: owner.clone(), name: set_name(&mount.mount_path), files });
+        inputs.files.push(FileSet { name: set_name(&mount.mount_path), files });
     }
     inputs
 }

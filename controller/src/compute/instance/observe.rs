@@ -96,10 +96,21 @@ pub(super) async fn observe(kind: &InstanceKind, goal: Goal, instance: &Instance
     let backend = world.backend();
     let owner = world.owner(instance);
     let machines = backend.machines.find(owner.uid).await.map_err(Failure::backend("look for the machine"))?;
-    let files_left = goal == Goal::Absent
-        && backend.files.list().await.map_err(Failure::backend("look for projected files"))?.contains(&owner.uid);
+    let files_are_there = async || {
+        let owners = backend.files.list().await.map_err(Failure::backend("look for projected files"))?;
+        Ok::<_, Failure>(owners.contains(&owner.uid))
+    };
+    let files_left = goal == Goal::Absent && files_are_there().await?;
 
-    let inputs = resolve(instance, &owner, &Namespace { stores: &world.stores, namespace: &owner.namespace });
+    let inputs = resolve(instance, &Namespace { stores: &world.stores, namespace: &owner.namespace });
+    let files_in_place = match kind.projected(owner.uid) {
+        Some(digest) => digest == inputs.digest(),
+        // What an earlier process may have put there, and nobody wants any more, is not in place either.
+        None => inputs.files.is_empty() && !files_are_there().await?,
+    };
+    if files_in_place {
+        kind.remember_projected(owner.uid, Some(inputs.digest()));
+    }
     let mut observed = Observed {
         now: world.now(),
         network: network(world, instance, &owner.namespace),
@@ -107,7 +118,7 @@ pub(super) async fn observe(kind: &InstanceKind, goal: Goal, instance: &Instance
         rivals: BTreeMap::new(),
         size: size(world, instance),
         instance_type: type_name(world, instance),
-        files_in_place: inputs.files.is_empty() || kind.projected(owner.uid) == Some(inputs.digest()),
+        files_in_place,
         inputs,
         files_left,
         image: None,

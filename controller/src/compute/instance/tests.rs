@@ -618,14 +618,14 @@ fn a_backend_that_does_not_answer_is_unknown_and_what_was_said_stands() {
     assert_eq!(scene.ready(), ("True", "Running"));
 }
 
-fn file_set(scene: &Scene) -> FileSet {
-    FileSet { owner: scene.observed.owner.clone(), name: "etc".to_owned(), files: BTreeMap::new() }
+fn file_set() -> FileSet {
+    FileSet { name: "etc".to_owned(), files: BTreeMap::new() }
 }
 
 #[test]
 fn files_are_put_in_place_before_every_start_and_when_they_change() {
     let mut scene = scene(spec());
-    scene.observed.inputs.files.push(file_set(&scene));
+    scene.observed.inputs.files.push(file_set());
     scene.observed.files_in_place = false;
     assert_eq!(names(&scene.converge(Goal::Present)), ["Allocate", "EnsureFiles", "Create", "EnsureFiles", "Start"]);
     scene.observed.files_in_place = false;
@@ -737,7 +737,7 @@ prop_compose! {
             scene.observed.rivals.insert("data".to_owned(), "other".to_owned());
         }
         if files {
-            let set = file_set(&scene);
+            let set = file_set();
             scene.observed.inputs.files.push(set);
             scene.observed.files_in_place = false;
             scene.observed.files_left = true;

@@ -19,6 +19,8 @@ use super::inputs::{Inputs, expand, set_name};
 
 /// Most processes and threads of a machine at a time.
 const PIDS_LIMIT: u32 = 4096;
+/// What an empty directory holds when its spec doesn't say.
+const EMPTY_DIR_BYTES: u64 = 64 << 20;
 
 /// What the machine is made of, besides the spec.
 #[derive(Debug, Clone, PartialEq)]
@@ -110,7 +112,9 @@ fn mounts(instance: &Instance, volumes: &BTreeMap<String, Uuid>) -> Vec<Mount> {
         } else if mount.secret.is_some() || mount.config_map.is_some() {
             (MountSource::Files(name()), true)
         } else {
-            (MountSource::Empty(name()), mount.read_only)
+            let limit = mount.empty_dir.as_ref().and_then(|empty| empty.size_limit.as_ref());
+            let size_bytes = limit.and_then(|limit| limit.units().ok()).unwrap_or(EMPTY_DIR_BYTES);
+            (MountSource::Empty { size_bytes }, mount.read_only)
         };
         Some(Mount { path: mount.mount_path.clone(), read_only, source })
     });
