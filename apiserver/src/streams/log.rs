@@ -1,6 +1,7 @@
 //! `GET .../log`: what a machine has written, as plain text while it comes.
 
-use futures::TryStreamExt;
+use bytes::Bytes;
+use futures::{Stream, StreamExt, TryStreamExt};
 use http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 
@@ -13,10 +14,34 @@ use crate::verbs::Call;
 
 pub(super) async fn log(call: &Call, streams: &dyn Streams, target: &StreamTarget) -> Result<Answer, ApiError> {
     let options = options(&call.query, call.state.config.clock.now())?;
+    let limit = options.limit_bytes.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
     let shutdown = call.state.config.shutdown.clone();
     let chunks = streams.log(target, options).await.map_err(|error| refused(call, &error))?;
-    let chunks = futures::StreamExt::take_until(chunks, shutdown.cancelled_owned());
+    let chunks = chunks.take_until(shutdown.cancelled_owned());
+    let chunks = bounded(chunks, limit);
     Ok(of_type(StatusCode::OK, "text/plain", stream(chunks.map_err(|error| Box::new(error) as BoxError))))
+}
+
+/// The first so many bytes; the stream ends with the last of them.
+fn bounded<E>(
+    chunks: impl Stream<Item = Result<Bytes, E>> + Send,
+    limit: usize,
+) -> impl Stream<Item = Result<Bytes, E>> + Send
+where
+    E: Send,
+{
+    let begun = (Box::pin(chunks), limit);
+    futures::stream::unfold(begun, |(mut chunks, left)| async move {
+        if left == 0 {
+            return None;
+        }
+        let chunk = chunks.next().await?.map(|mut chunk: Bytes| {
+            chunk.truncate(left);
+            chunk
+        });
+        let taken = chunk.as_ref().map_or(0, Bytes::len);
+        Some((chunk, (chunks, left - taken)))
+    })
 }
 
 fn options(query: &Query, now: Timestamp) -> Result<LogOptions, ApiError> {

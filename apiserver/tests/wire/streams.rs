@@ -144,6 +144,7 @@ async fn logs_are_plain_text_of_kinds_that_have_them() {
     let log = server.get(&format!("{WIDGETS}/w/log?tailLines=5&follow=true")).await;
     assert_eq!((log.code, log.text.as_str()), (200, "w tail=Some(5)\n"));
     assert_eq!(log.header("content-type"), "text/plain");
+    assert_eq!(server.get(&format!("{WIDGETS}/w/log?tailLines=5&limitBytes=6")).await.text, "w tail");
     server.get(&format!("{WIDGETS}/none/log")).await.refusal(404);
     let (_, message) = server.get(&format!("{WIDGETS}/w/log?previous=true")).await.refusal(404);
     assert_eq!(message, "there was no run before this one");

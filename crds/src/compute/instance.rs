@@ -201,7 +201,7 @@ pub enum RestartPolicy {
     /// Whatever its exit code.
     #[default]
     Always,
-    /// When its exit code isn't 0.
+    /// When its exit code isn't 0. One that is asked to stop by somebody else and ends with 0 rests.
     OnFailure,
     /// Never.
     Never,
@@ -371,12 +371,12 @@ pub struct VolumeMount {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub config_map: Option<String>,
-    /// An empty directory in memory that goes with the machine.
+    /// A directory in memory, empty whenever the machine starts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub empty_dir: Option<EmptyDir>,
 }
 
-/// An empty directory in memory.
+/// A directory in memory, empty whenever the machine starts.
 #[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct EmptyDir {
