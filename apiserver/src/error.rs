@@ -42,6 +42,8 @@ pub enum Reason {
     ServiceUnavailable,
     /// 504: not done in time.
     Timeout,
+    /// 500, and no word for it: upstream gives none either.
+    Unknown,
 }
 
 impl Reason {
@@ -61,7 +63,7 @@ impl Reason {
             Self::UnsupportedMediaType => 415,
             Self::Invalid => 422,
             Self::TooManyRequests => 429,
-            Self::InternalError => 500,
+            Self::InternalError | Self::Unknown => 500,
             Self::ServiceUnavailable => 503,
             Self::Timeout => 504,
         }
@@ -249,9 +251,11 @@ impl ApiError {
             "metadata": metadata,
             "status": "Failure",
             "message": self.message,
-            "reason": self.reason.to_string(),
             "code": self.reason.code(),
         });
+        if self.reason != Reason::Unknown {
+            status["reason"] = self.reason.to_string().into();
+        }
         if !self.details.is_empty() {
             status["details"] = Value::Object(self.details.clone());
         }

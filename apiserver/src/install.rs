@@ -9,12 +9,12 @@ use tokio::time::timeout;
 
 use crate::error::{ApiError, Reason};
 use crate::lifecycle::rules;
+use crate::managed_fields::Author;
 use crate::query::{FieldValidation, WriteOptions};
-use crate::schema::decode::Decoded;
 use crate::server::ApiServer;
 use crate::verbs::create;
 use crate::verbs::served::Served;
-use crate::verbs::write::{self, Failure, Part, Proposal};
+use crate::verbs::write::{self, Failure, Owners, Part, Proposal};
 
 /// The annotation that counts up with every change of a definition of ours.
 pub const SCHEMA_VERSION: &str = "thecloud.dev/schema-version";
@@ -68,12 +68,13 @@ impl ApiServer {
         let kind = rules::definitions();
         let served = Served::find(&edition, &kind.group, "v1", &kind.plural)
             .ok_or_else(|| ApiError::internal("the kind CustomResourceDefinition is not compiled in"))?;
-        let options = WriteOptions { dry_run: false, validation: FieldValidation::Strict };
+        let options = WriteOptions { validation: FieldValidation::Strict, ..WriteOptions::default() };
+        let author = Author::server("");
         loop {
             self.state.refresh().await?;
             let Some(current) = self.state.storage().get(&served.key("", name)) else {
-                let decoded = Decoded { value: definition.clone(), duplicates: Vec::new() };
-                match create::make(&self.state, &served, "", decoded, options).await {
+                let wish = definition.clone().into();
+                match create::make(&self.state, &served, "", wish, &options, &author).await {
                     Err(error) if error.reason == Reason::AlreadyExists => continue,
                     made => return made.map(|_| ()),
                 }
@@ -81,8 +82,13 @@ impl ApiServer {
             if version(definition) <= version(&current.value()) {
                 return Ok(());
             }
-            let proposal = Proposal { value: definition.clone(), duplicates: Vec::new(), part: Part::Object };
-            match write::attempt(&self.state, &served, &current, proposal, options).await {
+            let proposal = Proposal {
+                value: definition.clone(),
+                duplicates: Vec::new(),
+                part: Part::Object,
+                owners: Owners::Followed,
+            };
+            match write::attempt(&self.state, &served, &current, proposal, &options, &author).await {
                 Ok(_) => return Ok(()),
                 Err(Failure::Lost) => {}
                 Err(Failure::Refused(error)) => return Err(error),

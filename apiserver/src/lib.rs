@@ -15,6 +15,7 @@ pub mod error;
 mod install;
 mod jsonpath;
 mod lifecycle;
+mod managed_fields;
 mod metrics;
 pub mod negotiate;
 pub mod openapi;

@@ -11,8 +11,8 @@ use crate::config::Config;
 use crate::error::{ApiError, Reason};
 use crate::lifecycle::definitions::Definitions;
 use crate::lifecycle::{Lifecycle, rules};
+use crate::managed_fields::Author;
 use crate::query::WriteOptions;
-use crate::schema::decode::Decoded;
 use crate::service::Service;
 use crate::state::State;
 use crate::verbs::create;
@@ -88,8 +88,8 @@ impl ApiServer {
         let value: Value = json!({
             "apiVersion": "v1", "kind": "Namespace", "metadata": {"name": rules::DEFAULT_NAMESPACE},
         });
-        let decoded = Decoded { value, duplicates: Vec::new() };
-        match create::make(&self.state, &served, "", decoded, WriteOptions::default()).await {
+        match create::make(&self.state, &served, "", value.into(), &WriteOptions::default(), &Author::server("")).await
+        {
             Err(error) if error.reason != Reason::AlreadyExists => Err(error),
             _ => Ok(()),
         }

@@ -67,16 +67,12 @@ pub(crate) fn carry_over(old: &Value, new: &mut Value) -> Result<(), ApiError> {
             None => metadata.remove(field),
         };
     }
-    // Clients that never heard of managed fields leave them out; that takes nothing away.
-    if let (None | Some(Value::Null), Some(fields)) = (metadata.get("managedFields"), old.get("managedFields")) {
-        metadata.insert("managedFields".into(), fields.clone());
-    }
     Ok(())
 }
 
 /// Empty maps and lists mean the same as none.
 pub(crate) fn drop_empty(metadata: &mut Map<String, Value>) {
-    for field in ["labels", "annotations", "finalizers", "ownerReferences", "managedFields"] {
+    for field in ["labels", "annotations", "finalizers", "ownerReferences"] {
         let is_empty = match metadata.get(field) {
             Some(Value::Object(map)) => map.is_empty(),
             Some(Value::Array(list)) => list.is_empty(),
@@ -139,20 +135,10 @@ mod tests {
 
     #[test]
     fn what_the_server_owns_survives_an_update() {
-        let old = json!({"metadata": {"uid": "u", "generation": 3, "managedFields": [{}]}});
-        let mut new =
-            json!({"metadata": {"uid": "other", "deletionTimestamp": "now", "managedFields": null, "name": "x"}});
+        let old = json!({"metadata": {"uid": "u", "generation": 3}});
+        let mut new = json!({"metadata": {"uid": "other", "deletionTimestamp": "now", "name": "x"}});
         carry_over(&old, &mut new).unwrap();
-        assert_eq!(new, json!({"metadata": {"uid": "u", "generation": 3, "managedFields": [{}], "name": "x"}}));
-    }
-
-    #[test]
-    fn empty_managed_fields_are_a_wish_to_drop_them() {
-        let old = json!({"metadata": {"managedFields": [{}]}});
-        let mut new = json!({"metadata": {"managedFields": []}});
-        carry_over(&old, &mut new).unwrap();
-        drop_empty(of(&mut new).unwrap());
-        assert_eq!(new, json!({"metadata": {}}));
+        assert_eq!(new, json!({"metadata": {"uid": "u", "generation": 3, "name": "x"}}));
     }
 
     #[test]

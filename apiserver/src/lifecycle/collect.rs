@@ -10,6 +10,7 @@ use super::graph::{Owner, Ties};
 use super::rules;
 use crate::admission::metadata;
 use crate::error::{ApiError, Reason};
+use crate::managed_fields::{self, Author, Scope};
 use crate::query::{DeleteOptions, Propagation};
 use crate::registry::Kind;
 use crate::response::to_bytes;
@@ -168,6 +169,20 @@ impl Lifecycle {
         .await
     }
 
+    /// Notes that this server owns what it said in a status.
+    fn follow(&self, served: &Served, old: &Value, new: &mut Value) {
+        if old.get("status") == new.get("status") {
+            return;
+        }
+        let author = Author::server("status");
+        let scope = Scope::new(&served.kind, served.version(), &author.subresource);
+        let live = old["metadata"].get("managedFields");
+        let fields = managed_fields::update(&scope, old, new, live, None, &author, &self.state.timestamp());
+        if let Some(fields) = fields {
+            new["metadata"]["managedFields"] = fields;
+        }
+    }
+
     /// Changes a stored object, whatever happens beside; nothing is written where nothing changes.
     pub(super) async fn edit(&self, served: &Served, key: &Key, change: impl Fn(&mut Value)) -> Result<(), ApiError> {
         loop {
@@ -175,6 +190,7 @@ impl Lifecycle {
             let old = current.value();
             let mut new = old.clone();
             change(&mut new);
+            self.follow(served, &old, &mut new);
             let goes = metadata::is_deleting(&new) && rules::may_go(&served.kind, &new);
             if new == old && !goes {
                 return Ok(());

@@ -110,7 +110,7 @@ fn strategic_merge_is_for_built_in_kinds_only() {
     let error = patch(strategic, &custom).unwrap_err();
     assert_eq!(
         error.message,
-        "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json"
+        "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml"
     );
     assert_eq!(patch(Some("application/merge-patch+json; charset=utf-8"), &custom).unwrap(), PatchType::Merge);
     assert_eq!(patch(Some("application/json-patch+json"), &Arc::clone(&custom)).unwrap(), PatchType::Json);

@@ -74,12 +74,13 @@ fn patch_lists_field_validation_and_exactly_the_types_it_takes() {
         (
             "apis/example.com/v1",
             "/apis/example.com/v1/namespaces/{namespace}/widgets/{name}",
-            vec!["application/json-patch+json", "application/merge-patch+json"],
+            vec!["application/apply-patch+yaml", "application/json-patch+json", "application/merge-patch+json"],
         ),
         (
             "api/v1",
             "/api/v1/namespaces/{namespace}/configmaps/{name}",
             vec![
+                "application/apply-patch+yaml",
                 "application/json-patch+json",
                 "application/merge-patch+json",
                 "application/strategic-merge-patch+json",

@@ -8,7 +8,7 @@ mod write;
 
 pub(crate) use delete::{DeleteOptions, Propagation};
 pub(crate) use list::{ListOptions, Match, revision};
-pub(crate) use write::{FieldValidation, WriteOptions};
+pub(crate) use write::{FieldValidation, MANAGER_MAX_LENGTH, WriteOptions};
 
 use crate::error::{ApiError, FieldError, FieldErrorKind};
 

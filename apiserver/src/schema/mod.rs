@@ -4,6 +4,7 @@
 
 pub mod decode;
 pub mod fields;
+pub(crate) mod merging;
 pub mod object;
 
 mod cel;
@@ -17,10 +18,11 @@ mod prune;
 mod validate;
 pub(crate) mod words;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 
+use self::merging::Merging;
 use self::node::Node;
 use crate::error::{FieldError, FieldErrorKind};
 
@@ -28,22 +30,33 @@ use crate::error::{FieldError, FieldErrorKind};
 #[derive(Debug, Clone)]
 pub struct Structural {
     root: Arc<Node>,
+    /// Made when first asked for.
+    merging: Arc<OnceLock<Merging>>,
 }
 
 /// A schema that takes anything.
 impl Default for Structural {
     fn default() -> Self {
-        Self { root: Arc::new(Node::anything()) }
+        Self::of(Node::anything())
     }
 }
 
 impl Structural {
+    fn of(root: Node) -> Self {
+        Self { root: Arc::new(root), merging: Arc::default() }
+    }
+
     /// Parses an `openAPIV3Schema` and compiles its rules.
     ///
     /// # Errors
     /// What makes it non-structural, with paths below the schema.
     pub fn parse(schema: &Value) -> Result<Self, Vec<FieldError>> {
-        parse::parse(schema).map(|root| Self { root: Arc::new(root) })
+        parse::parse(schema).map(Self::of)
+    }
+
+    /// What merging knows of the schema.
+    pub(crate) fn merging(&self) -> &Merging {
+        self.merging.get_or_init(|| merging::declared(&self.root))
     }
 
     /// Removes the fields that the schema does not know, also from `metadata`, and returns their paths, sorted.

@@ -83,6 +83,8 @@ pub(crate) struct Node {
     /// The value is itself an `openAPIV3Schema`: unknown fields are found by that language's own list.
     pub(crate) json_schema: bool,
     pub(crate) list: ListType,
+    /// The object is one value to merging (`x-kubernetes-map-type: atomic`).
+    pub(crate) atomic: bool,
     pub(crate) properties: BTreeMap<String, Node>,
     pub(crate) additional: Additional,
     pub(crate) items: Option<Box<Node>>,

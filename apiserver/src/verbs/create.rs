@@ -5,10 +5,11 @@ use bytes::Bytes;
 use http::StatusCode;
 
 use super::served::Served;
-use super::write::{Outcome, Written};
+use super::write::{Outcome, Owners, Written};
 use super::{Call, not_allowed};
 use crate::admission::{decode, fields, metadata, namespace};
 use crate::error::{ApiError, Reason};
+use crate::managed_fields::{self, Author, Scope};
 use crate::query::WriteOptions;
 use crate::registry::convert;
 use crate::response::{Answer, to_bytes};
@@ -28,8 +29,22 @@ pub(crate) async fn create(call: &Call, body: Bytes) -> Result<Answer, ApiError>
     if !call.path.name.is_empty() {
         return Err(not_allowed());
     }
-    let written = make(&call.state, &call.served, &call.path.namespace, decoded, options).await?;
+    let author = call.author(&options);
+    let wish = Wish { decoded, owners: Owners::Followed };
+    let written = make(&call.state, &call.served, &call.path.namespace, wish, &options, &author).await?;
     written.present(call, StatusCode::CREATED)
+}
+
+/// What somebody wants to be there.
+pub(crate) struct Wish {
+    pub(crate) decoded: Decoded,
+    pub(crate) owners: Owners,
+}
+
+impl From<serde_json::Value> for Wish {
+    fn from(value: serde_json::Value) -> Self {
+        Self { decoded: Decoded { value, duplicates: Vec::new() }, owners: Owners::Followed }
+    }
 }
 
 /// Makes an object, wherever the wish comes from.
@@ -37,10 +52,11 @@ pub(crate) async fn make(
     state: &State,
     served: &Served,
     namespace_: &str,
-    decoded: Decoded,
-    options: WriteOptions,
+    wish: Wish,
+    options: &WriteOptions,
+    author: &Author,
 ) -> Result<Written, ApiError> {
-    let Decoded { value: mut object, duplicates } = decoded;
+    let Wish { decoded: Decoded { value: mut object, duplicates }, owners } = wish;
     let kind = &served.kind;
     metadata::place(served, namespace_, &mut object)?;
     state.refresh().await?;
@@ -59,14 +75,26 @@ pub(crate) async fn make(
         fields.remove("status");
     }
     let uid = state.dice.uuid();
-    metadata::begin(kind, &mut object, &uid.to_string(), &state.timestamp())?;
+    let now = state.timestamp();
+    metadata::begin(kind, &mut object, &uid.to_string(), &now)?;
     let mut names = Names::of(state, &object);
     names.give(&mut object)?;
     schema::object::complete(kind, served.version(), &mut object);
+    let given = metadata::of(&mut object)?.remove("managedFields");
     metadata::drop_empty(metadata::of(&mut object)?);
+    let fields = match owners {
+        Owners::Settled => given,
+        Owners::Followed => {
+            let scope = Scope::new(kind, served.version(), &author.subresource);
+            managed_fields::create(&scope, &object, given.as_ref(), author, &now)
+        }
+    };
     let errors = schema::object::validate(kind, served.version(), &object, None);
     if !errors.is_empty() {
         return Err(served.invalid(metadata::name(&object), &errors));
+    }
+    if let Some(fields) = fields {
+        metadata::of(&mut object)?.insert("managedFields".into(), fields);
     }
 
     loop {

@@ -5,7 +5,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::Call;
-use super::write::{Part, Proposal, revise};
+use super::write::{Owners, Part, Proposal, revise};
 use crate::admission::decode;
 use crate::error::ApiError;
 use crate::query::WriteOptions;
@@ -15,7 +15,7 @@ use crate::response::Answer;
 pub(crate) async fn finalize(call: &Call, body: Bytes) -> Result<Answer, ApiError> {
     let options = WriteOptions::parse(&call.query, "UpdateOptions")?;
     let wanted = decode::object(&call.served, call.content_type.as_deref(), &body)?.value;
-    let written = revise(call, options, |current| {
+    let written = revise(call, &options, |current| {
         let mut value = call.served.value(current);
         value["spec"] = json!({"finalizers": wanted["spec"].get("finalizers").cloned().unwrap_or_else(|| json!([]))});
         for precondition in ["resourceVersion", "uid"] {
@@ -23,7 +23,7 @@ pub(crate) async fn finalize(call: &Call, body: Bytes) -> Result<Answer, ApiErro
                 value["metadata"][precondition] = given.into();
             }
         }
-        Ok(Proposal { value, duplicates: Vec::new(), part: Part::Finalizers })
+        Ok(Proposal { value, duplicates: Vec::new(), part: Part::Finalizers, owners: Owners::Followed })
     })
     .await?;
     written.present(call, StatusCode::OK)

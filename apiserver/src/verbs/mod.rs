@@ -2,6 +2,7 @@
 //!
 //! In: a [`Call`], the request with everything looked up. Out: an answer or an [`ApiError`].
 
+pub(crate) mod apply;
 pub(crate) mod create;
 pub(crate) mod delete;
 pub(crate) mod delete_collection;
@@ -24,8 +25,9 @@ use apiserver_store::{Entry, Key};
 use http::{HeaderMap, header};
 
 use crate::error::{ApiError, Reason};
+use crate::managed_fields::Author;
 use crate::negotiate::Representation;
-use crate::query::Query;
+use crate::query::{MANAGER_MAX_LENGTH, Query, WriteOptions};
 use crate::request::Resource;
 use crate::state::State;
 use served::Served;
@@ -39,6 +41,8 @@ pub(crate) struct Call {
     pub(crate) query: Query,
     pub(crate) form: Representation,
     pub(crate) content_type: Option<String>,
+    /// What the client calls itself.
+    pub(crate) agent: Option<String>,
 }
 
 impl Call {
@@ -53,6 +57,7 @@ impl Call {
         Ok(Self {
             form: crate::negotiate::accept(text(header::ACCEPT))?,
             content_type: text(header::CONTENT_TYPE).map(str::to_owned),
+            agent: text(header::USER_AGENT).map(str::to_owned),
             state,
             served,
             path,
@@ -62,6 +67,16 @@ impl Call {
 
     pub(crate) fn key(&self, name: &str) -> Key {
         self.served.key(&self.path.namespace, name)
+    }
+
+    /// Who writes: as the client says, or by the first word of its `User-Agent`.
+    pub(crate) fn author(&self, options: &WriteOptions) -> Author {
+        let manager = options.manager.clone().unwrap_or_else(|| {
+            let agent = self.agent.as_deref().unwrap_or_default();
+            let name = agent.split('/').next().unwrap_or_default();
+            name.chars().filter(|letter| !letter.is_control()).take(MANAGER_MAX_LENGTH).collect()
+        });
+        Author { manager, subresource: self.path.subresource.clone() }
     }
 
     /// The object that the path names.

@@ -4,25 +4,29 @@ use bytes::Bytes;
 use http::StatusCode;
 use serde_json::Value;
 
-use super::Call;
 use super::served::Served;
-use super::write::{Part, Proposal, revise};
+use super::write::{Owners, Part, Proposal, revise};
+use super::{Call, apply};
 use crate::admission::decode;
-use crate::error::ApiError;
+use crate::error::{ApiError, FieldErrorKind};
 use crate::negotiate;
 use crate::patch::{PatchType, json, merge, strategic};
-use crate::query::WriteOptions;
+use crate::query::{WriteOptions, invalid_options};
 use crate::response::Answer;
 use crate::schema::decode::Decoded;
 
 /// `PATCH .../{name}` and `PATCH .../{name}/status`
 pub(crate) async fn patch(call: &Call, body: Bytes, part: Part) -> Result<Answer, ApiError> {
-    let patch = Patch::read(call, body)?;
+    let kind = negotiate::patch(call.content_type.as_deref(), &call.served.kind)?;
     let options = WriteOptions::parse(&call.query, "PatchOptions")?;
-    let written = revise(call, options, |current| {
+    if kind == PatchType::Apply {
+        return apply::apply(call, &body, part, &options).await;
+    }
+    let patch = Patch::read(kind, body, &options)?;
+    let written = revise(call, &options, |current| {
         let value = patch.apply(&call.served, &call.served.value(current))?;
         decode::check(&call.served, &value, b"")?;
-        Ok(Proposal { value, duplicates: patch.duplicates.clone(), part })
+        Ok(Proposal { value, duplicates: patch.duplicates.clone(), part, owners: Owners::Followed })
     })
     .await?;
     written.present(call, StatusCode::OK)
@@ -38,8 +42,11 @@ pub(crate) struct Patch {
 }
 
 impl Patch {
-    pub(crate) fn read(call: &Call, body: Bytes) -> Result<Self, ApiError> {
-        let kind = negotiate::patch(call.content_type.as_deref(), &call.served.kind)?;
+    pub(crate) fn read(kind: PatchType, body: Bytes, options: &WriteOptions) -> Result<Self, ApiError> {
+        if options.force.is_some() {
+            let message = "Forbidden: may not be specified for non-apply patch";
+            return Err(invalid_options("PatchOptions", "force", FieldErrorKind::Forbidden, message));
+        }
         if kind == PatchType::Json {
             return Ok(Self { kind, body, value: Value::Null, duplicates: Vec::new() });
         }
@@ -62,6 +69,7 @@ impl Patch {
                 Ok(patched)
             }
             PatchType::Strategic => strategic::apply(current, &self.value, &served.kind),
+            PatchType::Apply => Err(ApiError::internal("an apply is no function of the object alone")),
         }
     }
 }

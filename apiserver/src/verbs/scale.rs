@@ -6,10 +6,12 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::patch::Patch;
-use super::write::{Outcome, Part, Proposal, revise};
-use super::{Call, get, not_allowed, present};
+use super::write::{Outcome, Owners, Part, Proposal, Written, revise};
+use super::{Call, apply, get, not_allowed, present};
 use crate::admission::decode;
 use crate::error::ApiError;
+use crate::negotiate;
+use crate::patch::PatchType;
 use crate::query::WriteOptions;
 use crate::registry::Scale;
 use crate::response::Answer;
@@ -28,20 +30,43 @@ pub(crate) async fn update(call: &Call, paths: &Scale, body: Bytes) -> Result<An
     if wanted["kind"] != "Scale" {
         return Err(ApiError::bad_request("the object provided is unrecognized (must be of type Scale)"));
     }
-    write(call, paths, options, |_| Ok(wanted.clone())).await
+    write(call, paths, &options, |_| Ok(wanted.clone())).await
 }
 
 /// `PATCH .../{name}/scale`
 pub(crate) async fn patch(call: &Call, paths: &Scale, body: Bytes) -> Result<Answer, ApiError> {
-    let patch = Patch::read(call, body)?;
+    let kind = negotiate::patch(call.content_type.as_deref(), &call.served.kind)?;
     let options = WriteOptions::parse(&call.query, "PatchOptions")?;
-    write(call, paths, options, |current| patch.apply(&call.served, current)).await
+    if kind == PatchType::Apply {
+        return own(call, paths, &body, &options).await;
+    }
+    let patch = Patch::read(kind, body, &options)?;
+    write(call, paths, &options, |current| patch.apply(&call.served, current)).await
+}
+
+/// Owning the number of replicas is owning the field that `/scale` stands for.
+async fn own(call: &Call, paths: &Scale, body: &[u8], options: &WriteOptions) -> Result<Answer, ApiError> {
+    let wanted = apply::config(body)?.value;
+    if wanted["kind"] != "Scale" || wanted["apiVersion"] != "autoscaling/v1" {
+        return Err(ApiError::bad_request("the object provided is unrecognized (must be of type Scale)"));
+    }
+    let mut config = json!({"apiVersion": call.served.api_version(), "kind": call.served.kind.kind});
+    for field in ["resourceVersion", "uid", "managedFields"] {
+        if let Some(given) = wanted["metadata"].get(field) {
+            config["metadata"][field] = given.clone();
+        }
+    }
+    if let Some(replicas) = wanted["spec"].get("replicas") {
+        set(&mut config, &paths.spec_replicas_path, replicas.clone())?;
+    }
+    let config = apply::Config { value: config, duplicates: Vec::new() };
+    present_scale(call, paths, apply::revised(call, &config, Part::Object, options).await?)
 }
 
 async fn write(
     call: &Call,
     paths: &Scale,
-    options: WriteOptions,
+    options: &WriteOptions,
     wish: impl Fn(&Value) -> Result<Value, ApiError>,
 ) -> Result<Answer, ApiError> {
     let written = revise(call, options, |current: &std::sync::Arc<Entry>| {
@@ -55,9 +80,13 @@ async fn write(
         if let Some(uid) = wanted["metadata"]["uid"].as_str().filter(|uid| !uid.is_empty()) {
             value["metadata"]["uid"] = uid.into();
         }
-        Ok(Proposal { value, duplicates: Vec::new(), part: Part::Object })
+        Ok(Proposal { value, duplicates: Vec::new(), part: Part::Object, owners: Owners::Followed })
     })
     .await?;
+    present_scale(call, paths, written)
+}
+
+fn present_scale(call: &Call, paths: &Scale, written: Written) -> Result<Answer, ApiError> {
     let value = match written.outcome {
         Outcome::Stored(entry) => call.served.value(&entry),
         Outcome::Unstored(value) => value,

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::StatusCode;
 
 use super::Call;
-use super::write::{Part, Proposal, revise, revision_required};
+use super::write::{Owners, Part, Proposal, revise, revision_required};
 use crate::admission::{decode, metadata};
 use crate::error::ApiError;
 use crate::query::WriteOptions;
@@ -20,11 +20,11 @@ pub(crate) async fn update(call: &Call, body: Bytes, part: Part) -> Result<Answe
         metadata::of(&mut value)?.insert("name".into(), name.as_str().into());
     }
     let is_based = value["metadata"]["resourceVersion"].as_str().is_some_and(|revision| !revision.is_empty());
-    let written = revise(call, options, |_| {
+    let written = revise(call, &options, |_| {
         if !is_based && !call.served.kind.is_built_in() && metadata::name(&value) == name {
             return Err(revision_required(&call.served, name));
         }
-        Ok(Proposal { value: value.clone(), duplicates: duplicates.clone(), part })
+        Ok(Proposal { value: value.clone(), duplicates: duplicates.clone(), part, owners: Owners::Followed })
     })
     .await?;
     written.present(call, StatusCode::OK)

@@ -14,6 +14,7 @@ use super::{Call, present};
 use crate::admission::{fields, metadata};
 use crate::error::{ApiError, FieldError, FieldErrorKind};
 use crate::lifecycle::rules;
+use crate::managed_fields::{self, Author, Scope};
 use crate::query::WriteOptions;
 use crate::registry::convert;
 use crate::response::{Answer, to_bytes};
@@ -41,6 +42,16 @@ pub(crate) struct Proposal {
     /// Keys that the request gave twice.
     pub(crate) duplicates: Vec<String>,
     pub(crate) part: Part,
+    pub(crate) owners: Owners,
+}
+
+/// Where the owners of the fields come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Owners {
+    /// They follow from what changes.
+    Followed,
+    /// The proposal has them: somebody applied.
+    Settled,
 }
 
 /// What became of a write.
@@ -85,14 +96,15 @@ impl From<ApiError> for Failure {
 /// Writes what `propose` makes of the present state, again and again until nobody else was faster.
 pub(crate) async fn revise(
     call: &Call,
-    options: WriteOptions,
+    options: &WriteOptions,
     mut propose: impl FnMut(&Arc<Entry>) -> Result<Proposal, ApiError>,
 ) -> Result<Written, ApiError> {
+    let author = call.author(options);
     for _ in 0..ATTEMPTS {
         call.state.refresh().await?;
         let current = call.entry()?;
         let proposal = propose(&current)?;
-        match attempt(&call.state, &call.served, &current, proposal, options).await {
+        match attempt(&call.state, &call.served, &current, proposal, options, &author).await {
             Ok(written) => return Ok(written),
             Err(Failure::Lost) => {}
             Err(Failure::Refused(error)) => return Err(error),
@@ -107,36 +119,48 @@ pub(crate) async fn attempt(
     served: &Served,
     current: &Arc<Entry>,
     proposal: Proposal,
-    options: WriteOptions,
+    options: &WriteOptions,
+    author: &Author,
 ) -> Result<Written, Failure> {
     let name = &current.key.name;
-    let old = served.value(current);
-    let Proposal { value: mut new, duplicates, part } = proposal;
+    let mut old = served.value(current);
+    let Proposal { value: mut new, duplicates, part, owners } = proposal;
     metadata::place(served, &current.key.namespace, &mut new)?;
     check_preconditions(served, &old, &new)?;
 
     let warnings = fields::prune(served, &mut new, &duplicates, options.validation)?;
     let mut new = restrict(served, &old, new, part);
     metadata::carry_over(&old, &mut new)?;
+    let live = metadata::of(&mut old)?.remove("managedFields");
+    let given = metadata::of(&mut new)?.remove("managedFields");
+    let revision = metadata::of(&mut old)?.remove("resourceVersion").unwrap_or_default();
     schema::object::complete(&served.kind, served.version(), &mut new);
     metadata::drop_empty(metadata::of(&mut new)?);
     metadata::count_generation(served, &old, &mut new);
+    let fields = match owners {
+        Owners::Settled => given,
+        Owners::Followed if old == new && (given.is_none() || given == live) => live.clone(),
+        Owners::Followed => {
+            let scope = Scope::new(&served.kind, served.version(), &author.subresource);
+            let now = state.timestamp();
+            managed_fields::update(&scope, &old, &new, live.as_ref(), given.as_ref(), author, &now)
+        }
+    };
     let errors = schema::object::validate(&served.kind, served.version(), &new, Some(&old));
     if !errors.is_empty() {
         return Err(served.invalid(name, &errors).into());
     }
 
     let goes = metadata::is_deleting(&new) && rules::may_go(&served.kind, &new);
-    let is_same = {
-        let mut old = old.clone();
-        metadata::of(&mut old)?.remove("resourceVersion");
-        old == new
-    };
+    let is_same = old == new && fields == live;
     if is_same && !goes {
         return Ok(Written { outcome: Outcome::Stored(Arc::clone(current)), warnings });
     }
+    if let Some(fields) = fields {
+        metadata::of(&mut new)?.insert("managedFields".into(), fields);
+    }
     if options.dry_run {
-        new["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"].clone();
+        new["metadata"]["resourceVersion"] = revision;
         return Ok(Written { outcome: Outcome::Unstored(new), warnings });
     }
     let body = to_bytes(&convert::to_storage(&served.kind, new));

@@ -47,8 +47,17 @@ pub(super) fn kind() -> Kind {
     .into_kind()
 }
 
+pub(super) fn blank() -> Value {
+    let names = json!({"kind": "", "plural": ""});
+    json!({
+        "spec": {"group": "", "names": names, "scope": "", "versions": null},
+        "status": {"acceptedNames": names, "conditions": null, "storedVersions": null},
+    })
+}
+
 /// Fills in the names and the conversion that may be left out.
 pub(super) fn prepare(value: &mut Value) {
+    begin_status(value);
     let Some(spec) = value.get_mut("spec").and_then(Value::as_object_mut) else { return };
     if spec.get("preserveUnknownFields") == Some(&Value::Bool(false)) {
         spec.remove("preserveUnknownFields");
@@ -61,4 +70,18 @@ pub(super) fn prepare(value: &mut Value) {
     }
     names.entry("singular").or_insert_with(|| kind.to_lowercase().into());
     names.entry("listKind").or_insert_with(|| format!("{kind}List").into());
+}
+
+/// Before anybody looked at a definition, only the version that objects will be stored in is known.
+fn begin_status(value: &mut Value) {
+    if value.get("status").is_some_and(Value::is_object) {
+        return;
+    }
+    let versions = value["spec"]["versions"].as_array().into_iter().flatten();
+    let stored: Vec<Value> =
+        versions.filter(|version| version["storage"] == true).map(|version| version["name"].clone()).collect();
+    if let Some(definition) = value.as_object_mut() {
+        let status = json!({"acceptedNames": {"kind": "", "plural": ""}, "storedVersions": stored});
+        definition.insert("status".to_owned(), status);
+    }
 }

@@ -3,7 +3,7 @@
 
 use apiserver_store::ResourceId;
 use k8s_openapi::api::{core, events};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Column, Declaration, Kind, column, openapi, wide};
 
@@ -86,6 +86,17 @@ pub(super) fn new_kind() -> Kind {
     }
     .into_kind();
     Kind { stored_as: Some(ResourceId { group: String::new(), plural: "events".to_owned() }), ..kind }
+}
+
+/// The structs and times that an Event always has.
+pub(super) fn blank(kind: &Kind) -> Value {
+    if kind.stored_as.is_some() {
+        return json!({"deprecatedSource": {}, "eventTime": null, "regarding": {}});
+    }
+    json!({
+        "eventTime": null, "firstTimestamp": null, "involvedObject": {}, "lastTimestamp": null,
+        "reportingComponent": "", "reportingInstance": "", "source": {},
+    })
 }
 
 fn columns(object: &str, message: &str, first: &str, last: &str, count: &str, source: &str) -> Vec<Column> {

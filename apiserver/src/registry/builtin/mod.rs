@@ -15,7 +15,7 @@ mod secret;
 
 use std::sync::{Arc, OnceLock};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Column, Kind, Origin, Version};
 use crate::error::FieldError;
@@ -51,6 +51,21 @@ pub fn prepare(kind: &Kind, value: &mut Value) {
         ("", "secrets") => secret::prepare(value),
         ("apiextensions.k8s.io", "customresourcedefinitions") => definition::prepare(value),
         _ => {}
+    }
+}
+
+/// What every object of the kind has before anybody sets anything. Upstream's kinds are structs, and a struct inside
+/// another is always there; so nobody owns it for being the first to set something in it.
+pub(crate) fn blank(kind: &Kind) -> Value {
+    if !kind.is_built_in() {
+        return json!({});
+    }
+    match (kind.group.as_str(), kind.plural.as_str()) {
+        ("", "namespaces") => namespace::blank(),
+        ("", "events") | ("events.k8s.io", "events") => event::blank(kind),
+        ("apiextensions.k8s.io", "customresourcedefinitions") => definition::blank(),
+        ("coordination.k8s.io", "leases") => json!({"spec": {}}),
+        _ => json!({}),
     }
 }
 

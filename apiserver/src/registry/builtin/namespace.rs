@@ -30,6 +30,11 @@ pub(super) fn kind() -> Kind {
     Kind { verbs: vec!["create", "delete", "get", "list", "patch", "update", "watch"], ..kind }
 }
 
+/// The finalizer is the server's from the beginning.
+pub(super) fn blank() -> Value {
+    json!({"spec": {"finalizers": ["kubernetes"]}, "status": {"phase": "Active"}})
+}
+
 pub(super) fn prepare(value: &mut Value) {
     let name = value.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default().to_owned();
     let is_deleting = value.pointer("/metadata/deletionTimestamp").is_some_and(|time| !time.is_null());

@@ -65,6 +65,7 @@ impl Parser {
         };
         self.children(&mut node, schema, path, level, depth);
         node.list = self.list_type(&node, schema, path);
+        node.atomic = self.is_atomic_map(&node, schema, path);
         node.checks = self.checks(&node, schema, path, level, depth);
         match level {
             Level::Junctor { typed } => self.refuse_structure(schema, path, typed),
@@ -160,6 +161,20 @@ impl Parser {
                 ListType::Atomic
             }
         }
+    }
+
+    fn is_atomic_map(&mut self, node: &Node, schema: &Map<String, Value>, path: &Path<'_>) -> bool {
+        let Some(name) = self.string(schema, "x-kubernetes-map-type", path) else { return false };
+        if node.kind != Some(Type::Object) {
+            let detail = format!("must be object if x-kubernetes-map-type is {}", words::quoted(name));
+            let value = node.kind.map_or("", Type::name).into();
+            self.errors.push(words::invalid(path.field("type"), &value, &detail));
+        }
+        if !matches!(name, "atomic" | "granular") {
+            let place = path.field("x-kubernetes-map-type");
+            self.errors.push(words::not_supported(place, &name.into(), &["atomic", "granular"]));
+        }
+        name == "atomic"
     }
 
     fn map_keys(&mut self, node: &Node, schema: &Map<String, Value>, path: &Path<'_>) -> Vec<String> {
