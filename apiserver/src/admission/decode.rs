@@ -10,16 +10,21 @@ use crate::verbs::served::Served;
 
 /// The object in the body of a create or update.
 pub(crate) fn object(served: &Served, content_type: Option<&str>, body: &[u8]) -> Result<Decoded, ApiError> {
+    // Only the fields of built-in kinds have numbers.
+    if !served.kind.is_built_in() && negotiate::body(content_type)? == BodyFormat::Protobuf {
+        return Err(negotiate::unsupported_body());
+    }
     let decoded = any(&served.kind.kind, content_type, body)?;
     check(served, &decoded.value, body)?;
     Ok(decoded)
 }
 
-/// Any document, in the name of what it should be.
+/// Any document, in the name of what it should be. Protobuf is read for built-in kinds and for what every kind takes.
 pub(crate) fn any(kind: &str, content_type: Option<&str>, body: &[u8]) -> Result<Decoded, ApiError> {
     let decoded = match negotiate::body(content_type)? {
         BodyFormat::Json => decode::json(body),
         BodyFormat::Yaml => decode::yaml(body),
+        BodyFormat::Protobuf => decode::protobuf(body),
     };
     decoded.map_err(|error| decode::unrecognized(kind, body, &error))
 }

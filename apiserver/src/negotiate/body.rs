@@ -13,6 +13,8 @@ pub enum BodyFormat {
     Json,
     /// `application/yaml`
     Yaml,
+    /// `application/vnd.kubernetes.protobuf`
+    Protobuf,
 }
 
 /// The language of the body of a create, an update or a delete.
@@ -24,8 +26,15 @@ pub fn body(content_type: Option<&str>) -> Result<BodyFormat, ApiError> {
         // Generated Python clients send none.
         None | Some("application/json") => Ok(BodyFormat::Json),
         Some("application/yaml" | "application/x-yaml" | "text/yaml") => Ok(BodyFormat::Yaml),
-        Some(_) => Err(unsupported(["application/json", "application/yaml"])),
+        Some("application/vnd.kubernetes.protobuf") => Ok(BodyFormat::Protobuf),
+        Some(_) => Err(unsupported_body()),
     }
+}
+
+/// 415 for the body of a create, an update or a delete, with what is read in general.
+#[must_use]
+pub fn unsupported_body() -> ApiError {
+    unsupported(["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"])
 }
 
 /// Which patch a PATCH carries. Strategic merge needs Kubernetes' merge keys, so only built-in kinds take it.

@@ -10,7 +10,7 @@ mod media;
 pub use accept::{
     DiscoveryForm, DocumentForm, Encoding, Representation, Shape, accept, accept_discovery, accept_openapi,
 };
-pub use body::{BodyFormat, body, patch};
+pub use body::{BodyFormat, body, patch, unsupported_body};
 
 #[cfg(test)]
 mod tests;

@@ -54,7 +54,10 @@ fn nothing_that_can_be_made_is_406_with_what_can() {
     ] {
         let error = accept(Some(header)).unwrap_err();
         assert_eq!(error.reason, Reason::NotAcceptable);
-        assert_eq!(error.message, "only the following media types are accepted: application/json, application/yaml");
+        assert_eq!(
+            error.message,
+            "only the following media types are accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf"
+        );
     }
 }
 
@@ -87,6 +90,7 @@ fn a_body_without_a_type_is_json() {
     assert_eq!(body(Some("")).unwrap(), BodyFormat::Json);
     assert_eq!(body(Some("Application/JSON; charset=utf-8")).unwrap(), BodyFormat::Json);
     assert_eq!(body(Some("application/yaml")).unwrap(), BodyFormat::Yaml);
+    assert_eq!(body(Some("application/vnd.kubernetes.protobuf")).unwrap(), BodyFormat::Protobuf);
 }
 
 #[test]
@@ -96,7 +100,7 @@ fn an_unknown_body_is_415_with_what_is_read() {
         assert_eq!(error.reason, Reason::UnsupportedMediaType);
         assert_eq!(
             error.message,
-            "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml"
+            "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml, application/vnd.kubernetes.protobuf"
         );
     }
 }

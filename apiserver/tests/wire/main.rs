@@ -10,6 +10,7 @@ mod kube;
 mod lifecycle;
 mod list;
 mod patch;
+mod protobuf;
 mod streams;
 mod update;
 mod watch;

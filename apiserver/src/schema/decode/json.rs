@@ -1,6 +1,7 @@
 //! Decides how JSON is read, and words its errors as Go's parser does, because that is what tools have seen.
 
 use serde::de::DeserializeSeed;
+use serde_json::Value;
 use serde_json::error::Category;
 
 use super::value::{Read, Reader, TOO_DEEP};
@@ -16,16 +17,29 @@ pub fn json(body: &[u8]) -> Result<Decoded, ApiError> {
     if body.len() > MAX_BODY {
         return Err(too_large());
     }
-    let mut reader = Reader::default();
-    let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let read = Read(&mut reader).deserialize(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
-    match read {
-        Ok(value) => require_object(Decoded { value, duplicates: reader.duplicates }),
+    match read(body) {
+        Ok(decoded) => require_object(decoded),
         Err(error) => {
             let explained = explained(body, &error);
             Err(ApiError::bad_request(format!("couldn't get version/kind; json parse error: {explained}")))
         }
     }
+}
+
+/// Decodes any JSON inside another body; nothing at all is null.
+pub(super) fn any_value(bytes: &[u8]) -> Result<Value, ApiError> {
+    if bytes.is_empty() {
+        return Ok(Value::Null);
+    }
+    read(bytes).map(|decoded| decoded.value).map_err(|error| ApiError::bad_request(explained(bytes, &error)))
+}
+
+fn read(body: &[u8]) -> Result<Decoded, serde_json::Error> {
+    let mut reader = Reader::default();
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let value = Read(&mut reader).deserialize(&mut deserializer)?;
+    deserializer.end()?;
+    Ok(Decoded { value, duplicates: reader.duplicates })
 }
 
 pub(super) fn too_large() -> ApiError {

@@ -1,7 +1,8 @@
-//! Decides how a request body becomes a JSON value: JSON or YAML, within limits, with every key that was given twice
-//! noticed (serde keeps the last one silently). The object's meaning is not its business.
+//! Decides how a request body becomes a JSON value: JSON, YAML or protobuf, within limits, with every key that was given
+//! twice noticed (serde keeps the last one silently). The object's meaning is not its business.
 
 mod json;
+mod protobuf;
 mod value;
 mod yaml;
 
@@ -12,6 +13,7 @@ use serde_json::Value;
 use crate::error::ApiError;
 
 pub use self::json::json;
+pub use self::protobuf::protobuf;
 pub use self::yaml::yaml;
 
 /// The largest body that is decoded.
@@ -29,7 +31,7 @@ pub struct Decoded {
     pub duplicates: Vec<String>,
 }
 
-/// Puts an error of [`json`] or [`yaml`] into the words for a request body that should have held an object of `kind`.
+/// Puts an error of [`json`], [`yaml`] or [`protobuf`] into the words for a request body that should have held an object of `kind`.
 #[must_use]
 pub fn unrecognized(kind: &str, body: &[u8], error: &ApiError) -> ApiError {
     ApiError::bad_request(format!(
