@@ -5,6 +5,7 @@
 //! asked for is kept. It never changes an object or a schema that is in force.
 
 mod builtin;
+mod declared;
 mod gnostic;
 mod names;
 mod parameters;

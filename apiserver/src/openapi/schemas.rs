@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::registry::{Kind, Version};
 
+use super::declared;
 use super::names::schema_name;
 
 /// What a `$ref` of v3 starts with.
@@ -21,8 +22,7 @@ const API_VERSION: &str = "APIVersion defines the versioned schema of this repre
 const KIND: &str = "Kind is a string value representing the REST resource this object represents. Servers may infer this \
     from the endpoint the client submits requests to. Cannot be updated. In CamelCase. More info: \
     https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds";
-const OBJECT_METADATA: &str = "Standard object's metadata. More info: \
-    https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata";
+const CONVENTIONS: &str = "https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md";
 const LIST_METADATA: &str = "Standard list metadata. More info: \
     https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds";
 
@@ -36,8 +36,12 @@ pub(super) fn add(schemas: &mut Map<String, Value>, kind: &Kind, version: &Versi
 }
 
 fn object(kind: &Kind, version: &Version) -> Value {
-    let mut schema = match version.openapi.as_ref() {
-        Value::Object(schema) => schema.clone(),
+    let published = match kind.is_built_in() {
+        true => Value::clone(&version.openapi),
+        false => declared::published(&version.openapi),
+    };
+    let mut schema = match published {
+        Value::Object(schema) => schema,
         _ => Map::new(),
     };
     schema.insert("type".into(), "object".into());
@@ -45,7 +49,7 @@ fn object(kind: &Kind, version: &Version) -> Value {
     if let Value::Object(properties) = properties {
         properties.insert("apiVersion".into(), text(API_VERSION));
         properties.insert("kind".into(), text(KIND));
-        properties.insert("metadata".into(), described_reference(OBJECT_METADATA, OBJECT_META));
+        properties.insert("metadata".into(), described_reference(declared::METADATA, OBJECT_META));
     }
     schema.insert("x-kubernetes-group-version-kind".into(), group_version_kind(kind, version, &kind.kind));
     if !kind.is_built_in() && !version.selectable_fields.is_empty() {
@@ -66,7 +70,7 @@ fn list(kind: &Kind, version: &Version, item: &str) -> Value {
             "kind": text(KIND),
             "metadata": described_reference(LIST_METADATA, LIST_META),
             "items": {
-                "description": format!("List of {}.", kind.plural),
+                "description": format!("List of {}. More info: {CONVENTIONS}", kind.plural),
                 "type": "array",
                 "items": {"$ref": format!("{V3_PREFIX}{item}")},
             },
@@ -79,12 +83,13 @@ fn group_version_kind(kind: &Kind, version: &Version, name: &str) -> Value {
     json!([{"group": kind.group, "version": version.name, "kind": name}])
 }
 
-fn text(description: &str) -> Value {
+/// A string.
+pub(super) fn text(description: &str) -> Value {
     json!({"description": description, "type": "string"})
 }
 
 /// A reference with a text of its own: OpenAPI 3.0 ignores what stands beside a bare `$ref`.
-fn described_reference(description: &str, schema: &str) -> Value {
+pub(super) fn described_reference(description: &str, schema: &str) -> Value {
     json!({"description": description, "allOf": [{"$ref": format!("{V3_PREFIX}{schema}")}]})
 }
 

@@ -124,6 +124,83 @@ fn no_reference_dangles_and_no_kind_is_there_twice() {
     }
 }
 
+/// What the parser that kubectl and Argo CD share refuses: one such place costs them every kind.
+fn unparsable(place: &str, schema: &Value, found: &mut Vec<String>) {
+    if schema.get("$ref").is_some() {
+        return;
+    }
+    if schema["type"] == "array" && !schema["items"].is_object() {
+        found.push(format!("{place}: a list of what?"));
+    }
+    if !matches!(schema["type"].as_str(), None | Some("object" | "array" | "string" | "integer" | "number" | "boolean"))
+        || schema["type"].is_array()
+    {
+        found.push(format!("{place}: type {}", schema["type"]));
+    }
+    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+        if property.as_object().is_none_or(|property| property.contains_key("nullable")) {
+            found.push(format!("{place}.{name}"));
+        }
+        unparsable(&format!("{place}.{name}"), property, found);
+    }
+    for key in ["items", "additionalProperties"] {
+        if let Some(schema) = schema.get(key).filter(|schema| schema.is_object()) {
+            unparsable(&format!("{place}.{key}"), schema, found);
+        }
+    }
+}
+
+#[test]
+fn what_parsers_of_version_two_refuse_is_not_there() {
+    let mut found = Vec::new();
+    for documents in [documents(), served()] {
+        for (name, schema) in parsed(&documents.v2_json())["definitions"].as_object().unwrap() {
+            unparsable(name, schema, &mut found);
+        }
+    }
+    assert_eq!(found, Vec::<String>::new());
+}
+
+#[test]
+fn open_and_embedded_values_are_published_so_that_clients_take_them() {
+    let declared = json!({
+        "type": "object",
+        "properties": {
+            "list": {"type": "array", "x-kubernetes-preserve-unknown-fields": true, "items": {"type": "object"}},
+            "maybe": {"type": "object", "nullable": true, "required": ["a"], "properties": {"a": {"type": "string"}}},
+            "either": {"x-kubernetes-int-or-string": true, "anyOf": [{"minimum": 3}]},
+            "inside": {"type": "object", "x-kubernetes-embedded-resource": true, "required": ["spec"], "properties": {
+                "spec": {"type": "object", "x-kubernetes-preserve-unknown-fields": true},
+            }},
+            "any": {"type": "object", "x-kubernetes-embedded-resource": true, "x-kubernetes-preserve-unknown-fields": true},
+        },
+    });
+    let three = declared::published(&declared);
+    let either = json!([{"type": "integer"}, {"type": "string"}]);
+    assert_eq!(three["properties"]["either"]["allOf"], json!([{"anyOf": either}]));
+    let inside = &three["properties"]["inside"];
+    assert_eq!(inside["required"], json!(["spec", "kind", "apiVersion"]));
+    assert!(inside["properties"]["metadata"]["allOf"][0]["$ref"].is_string());
+    let two = v2::schema(&three);
+    let mut found = Vec::new();
+    unparsable("", &two, &mut found);
+    assert_eq!(found, Vec::<String>::new());
+    let two = &two["properties"];
+    assert_eq!(two["list"], json!({"x-kubernetes-preserve-unknown-fields": true}));
+    assert_eq!(two["maybe"], json!({}));
+    assert_eq!(two["any"]["properties"], Value::Null);
+    assert_eq!(two["any"]["type"], Value::Null);
+    let reference = "#/definitions/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
+    assert_eq!(two["inside"]["properties"]["metadata"]["$ref"], reference);
+    // A kind that takes anything names none of its fields.
+    let mut kind = fixtures::widget();
+    let open = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+    Arc::get_mut(&mut kind).unwrap().versions[0].openapi = Arc::new(open);
+    let document = parsed(&Documents::new(Arc::new(Registry::new([kind]))).v2_json());
+    let keys: Vec<&String> = document["definitions"]["com.example.v1.Widget"].as_object().unwrap().keys().collect();
+    assert_eq!(keys, ["type", "x-kubernetes-group-version-kind"]);
+}
+
 #[test]
 fn operation_ids_are_unique() {
     let document = parsed(&served().v2_json());

@@ -14,6 +14,7 @@ use super::names::GroupVersion;
 use super::{gnostic, v3};
 
 const V2_PREFIX: &str = "#/definitions/";
+const GROUP_VERSION_KIND: &str = "x-kubernetes-group-version-kind";
 
 /// As JSON.
 pub(super) fn json<'a>(registry: &Registry, versions: impl Iterator<Item = &'a GroupVersion>) -> Vec<u8> {
@@ -153,16 +154,20 @@ fn content_schema(body: &Value) -> Value {
 pub(super) fn schema(value: &Value) -> Value {
     let Some(fields) = value.as_object() else { return json!({}) };
     let is = |key: &str| fields.get(key) == Some(&Value::Bool(true));
-    let untyped = is("nullable");
     let open = is("x-kubernetes-preserve-unknown-fields");
     let either = is("x-kubernetes-int-or-string");
+    let is_list = fields.get("type").is_some_and(|type_| type_ == "array");
+    let untyped = is("nullable") || either || open || (is_list && !fields.contains_key("items"));
+    if open && fields.contains_key(GROUP_VERSION_KIND) {
+        return open_kind(fields);
+    }
     let mut converted = Map::new();
     for (key, value) in fields {
         let value = match key.as_str() {
             "nullable" | "default" | "oneOf" | "anyOf" | "not" | "example" | "examples" => continue,
-            "type" | "format" if untyped || either => continue,
-            "enum" if untyped => continue,
-            "items" | "additionalProperties" | "properties" if untyped || open => continue,
+            "type" | "format" | "items" | "additionalProperties" | "properties" if untyped => continue,
+            "enum" if is("nullable") => continue,
+            "required" if untyped && !either => continue,
             "$ref" => reference(value),
             "allOf" => match only_reference(value) {
                 Some(target) => {
@@ -183,6 +188,13 @@ pub(super) fn schema(value: &Value) -> Value {
         converted.insert(key.clone(), value);
     }
     Value::Object(converted)
+}
+
+/// A kind whose fields are not all known. Named ones would be taken for the only ones.
+fn open_kind(fields: &Map<String, Value>) -> Value {
+    let kept = ["description", GROUP_VERSION_KIND];
+    let kept = kept.into_iter().filter_map(|key| Some((key.to_owned(), fields.get(key)?.clone())));
+    kept.chain([("type".to_owned(), "object".into())]).collect()
 }
 
 fn map_values(properties: &Value) -> Value {
