@@ -8,6 +8,7 @@ mod admission;
 mod body;
 mod catalog;
 mod clock;
+mod compress;
 mod config;
 pub mod discovery;
 mod endpoints;

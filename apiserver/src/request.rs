@@ -31,6 +31,8 @@ pub(crate) struct Resource {
     pub(crate) plural: String,
     pub(crate) name: String,
     pub(crate) subresource: String,
+    /// Whether the path itself asks for a watch, as old clients' `/api/v1/watch/...` does.
+    pub(crate) is_watch_path: bool,
 }
 
 impl Target {
@@ -60,6 +62,11 @@ impl Target {
 
 impl Resource {
     fn parse(group: &str, version: &str, rest: &[&str]) -> Option<Self> {
+        // No kind is called `watch` in the plural.
+        let (is_watch_path, rest) = match rest {
+            ["watch", rest @ ..] if !rest.is_empty() => (true, rest),
+            rest => (false, rest),
+        };
         let (namespace, plural, name, subresource) = match *rest {
             // A namespace's own subresources look like resources inside it.
             ["namespaces", name, subresource @ ("status" | "finalize")] if group.is_empty() => {
@@ -85,13 +92,16 @@ impl Resource {
             plural: plural.to_owned(),
             name: name.to_owned(),
             subresource: subresource.to_owned(),
+            is_watch_path,
         })
     }
 
-    /// What the request does, in the words that access rules use.
+    /// What the request does, in the words that access rules use. Of one object there is no watch but by the path.
     pub(crate) fn verb(&self, method: &Method, is_watch: bool) -> &'static str {
         match (method.as_str(), self.name.is_empty()) {
-            ("GET" | "HEAD", _) if is_watch && self.subresource.is_empty() => "watch",
+            ("GET" | "HEAD", _) if self.is_watch_path => "watch",
+            (_, _) if self.is_watch_path => "",
+            ("GET" | "HEAD", true) if is_watch => "watch",
             ("GET" | "HEAD", true) => "list",
             ("GET" | "HEAD", false) => "get",
             ("POST", _) => "create",
@@ -152,12 +162,23 @@ mod tests {
     }
 
     #[test]
+    fn old_watch_paths_name_the_same_resources() {
+        let many = resource("/api/v1/watch/namespaces/a/secrets");
+        assert_eq!((many.namespace.as_str(), many.plural.as_str()), ("a", "secrets"));
+        assert_eq!(many.verb(&Method::GET, false), "watch");
+        assert_eq!(many.verb(&Method::POST, false), "");
+        let one = resource("/apis/wire.test/v1/watch/namespaces/a/widgets/w");
+        assert_eq!((one.name.as_str(), one.verb(&Method::GET, false)), ("w", "watch"));
+    }
+
+    #[test]
     fn verbs_follow_method_and_name() {
         let many = resource("/api/v1/secrets");
         let one = resource("/api/v1/namespaces/a/secrets/s");
         assert_eq!(many.verb(&Method::GET, false), "list");
         assert_eq!(many.verb(&Method::GET, true), "watch");
         assert_eq!(one.verb(&Method::GET, false), "get");
+        assert_eq!(one.verb(&Method::GET, true), "get");
         assert_eq!(many.verb(&Method::DELETE, false), "deletecollection");
         assert_eq!(one.verb(&Method::PUT, false), "update");
     }

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::body::{ResponseBody, full};
 use crate::error::{ApiError, Reason};
+use crate::negotiate::Encoding;
 
 /// An answer on its way out.
 pub(crate) type Answer = Response<ResponseBody>;
@@ -46,9 +47,13 @@ pub(crate) fn no_such_path() -> Answer {
 }
 
 /// An error as the client gets it.
-pub(crate) fn error(error: &ApiError) -> Answer {
+pub(crate) fn error(error: &ApiError, form: Encoding) -> Answer {
     let code = StatusCode::from_u16(error.reason.code()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut answer = json(code, &error.to_status());
+    let status = error.to_status();
+    let mut answer = match encoded(form, &status) {
+        Ok(bytes) => of_type(code, form.content_type(), full(bytes)),
+        Err(_) => json(code, &status),
+    };
     if let Some(seconds) = error.details.get("retryAfterSeconds").and_then(Value::as_u64) {
         answer.headers_mut().insert(header::RETRY_AFTER, seconds.into());
     }
@@ -78,6 +83,20 @@ pub(crate) fn retry_later(reason: Reason, message: &str) -> ApiError {
     error
 }
 
+/// A document in an encoding.
+pub(crate) fn encoded(encoding: Encoding, value: &Value) -> Result<Bytes, ApiError> {
+    match encoding {
+        Encoding::Json => Ok(to_bytes(value).into()),
+        Encoding::Yaml => match serde_saphyr::to_string(value) {
+            Ok(text) => Ok(text.into()),
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "an object cannot be written as YAML");
+                Err(ApiError::internal("the object cannot be written as YAML"))
+            }
+        },
+    }
+}
+
 /// Compact JSON.
 pub(crate) fn to_bytes(value: &Value) -> Vec<u8> {
     serde_json::to_vec(value).expect("a JSON value has string keys and finite numbers")
@@ -96,7 +115,8 @@ mod tests {
 
     #[test]
     fn retry_after_is_a_header_too() {
-        let answer = error(&retry_later(Reason::TooManyRequests, "too many requests, please try again later."));
+        let busy = retry_later(Reason::TooManyRequests, "too many requests, please try again later.");
+        let answer = error(&busy, Encoding::Json);
         assert_eq!(answer.status(), StatusCode::TOO_MANY_REQUESTS);
         assert_eq!(answer.headers()[header::RETRY_AFTER], "1");
     }

@@ -32,11 +32,14 @@ pub(crate) struct Plan {
 impl Plan {
     /// `None` for a path that isn't one.
     pub(crate) fn of(method: &Method, path: &str, query: Option<&str>) -> Option<Self> {
-        let (target, query) = (Target::parse(path)?, Query::parse(query));
+        let (target, mut query) = (Target::parse(path)?, Query::parse(query));
         let Target::Resource(resource) = &target else {
             let verb = if method == Method::GET { "get" } else { "" };
             return Some(Self { target, query, verb, is_stream: false });
         };
+        if resource.is_watch_path {
+            query.make_watch(&resource.name);
+        }
         let is_watch = query.flag("watch");
         let verb = resource.verb(method, is_watch);
         let is_stream = verb == "watch" || streams::is_connect(&resource.subresource);

@@ -10,13 +10,12 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures::StreamExt;
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, header};
 use http_body_util::BodyExt;
 use tokio::time::Instant;
 
 use crate::access::{Identity, authenticate};
 use crate::body::{BoxError, RequestBody, ResponseBody, stream};
-use crate::endpoints;
 use crate::error::{ApiError, Reason};
 use crate::metrics::RequestLabels;
 use crate::query::Query;
@@ -24,6 +23,7 @@ use crate::response::{self, Answer};
 use crate::router::{self, Plan};
 use crate::state::State;
 use crate::streams::StreamPermit;
+use crate::{compress, endpoints, negotiate};
 
 /// The apiserver as a tower service: for hyper, and for a client in the same process.
 #[derive(Clone)]
@@ -77,7 +77,10 @@ impl Service {
             Some(plan) => (plan.verb, plan.resource(), plan.is_stream),
             None => ("", String::new(), false),
         };
-        let answer = self.answer(plan, request).await.unwrap_or_else(|error| response::error(&error));
+        let takes_gzip = !is_stream && compress::is_wanted(request.headers());
+        let accepted = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
+        let form = negotiate::accept_error(accepted);
+        let answer = self.answer(plan, request).await.unwrap_or_else(|error| response::error(&error, form));
         // What anybody may make up must not become a label.
         let is_known = answer.status().is_success() || state.catalog.edition().knows(&resource);
         let labels = RequestLabels {
@@ -86,7 +89,10 @@ impl Service {
             code: answer.status().as_u16(),
         };
         state.metrics.answered(labels, (!is_stream).then(|| began.elapsed()));
-        if method == Method::HEAD { answer.map(|_| crate::body::full("")) } else { answer }
+        if method == Method::HEAD {
+            return answer.map(|_| crate::body::full(""));
+        }
+        if takes_gzip { compress::compressed(answer).await } else { answer }
     }
 
     async fn answer(&self, plan: Option<Plan>, mut request: Request<RequestBody>) -> Result<Answer, ApiError> {

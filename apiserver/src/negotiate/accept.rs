@@ -91,6 +91,12 @@ pub fn accept(header: Option<&str>) -> Result<Representation, ApiError> {
     })
 }
 
+/// The encoding of a refusal: as asked for where that can be made, else JSON.
+#[must_use]
+pub fn accept_error(header: Option<&str>) -> Encoding {
+    accept(header).map_or(Encoding::Json, |form| form.encoding)
+}
+
 /// The form of `/api` and `/apis`. Both answer in the same one, or client-go drops the resources.
 ///
 /// # Errors

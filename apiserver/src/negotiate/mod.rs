@@ -8,7 +8,8 @@ mod body;
 mod media;
 
 pub use accept::{
-    DiscoveryForm, DocumentForm, Encoding, Representation, Shape, accept, accept_discovery, accept_openapi,
+    DiscoveryForm, DocumentForm, Encoding, Representation, Shape, accept, accept_discovery, accept_error,
+    accept_openapi,
 };
 pub use body::{BodyFormat, body, patch, unsupported_body};
 

@@ -26,6 +26,16 @@ impl Query {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
     }
 
+    /// Makes a watch of it, of one object where a name is given.
+    pub(crate) fn make_watch(&mut self, name: &str) {
+        self.0.retain(|(key, _)| key != "watch");
+        self.0.push(("watch".into(), "true".into()));
+        if !name.is_empty() {
+            self.0.retain(|(key, _)| key != "fieldSelector");
+            self.0.push(("fieldSelector".into(), format!("metadata.name={name}")));
+        }
+    }
+
     pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
     }

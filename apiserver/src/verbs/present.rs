@@ -1,7 +1,6 @@
 //! Puts objects into the form that the client asked for: JSON, YAML, a Table, or metadata only.
 
 use apiserver_store::Entry;
-use bytes::Bytes;
 use http::StatusCode;
 use serde_json::Value;
 
@@ -9,7 +8,7 @@ use super::Call;
 use crate::body::full;
 use crate::error::ApiError;
 use crate::negotiate::{Encoding, Shape};
-use crate::response::{Answer, json_bytes, of_type, to_bytes, warn};
+use crate::response::{Answer, encoded, json_bytes, of_type, warn};
 use crate::table::{IncludeObject, Printer, partial};
 
 /// One object from the cache.
@@ -47,25 +46,12 @@ fn object(call: &Call, code: StatusCode, object: Value) -> Result<Answer, ApiErr
 
 /// Any JSON document in the encoding that the client asked for.
 pub(crate) fn document(call: &Call, code: StatusCode, document: &Value) -> Result<Answer, ApiError> {
-    Ok(of_type(code, call.form.encoding.content_type(), full(encode(call.form.encoding, document)?)))
+    Ok(of_type(code, call.form.encoding.content_type(), full(encoded(call.form.encoding, document)?)))
 }
 
 /// The warning of a deprecated version.
 pub(crate) fn deprecated(call: &Call, answer: &mut Answer) {
     if let Some(warning) = &call.served.version().deprecation {
         warn(answer, std::slice::from_ref(warning));
-    }
-}
-
-fn encode(encoding: Encoding, value: &Value) -> Result<Bytes, ApiError> {
-    match encoding {
-        Encoding::Json => Ok(to_bytes(value).into()),
-        Encoding::Yaml => match serde_saphyr::to_string(value) {
-            Ok(text) => Ok(text.into()),
-            Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "an object cannot be written as YAML");
-                Err(ApiError::internal("the object cannot be written as YAML"))
-            }
-        },
     }
 }

@@ -5,6 +5,7 @@ mod apply;
 mod create;
 mod delete;
 mod discovery;
+mod forms;
 mod harness;
 mod kube;
 mod lifecycle;

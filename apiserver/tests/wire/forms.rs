@@ -1,0 +1,97 @@
+//! In which forms requests come and answers go.
+
+use std::io::Read;
+
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+
+use crate::harness::{Server, WIDGETS, config_map, request, widget};
+
+#[tokio::test]
+async fn large_answers_are_packed_for_those_who_ask_and_watches_never() {
+    let server = Server::start().await;
+    let path = "/api/v1/namespaces/default/configmaps";
+    let text = "x".repeat(100 << 10);
+    for name in ["a", "b"] {
+        server.post(path, config_map(name, [("k", text.as_str())].into())).await.expect(201);
+    }
+    let plain = server.get(path).await;
+    assert_eq!((plain.code, plain.header("content-encoding")), (200, ""));
+    let asked = [("accept-encoding", "gzip")];
+    let answer = server.raw(request("GET", path, &asked, "")).await;
+    assert_eq!(answer.headers()["content-encoding"], "gzip");
+    assert_eq!(answer.headers()["vary"], "Accept-Encoding");
+    let packed = answer.into_body().collect().await.unwrap().to_bytes();
+    let mut unpacked = String::new();
+    flate2::read::GzDecoder::new(&packed[..]).read_to_string(&mut unpacked).unwrap();
+    assert_eq!(unpacked, plain.text);
+
+    let small = server.raw(request("GET", &format!("{path}/none"), &asked, "")).await;
+    assert!(!small.headers().contains_key("content-encoding"));
+    let mut lines = server.watch(&format!("{path}?watch=true"), &asked).await;
+    assert_eq!(lines.next_brief().await, ("ADDED".into(), "a".into()));
+}
+
+#[tokio::test]
+async fn refusals_come_in_the_language_that_was_asked_for() {
+    let server = Server::with_widgets().await;
+    let yaml = server.send("GET", &format!("{WIDGETS}/none"), &[("accept", "application/yaml")], "").await;
+    assert_eq!((yaml.code, yaml.header("content-type")), (404, "application/yaml"));
+    assert!(yaml.text.contains("reason: NotFound\n"), "{}", yaml.text);
+    for accept in
+        ["application/json;as=Table;g=meta.k8s.io;v=v1", "application/xml", "application/vnd.kubernetes.protobuf"]
+    {
+        let reply = server.send("GET", &format!("{WIDGETS}/none"), &[("accept", accept)], "").await;
+        assert_eq!(reply.header("content-type"), "application/json", "{accept}");
+    }
+}
+
+#[tokio::test]
+async fn bodies_come_as_json_without_a_type_or_as_yaml_but_not_as_cbor() {
+    let server = Server::with_widgets().await;
+    let json = widget("w1", json!({"color": "red"})).to_string();
+    server.send("POST", &format!("{WIDGETS}/"), &[], json.clone()).await.expect(201);
+    let yaml = "apiVersion: wire.test/v1\nkind: Widget\nmetadata: {name: w2}\nspec: {color: red}\n";
+    server.send("POST", WIDGETS, &[("content-type", "application/yaml; charset=utf-8")], yaml).await.expect(201);
+    for type_ in ["application/cbor", "text/plain", "application/x-www-form-urlencoded"] {
+        let (reason, _) = server.send("POST", WIDGETS, &[("content-type", type_)], json.clone()).await.refusal(415);
+        assert_eq!(reason, "UnsupportedMediaType", "{type_}");
+    }
+    for accept in ["*/*", "application/*", "", "application/json;q=0.9, */*;q=0.1"] {
+        let reply = server.send("GET", &format!("{WIDGETS}/w1/"), &[("accept", accept)], "").await;
+        assert_eq!(reply.header("content-type"), "application/json", "{accept}");
+        reply.expect(200);
+    }
+}
+
+#[tokio::test]
+async fn heads_have_no_body_and_unknown_methods_are_refused() {
+    let server = Server::with_widgets().await;
+    for path in [WIDGETS, "/version", "/apis", "/openapi/v3"] {
+        let head = server.send("HEAD", path, &[], "").await;
+        assert_eq!((head.code, head.text.as_str()), (200, ""), "{path}");
+    }
+    for method in ["OPTIONS", "TRACE", "PURGE"] {
+        let (reason, _) = server.send(method, WIDGETS, &[], "").await.refusal(405);
+        assert_eq!(reason, "MethodNotAllowed", "{method}");
+    }
+}
+
+#[tokio::test]
+async fn old_watch_paths_watch_many_or_one() {
+    let server = Server::with_widgets().await;
+    for name in ["w1", "w2"] {
+        server.post(WIDGETS, widget(name, json!({"color": "red"}))).await.expect(201);
+    }
+    let mut many = server.watch("/apis/wire.test/v1/watch/namespaces/a/widgets", &[]).await;
+    assert_eq!(many.next_brief().await, ("ADDED".into(), "w1".into()));
+    assert_eq!(many.next_brief().await, ("ADDED".into(), "w2".into()));
+    let mut one = server.watch("/apis/wire.test/v1/watch/namespaces/a/widgets/w2", &[]).await;
+    assert_eq!(one.next_brief().await, ("ADDED".into(), "w2".into()));
+    one.expect_silence().await;
+    let all = server.watch("/apis/wire.test/v1/watch/widgets", &[]).await.next_brief().await;
+    assert_eq!(all, ("ADDED".into(), "w1".into()));
+    // Of one object without the old path there is no watch, only the object.
+    let object: Value = server.get(&format!("{WIDGETS}/w2?watch=true")).await.expect(200);
+    assert_eq!(object["kind"], "Widget");
+}
