@@ -3,6 +3,7 @@
 //! In: what went wrong, in the words of the step that noticed. Out: a `Status` object and its HTTP code.
 //! It never decides whether something is wrong.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use serde_json::{Map, Value, json};
@@ -214,9 +215,17 @@ impl ApiError {
     /// 422 with one cause a field. `kind` is the Kind (not the plural), as upstream has it.
     #[must_use]
     pub fn invalid(group: &str, kind: &str, name: &str, errors: &[FieldError]) -> Self {
-        let listed = match errors {
-            [one] => one.to_string(),
-            many => format!("[{}]", many.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
+        // What is found twice is a cause twice, but is said once.
+        let mut said: Vec<String> = Vec::new();
+        let mut known = HashSet::new();
+        for error in errors.iter().map(ToString::to_string) {
+            if known.insert(error.clone()) {
+                said.push(error);
+            }
+        }
+        let listed = match said.as_slice() {
+            [one] => one.clone(),
+            many => format!("[{}]", many.join(", ")),
         };
         let qualified = qualified(group, kind);
         let mut error =

@@ -14,7 +14,18 @@ pub(crate) fn object(served: &Served, content_type: Option<&str>, body: &[u8]) -
     if !served.kind.is_built_in() && negotiate::body(content_type)? == BodyFormat::Protobuf {
         return Err(negotiate::unsupported_body());
     }
-    let decoded = any(&served.kind.kind, content_type, body)?;
+    let mut decoded = any(&served.kind.kind, content_type, body)?;
+    if served.kind.is_built_in()
+        && let Some(fields) = decoded.value.as_object_mut()
+    {
+        // Clients with types of their own leave out what the path says.
+        for (field, value) in [("kind", served.kind.kind.clone()), ("apiVersion", served.api_version())] {
+            let is_empty = |value: &Value| value.is_null() || value == "";
+            if fields.get(field).is_none_or(is_empty) {
+                fields.insert(field.into(), value.into());
+            }
+        }
+    }
     check(served, &decoded.value, body)?;
     Ok(decoded)
 }
@@ -32,7 +43,15 @@ pub(crate) fn any(kind: &str, content_type: Option<&str>, body: &[u8]) -> Result
 /// Refuses an object that is none of the kind, or that nothing behind may come across.
 pub(crate) fn check(served: &Served, value: &Value, body: &[u8]) -> Result<(), ApiError> {
     check_type(served, value, body)?;
-    object::check(value)
+    let mismatch = object::check(served.kind.as_ref(), served.version(), value);
+    mismatch.map_err(|error| {
+        let kind = &served.kind.kind;
+        let version = &served.version().name;
+        ApiError::bad_request(format!(
+            "{kind} in version \"{version}\" cannot be handled as a {kind}: {}",
+            error.message
+        ))
+    })
 }
 
 /// Checks `kind` and `apiVersion`.
@@ -67,6 +86,8 @@ fn check_type(served: &Served, value: &Value, body: &[u8]) -> Result<(), ApiErro
         kind: FieldErrorKind::Invalid,
         message: format!("Invalid value: {}: must be {}", Value::from(given), kind.kind),
     };
+    // Its shape is another kind's, but upstream asks the rules all the same.
+    let errors = served.version().schema.validate_rules(value, None, vec![error]);
     let name = value["metadata"]["name"].as_str().unwrap_or_default();
-    Err(ApiError::invalid(&kind.group, given, name, &[error]))
+    Err(ApiError::invalid(&kind.group, given, name, &errors))
 }

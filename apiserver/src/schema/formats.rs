@@ -6,7 +6,8 @@ use std::sync::LazyLock;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use regex::Regex;
-use serde_json::Value;
+
+use super::node::Type;
 
 /// An enforced format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,8 +17,10 @@ pub(crate) enum Format {
     CreditCard,
     Date,
     DateTime,
+    Double,
     Duration,
     Email,
+    Float,
     HexColor,
     Hostname,
     Int32,
@@ -41,8 +44,16 @@ pub(crate) enum Format {
 }
 
 impl Format {
-    /// The format of this name, if it is enforced. Upstream drops dashes before it compares.
-    pub(crate) fn parse(name: &str) -> Option<Self> {
+    /// The format of this name, if it is enforced on values of a type. Upstream drops dashes before it compares.
+    pub(crate) fn parse(name: &str, kind: Option<Type>) -> Option<Self> {
+        match (kind, name) {
+            (Some(Type::Integer), "int32") => return Some(Self::Int32),
+            (Some(Type::Integer), "int64") => return Some(Self::Int64),
+            (Some(Type::Number), "float") => return Some(Self::Float),
+            (Some(Type::Number), "double") => return Some(Self::Double),
+            (None | Some(Type::String), _) => {}
+            _ => return None,
+        }
         Some(match name.replace('-', "").as_str() {
             "byte" => Self::Byte,
             "cidr" => Self::Cidr,
@@ -53,8 +64,6 @@ impl Format {
             "email" => Self::Email,
             "hexcolor" => Self::HexColor,
             "hostname" => Self::Hostname,
-            "int32" => Self::Int32,
-            "int64" => Self::Int64,
             "ipv4" => Self::Ipv4,
             "ipv6" => Self::Ipv6,
             "isbn" => Self::Isbn,
@@ -83,8 +92,10 @@ impl Format {
             Self::CreditCard => "creditcard",
             Self::Date => "date",
             Self::DateTime => "date-time",
+            Self::Double => "double",
             Self::Duration => "duration",
             Self::Email => "email",
+            Self::Float => "float",
             Self::HexColor => "hexcolor",
             Self::Hostname => "hostname",
             Self::Int32 => "int32",
@@ -108,19 +119,8 @@ impl Format {
         }
     }
 
-    /// Whether the value fits. Values of a type that the format does not speak about fit.
-    pub(crate) fn fits(self, value: &Value) -> bool {
-        match (self, value) {
-            (Self::Int32, Value::Number(number)) => {
-                !number.is_u64() && !number.is_i64() || number.as_i64().is_some_and(|n| i32::try_from(n).is_ok())
-            }
-            (Self::Int64, Value::Number(number)) => !number.is_u64() || number.as_i64().is_some(),
-            (_, Value::String(text)) => self.fits_text(text),
-            _ => true,
-        }
-    }
-
-    fn fits_text(self, text: &str) -> bool {
+    /// Whether a text fits. What numbers have room for is looked at with their limits.
+    pub(crate) fn fits(self, text: &str) -> bool {
         match self {
             Self::Byte => STANDARD.decode(text.replace(['\r', '\n'], "")).is_ok(),
             Self::Cidr => is_cidr(text),
@@ -131,7 +131,7 @@ impl Format {
             Self::Email => matches(&EMAIL, text),
             Self::HexColor => matches(&HEX_COLOR, text),
             Self::Hostname => text.len() <= 255 && matches(&HOSTNAME, text),
-            Self::Int32 | Self::Int64 => true,
+            Self::Double | Self::Float | Self::Int32 | Self::Int64 => true,
             Self::Ipv4 => text.parse::<Ipv4Addr>().is_ok(),
             Self::Ipv6 => text.parse::<Ipv6Addr>().is_ok(),
             Self::Isbn => is_isbn10(text) || is_isbn13(text),
@@ -245,12 +245,10 @@ fn is_isbn13(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn fits(format: &str, text: &str) -> bool {
-        Format::parse(format).is_none_or(|format| format.fits(&json!(text)))
+        Format::parse(format, Some(Type::String)).is_none_or(|format| format.fits(text))
     }
 
     #[test]
@@ -288,14 +286,15 @@ mod tests {
     #[test]
     fn unknown_formats_mean_nothing() {
         assert!(fits("int-or-what", "anything"));
-        assert!(Format::parse("password").is_none());
+        assert!(Format::parse("password", None).is_none());
     }
 
     #[test]
-    fn integers_must_fit_their_width() {
-        assert!(!Format::Int32.fits(&json!(3_000_000_000_u32)));
-        assert!(Format::Int32.fits(&json!(-5)));
-        assert!(!Format::Int64.fits(&json!(u64::MAX)));
-        assert!(Format::Int64.fits(&json!(i64::MAX)));
+    fn formats_are_those_of_their_types() {
+        assert_eq!(Format::parse("int32", Some(Type::Integer)), Some(Format::Int32));
+        assert_eq!(Format::parse("double", Some(Type::Number)), Some(Format::Double));
+        assert_eq!(Format::parse("int32", Some(Type::String)), None);
+        assert_eq!(Format::parse("date", Some(Type::Integer)), None);
+        assert_eq!(Format::parse("date", Some(Type::Object)), None);
     }
 }

@@ -83,6 +83,19 @@ impl Structural {
         validate::errors(&self.root, new, old)
     }
 
+    /// The schema's part of a new status. The messages speak of places below the status, as upstream's do.
+    pub(crate) fn validate_status(&self, new: &Value, old: &Value) -> Vec<FieldError> {
+        let (Some(node), Some(status)) = (self.root.child("status"), new.get("status")) else { return Vec::new() };
+        let mut errors = validate::errors(node, status, old.get("status"));
+        for error in &mut errors {
+            error.field = match error.field.as_str() {
+                "<nil>" => "status".to_owned(),
+                below => format!("status.{below}"),
+            };
+        }
+        errors
+    }
+
     /// The rules' part of [`Self::validate`], after `errors` were found by other checks. Some errors make rules
     /// meaningless; then one more error says that they were not looked at.
     pub(crate) fn validate_rules(

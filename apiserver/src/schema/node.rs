@@ -95,6 +95,8 @@ pub(crate) struct Node {
     pub(crate) rules: Vec<Arc<Rule>>,
     /// Whether this node or one below it has rules, so that evaluation skips the rest.
     pub(crate) has_rules: bool,
+    /// Whether this node or one below it is an embedded object.
+    pub(crate) has_embedded: bool,
 }
 
 /// The value validations of one node.

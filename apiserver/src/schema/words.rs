@@ -25,6 +25,11 @@ pub(crate) fn invalid(field: impl Display, value: &Value, detail: &str) -> Field
     error(field, FieldErrorKind::Invalid, format!("Invalid value: {}", shown(value)), detail)
 }
 
+/// A malformed value that has been put into words already.
+pub(crate) fn invalid_shown(field: impl Display, value: &str, detail: &str) -> FieldError {
+    error(field, FieldErrorKind::Invalid, format!("Invalid value: {value}"), detail)
+}
+
 /// A malformed value, without the value.
 pub(crate) fn invalid_omitted(field: impl Display, detail: &str) -> FieldError {
     error(field, FieldErrorKind::Invalid, "Invalid value".to_owned(), detail)
@@ -70,7 +75,8 @@ pub(crate) fn shown(value: &Value) -> String {
     match value {
         Value::String(text) => quoted(text),
         Value::Number(number) => go_number(number),
-        other => other.to_string(),
+        // Go's JSON is fit for HTML.
+        other => other.to_string().replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026"),
     }
 }
 
@@ -116,6 +122,25 @@ pub(crate) fn quoted(text: &str) -> String {
     }
     out.push('"');
     out
+}
+
+/// The sentence of Go's JSON decoder for a value that does not fit its field.
+pub(crate) fn go_mismatch(value: &Value, owner: &str, path: &str, type_: &str) -> String {
+    format!("json: cannot unmarshal {} into Go struct field {owner}.{path} of type {type_}", go_kind(value))
+}
+
+/// What Go's JSON decoder calls a value.
+pub(crate) fn go_kind(value: &Value) -> String {
+    match value {
+        Value::Null => "null".to_owned(),
+        Value::Bool(_) => "bool".to_owned(),
+        // A number that has no room is shown.
+        Value::Number(number) if number.is_f64() => format!("number {}", go_number(number)),
+        Value::Number(_) => "number".to_owned(),
+        Value::String(_) => "string".to_owned(),
+        Value::Array(_) => "array".to_owned(),
+        Value::Object(_) => "object".to_owned(),
+    }
 }
 
 #[cfg(test)]

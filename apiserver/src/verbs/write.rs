@@ -146,7 +146,10 @@ pub(crate) async fn attempt(
             managed_fields::update(&scope, &old, &new, live.as_ref(), given.as_ref(), author, &now)
         }
     };
-    let errors = schema::object::validate(&served.kind, served.version(), &new, Some(&old));
+    let errors = match part {
+        Part::Status => schema::object::validate_status(&served.kind, served.version(), &new, &old),
+        Part::Object | Part::Finalizers => schema::object::validate(&served.kind, served.version(), &new, Some(&old)),
+    };
     if !errors.is_empty() {
         return Err(served.invalid(name, &errors).into());
     }

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::error::{ApiError, FieldErrorKind, Reason};
+use crate::schema::words;
 
 /// More operations than this are refused.
 const MAX_OPERATIONS: usize = 10_000;
@@ -30,8 +31,13 @@ struct Operation {
 /// # Errors
 /// 400 where the patch can't be read, 413 for too many operations, 422 where an operation fails.
 pub fn apply(current: &Value, patch: &[u8]) -> Result<Value, ApiError> {
-    let operations: Vec<Operation> = serde_json::from_slice(patch)
-        .map_err(|error| ApiError::bad_request(format!("error decoding patch: {error}")))?;
+    let undecodable = |why: String| ApiError::bad_request(format!("error decoding patch: {why}"));
+    let decoded: Value = serde_json::from_slice(patch).map_err(|error| undecodable(error.to_string()))?;
+    if !decoded.is_array() {
+        let kind = words::go_kind(&decoded);
+        return Err(undecodable(format!("json: cannot unmarshal {kind} into Go value of type []handlers.jsonPatchOp")));
+    }
+    let operations: Vec<Operation> = serde_json::from_value(decoded).map_err(|error| undecodable(error.to_string()))?;
     if operations.len() > MAX_OPERATIONS {
         let message = format!(
             "Request entity is too large: The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {}",

@@ -3,6 +3,7 @@
 
 mod json;
 mod protobuf;
+mod typed;
 mod value;
 mod yaml;
 
@@ -14,6 +15,7 @@ use crate::error::ApiError;
 
 pub use self::json::json;
 pub use self::protobuf::protobuf;
+pub use self::typed::mismatch;
 pub use self::yaml::yaml;
 
 /// The largest body that is decoded.

@@ -35,22 +35,45 @@ pub fn validate(kind: &Kind, new: &Value, old: Option<&Value>) -> Vec<FieldError
     let mut errors = shape::errors(new);
     // A stored name is good; judging it again would lock out objects from before a rule.
     if old.is_none() {
-        name(kind, metadata, &place, &mut errors);
-        namespace(kind, metadata, &place, &mut errors);
+        name(rule(kind), metadata, &place, &mut errors);
+        namespace(kind.namespaced, metadata, &place, &mut errors);
     }
-    labels(metadata, &place, &mut errors);
-    annotations(metadata, &place, &mut errors);
-    owners::validate(metadata, &place, &mut errors);
     finalizers(metadata, &place, &mut errors);
+    let mut judged = Vec::new();
+    contents(metadata, &place, &mut judged);
+    let mut changed = Vec::new();
     if let Some(old) = old.and_then(|old| old.get("metadata")).and_then(Value::as_object) {
-        update::validate(metadata, old, &place, &mut errors);
+        update::validate(metadata, old, &place, &mut changed);
     }
+    // An update of a declared kind passes upstream's checks three times and its checks of changes twice, and each time
+    // adds to the list of causes.
+    let (contents, changes) = if old.is_some() && !kind.is_built_in() { (3, 2) } else { (1, 1) };
+    errors.extend(std::iter::repeat_n(judged, contents).flatten());
+    errors.extend(std::iter::repeat_n(changed, changes).flatten());
     errors
 }
 
-fn name(kind: &Kind, metadata: &Map<String, Value>, place: &Path<'_>, errors: &mut Vec<FieldError>) {
+/// Everything wrong with the metadata of an object inside another. It may be of any kind and without a name.
+pub(super) fn embedded(metadata: &Map<String, Value>, place: &Path<'_>, errors: &mut Vec<FieldError>) {
     let text = |key: &str| metadata.get(key).and_then(Value::as_str).unwrap_or_default();
-    let rule = rule(kind);
+    for (key, place) in [("generateName", place.field("generateName")), ("name", place.field("name"))] {
+        for detail in names::problems(NameRule::PathSegment, text(key)) {
+            errors.push(words::invalid(place, &text(key).into(), &detail));
+        }
+    }
+    namespace(!text("namespace").is_empty(), metadata, place, errors);
+    contents(metadata, place, errors);
+    finalizers(metadata, place, errors);
+}
+
+fn contents(metadata: &Map<String, Value>, place: &Path<'_>, errors: &mut Vec<FieldError>) {
+    labels(metadata, place, errors);
+    annotations(metadata, place, errors);
+    owners::validate(metadata, place, errors);
+}
+
+fn name(rule: NameRule, metadata: &Map<String, Value>, place: &Path<'_>, errors: &mut Vec<FieldError>) {
+    let text = |key: &str| metadata.get(key).and_then(Value::as_str).unwrap_or_default();
     let generate = text("generateName");
     if !generate.is_empty() {
         // The generated end makes a trailing dash good.
@@ -77,10 +100,10 @@ fn rule(kind: &Kind) -> NameRule {
     if kind.group.is_empty() && kind.plural == "namespaces" { NameRule::Label } else { NameRule::Subdomain }
 }
 
-fn namespace(kind: &Kind, metadata: &Map<String, Value>, place: &Path<'_>, errors: &mut Vec<FieldError>) {
+fn namespace(namespaced: bool, metadata: &Map<String, Value>, place: &Path<'_>, errors: &mut Vec<FieldError>) {
     let namespace = metadata.get("namespace").and_then(Value::as_str).unwrap_or_default();
     let place = place.field("namespace");
-    match (kind.namespaced, namespace.is_empty()) {
+    match (namespaced, namespace.is_empty()) {
         (true, true) => errors.push(words::required(place, "")),
         (true, false) => {
             for detail in names::problems(NameRule::Label, namespace) {
@@ -129,7 +152,7 @@ fn finalizers(metadata: &Map<String, Value>, place: &Path<'_>, errors: &mut Vec<
     }
     let has = |name: &str| list.iter().any(|finalizer| finalizer.as_str() == Some(name));
     if has("foregroundDeletion") && has("orphan") {
-        let detail = "finalizer foregroundDeletion and orphan cannot be both set";
+        let detail = "finalizer orphan and foregroundDeletion cannot be both set";
         errors.push(words::invalid(place, &Value::from(list), detail));
     }
 }

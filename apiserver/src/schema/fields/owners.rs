@@ -6,39 +6,46 @@ use super::{Path, words};
 use crate::error::FieldError;
 
 /// Owning an Event would make the garbage collector wait for something that comes and goes.
-const BANNED: [(&str, &str); 2] = [("v1", "Event"), ("events.k8s.io/v1", "Event")];
+const BANNED: (&str, &str) = ("v1", "Event");
+
+/// The order in which upstream shows the fields of a reference.
+const SHOWN: [&str; 6] = ["apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion"];
 
 pub(super) fn validate(metadata: &Map<String, Value>, place: &Path<'_>, errors: &mut Vec<FieldError>) {
     let place = place.field("ownerReferences");
     let owners = metadata.get("ownerReferences").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    let mut in_charge: Option<&Value> = None;
-    for (index, owner) in owners.iter().enumerate() {
-        let entry = place.index(index);
+    let mut in_charge: Option<String> = None;
+    for owner in owners {
         let text = |key: &str| owner.get(key).and_then(Value::as_str).unwrap_or_default();
         let version = text("apiVersion");
         if version.split_once('/').map_or(version, |(_, version)| version).is_empty() {
-            errors.push(words::invalid(entry.field("apiVersion"), &version.into(), "version must not be empty"));
+            errors.push(words::invalid(place.field("apiVersion"), &version.into(), "version must not be empty"));
         }
         for key in ["kind", "name", "uid"] {
             if text(key).is_empty() {
-                errors.push(words::invalid(entry.field(key), &"".into(), "must not be empty"));
+                errors.push(words::invalid(place.field(key), &"".into(), "must not be empty"));
             }
         }
-        if BANNED.contains(&(version, text("kind"))) {
-            let detail = format!("{version}, Kind={} is disallowed from being an owner", text("kind"));
-            errors.push(words::invalid(place, owner, &detail));
+        if BANNED == (version, text("kind")) {
+            let detail = format!("/{version}, Kind={} is disallowed from being an owner", text("kind"));
+            errors.push(words::invalid_shown(place, &shown(owner), &detail));
         }
         if owner.get("controller") == Some(&Value::Bool(true)) {
-            if let Some(first) = in_charge {
-                let name = |owner: &Value| owner.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
-                let detail = format!(
-                    "Only one reference can have Controller set to true. Found \"true\" in references for {} and {}",
-                    name(first),
-                    name(owner)
-                );
-                errors.push(words::invalid(place, &Value::from(owners), &detail));
-            }
-            in_charge = Some(owner);
+            let name = format!("{}/{}", text("kind"), text("name"));
+            let Some(first) = &in_charge else {
+                in_charge = Some(name);
+                continue;
+            };
+            let detail = format!(
+                "Only one reference can have Controller set to true. Found \"true\" in references for {first} and {name}"
+            );
+            let all = owners.iter().map(shown).collect::<Vec<_>>().join(",");
+            errors.push(words::invalid_shown(place, &format!("[{all}]"), &detail));
         }
     }
+}
+
+fn shown(owner: &Value) -> String {
+    let fields = SHOWN.iter().filter_map(|key| Some(format!("\"{key}\":{}", owner.get(key)?)));
+    format!("{{{}}}", fields.collect::<Vec<_>>().join(","))
 }

@@ -121,9 +121,9 @@ fn owner_references_are_complete_and_one_is_in_charge() {
     assert_eq!(
         errors,
         [
-            "metadata.ownerReferences[0].apiVersion: Invalid value: \"\": version must not be empty",
-            "metadata.ownerReferences[0].kind: Invalid value: \"\": must not be empty",
-            "metadata.ownerReferences[0].uid: Invalid value: \"\": must not be empty",
+            "metadata.ownerReferences.apiVersion: Invalid value: \"\": version must not be empty",
+            "metadata.ownerReferences.kind: Invalid value: \"\": must not be empty",
+            "metadata.ownerReferences.uid: Invalid value: \"\": must not be empty",
         ]
     );
     let errors = check(json!({"name": "a", "namespace": "d", "ownerReferences": [owner, owner]}));
@@ -132,10 +132,26 @@ fn owner_references_are_complete_and_one_is_in_charge() {
 
 #[test]
 fn metadata_of_the_wrong_shape_is_undecodable() {
-    let error = check_shape(&json!({"metadata": {"labels": {"a": 1}}})).unwrap_err();
-    assert_eq!(error.message, "json: cannot unmarshal metadata.labels.a: must be of type string: \"integer\"");
-    assert!(check_shape(&json!({"metadata": "x"})).is_err());
-    assert!(check_shape(&json!({"metadata": {"creationTimestamp": null, "labels": null}})).is_ok());
+    let sentence = |metadata: Value| check_shape(&json!({"metadata": metadata}), false).unwrap_err().message;
+    let field =
+        |value, field, type_| format!("json: cannot unmarshal {value} into Go struct field {field} of type {type_}");
+    for (metadata, expected) in [
+        (json!({"labels": {"a": 1}}), field("number", "ObjectMeta.labels", "string")),
+        (json!({"labels": []}), field("array", "ObjectMeta.labels", "map[string]string")),
+        (json!({"name": true}), field("bool", "ObjectMeta.name", "string")),
+        (json!({"generation": 1.5}), field("number 1.5", "ObjectMeta.generation", "int64")),
+        (json!({"finalizers": "x"}), field("string", "ObjectMeta.finalizers", "[]string")),
+        (
+            json!({"ownerReferences": [{"controller": "yes"}]}),
+            field("string", "OwnerReference.ownerReferences.controller", "bool"),
+        ),
+        (json!({"creationTimestamp": 1}), "json: cannot unmarshal number into Go value of type string".into()),
+        (json!("x"), "json: cannot unmarshal string into Go value of type v1.ObjectMeta".into()),
+    ] {
+        assert_eq!(sentence(metadata), expected);
+    }
+    assert!(check_shape(&json!({"metadata": "x"}), true).is_err());
+    assert!(check_shape(&json!({"metadata": {"creationTimestamp": null, "labels": null}}), true).is_ok());
     assert!(
         check(json!({"name": "a", "namespace": "d", "labels": {"a": 1}}))[0]
             .starts_with("metadata.labels.a: Invalid value")

@@ -97,7 +97,7 @@ fn unknown_fields_are_dropped_and_told_and_defaults_come() {
     value["top"] = 1.into();
     value["metadata"]["bogus"] = 1.into();
     value["metadata"]["creationTimestamp"] = Value::Null;
-    check(&value).unwrap();
+    check(&kind, &kind.versions[0], &value).unwrap();
     let unknown = kind.versions[0].schema.prune(&mut value);
     complete(&kind, &kind.versions[0], &mut value);
     assert_eq!(
@@ -134,7 +134,7 @@ fn nothing_sent_panics_or_goes_unnoticed() {
     for mut value in
         [json!({}), json!({"metadata": null}), json!({"spec": 1}), json!({"spec": []}), json!([]), json!(null)]
     {
-        let checked = check(&value);
+        let checked = check(&kind, &kind.versions[0], &value);
         complete(&kind, &kind.versions[0], &mut value);
         assert!(checked.is_err() || !validate(&kind, &kind.versions[0], &value, None).is_empty(), "{value}");
     }

@@ -28,7 +28,7 @@ impl Parser {
         let mut checks = Checks {
             required: self.strings(schema, "required", path),
             one_of_values: schema.get("enum").and_then(Value::as_array).cloned(),
-            format: self.string(schema, "format", path).and_then(Format::parse),
+            format: self.string(schema, "format", path).and_then(|name| Format::parse(name, node.kind)),
             pattern: self.pattern(schema, path),
             minimum,
             maximum,

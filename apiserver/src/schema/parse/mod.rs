@@ -128,8 +128,11 @@ impl Parser {
             Additional::Schema(child) => Some(child.as_ref()),
             Additional::None | Additional::Any => None,
         };
-        node.has_rules =
-            node.properties.values().chain(additional).chain(node.items.as_deref()).any(|child| child.has_rules);
+        let below = node.properties.values().chain(additional).chain(node.items.as_deref());
+        let (has_rules, has_embedded) = below.fold((false, node.embedded), |(rules, embedded), child| {
+            (rules || child.has_rules, embedded || child.has_embedded)
+        });
+        (node.has_rules, node.has_embedded) = (has_rules, has_embedded);
     }
 
     fn list_type(&mut self, node: &Node, schema: &Map<String, Value>, path: &Path<'_>) -> ListType {

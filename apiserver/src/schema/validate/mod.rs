@@ -3,28 +3,34 @@
 //!
 //! An update may keep what was wrong before (ratcheting): a part that is unchanged is not held against the author.
 
+mod embedded;
 mod junctors;
 mod lists;
 mod scalars;
 
 use serde_json::Value;
 
+use super::formats::Format;
 use super::node::{Checks, ListType, Node, Type};
 use super::path::Path;
 use super::words;
 use crate::error::FieldError;
+
+use self::scalars::Range;
 
 /// Everything in `new` that does not fit.
 pub(crate) fn errors(node: &Node, new: &Value, old: Option<&Value>) -> Vec<FieldError> {
     let mut validator = Validator { errors: Vec::new() };
     validator.value(node, new, None, &Path::Root);
     validator.lists(node, new, None, &Path::Root);
+    let embedded = embedded::errors(node, new, old);
     // Nearly all updates are valid as they stand; only then is it worth comparing with what was stored.
     if !validator.errors.is_empty() && old.is_some() {
         validator.errors.clear();
         validator.value(node, new, old, &Path::Root);
         validator.lists(node, new, old, &Path::Root);
     }
+    validator.errors.extend(embedded);
     validator.errors
 }
 
@@ -33,56 +39,74 @@ struct Validator {
 }
 
 impl Validator {
-    fn value(&mut self, node: &Node, new: &Value, old: Option<&Value>, path: &Path<'_>) {
+    /// Adds what is wrong with a value. The number is upstream's "match count": of several alternatives that all fail,
+    /// the errors of the first with the highest one are told.
+    fn value(&mut self, node: &Node, new: &Value, old: Option<&Value>, path: &Path<'_>) -> usize {
         if old == Some(new) {
-            return;
+            return 0;
         }
-        self.kind(node, new, path);
         let checks = node.checks.as_deref();
+        let format = checks.and_then(|checks| checks.format);
+        let fits = usize::from(self.kind(node, format, new, path));
         if new.is_null() {
             if let Some(checks) = checks {
                 self.one_of_values(checks, new, path);
             }
-            return;
+            return fits;
         }
+        if let Value::Number(number) = new {
+            self.in_range(Range::of(node.kind, format), number, "Checked", path);
+        }
+        let is_typed = node.kind.is_some() || node.int_or_string || format.is_some();
+        // One for the alternatives, one for each group of checks that looks at such a value, one for the value itself.
+        let mut matches = if is_typed { fits + 1 } else { 0 } + 4;
         if let Some(checks) = checks {
-            self.junctors(checks, new, path);
+            matches += self.junctors(checks, new, path);
             match new {
                 Value::String(text) => self.text(checks, text, path),
-                Value::Number(number) => self.number(checks, number, path),
+                Value::Number(number) => self.number(node.kind, checks, number, path),
                 Value::Array(list) => self.list_size(checks, list, path),
                 _ => {}
             }
-            self.format(checks, new, path);
             self.one_of_values(checks, new, path);
             if let Value::Object(map) = new {
                 self.map_size(checks, map, path);
                 self.required(checks, map, path);
             }
         }
+        matches + self.below(node, new, old, path)
+    }
+
+    /// What holds other values, and how much of that fits.
+    fn below(&mut self, node: &Node, new: &Value, old: Option<&Value>, path: &Path<'_>) -> usize {
         match new {
             Value::Object(map) => {
-                for (key, value) in map {
-                    if let Some(child) = node.child(key) {
-                        self.value(child, value, old.and_then(|old| old.get(key)), &path.field(key));
-                    }
-                }
+                let children = map.iter().filter_map(|(key, value)| Some((key, value, node.child(key)?)));
+                let matches = children
+                    .map(|(key, value, child)| {
+                        self.value(child, value, old.and_then(|old| old.get(key)), &path.field(key))
+                    })
+                    .sum::<usize>();
+                matches + 1
             }
             Value::Array(list) => {
-                if let Some(items) = node.items.as_deref() {
-                    for (index, value) in list.iter().enumerate() {
-                        self.value(items, value, correlated(node, value, old), &path.index(index));
-                    }
-                }
+                let items = node.items.as_deref().into_iter();
+                let elements = items.flat_map(|items| list.iter().enumerate().map(move |element| (items, element)));
+                let matches = elements
+                    .map(|(items, (index, value))| {
+                        self.value(items, value, correlated(node, value, old), &path.index(index))
+                    })
+                    .sum::<usize>();
+                matches + 2
             }
-            _ => {}
-        }
-        if node.embedded {
-            self.embedded(new, path);
+            Value::String(_) => 1 + usize::from(node.checks.as_deref().is_some_and(|checks| checks.format.is_some())),
+            Value::Number(_) => 2,
+            Value::Bool(_) | Value::Null => 0,
         }
     }
 
-    fn kind(&mut self, node: &Node, new: &Value, path: &Path<'_>) {
+    /// Whether the value is of its type.
+    fn kind(&mut self, node: &Node, format: Option<Format>, new: &Value, path: &Path<'_>) -> bool {
         let actual = actual_type(new);
         let fits = match (node.kind, new) {
             (None, _) if !node.int_or_string => true,
@@ -95,26 +119,17 @@ impl Validator {
             (None, _) => false,
         };
         if !fits {
-            let wanted = node.type_names();
+            // Where a format is declared, upstream names that, and what it calls the format of the value.
+            let (wanted, actual) = match (format, new) {
+                (_, Value::Null | Value::String(_) | Value::Array(_)) | (None, _) => (node.type_names(), actual),
+                (Some(format), Value::Number(number)) if number.is_f64() => (format.name(), "float64"),
+                (Some(format), Value::Number(_)) => (format.name(), "int64"),
+                (Some(format), Value::Bool(_) | Value::Object(_)) => (format.name(), ""),
+            };
             let detail = format!("{} in body must be of type {wanted}: {}", path.in_message(), words::quoted(actual));
             self.errors.push(words::type_invalid(path, actual, &detail));
         }
-    }
-
-    /// An embedded object says what it is.
-    fn embedded(&mut self, new: &Value, path: &Path<'_>) {
-        if !new.is_object() {
-            return;
-        }
-        for name in ["apiVersion", "kind"] {
-            match new.get(name) {
-                Some(Value::String(text)) if !text.is_empty() => {}
-                Some(Value::String(_)) | None => {
-                    self.errors.push(words::required(path.field(name), "must not be empty"))
-                }
-                Some(other) => self.errors.push(words::invalid(path.field(name), other, "must be a string")),
-            }
-        }
+        fits
     }
 }
 

@@ -3,7 +3,7 @@
 //! In: a request body, `k8s\0` and a `runtime.Unknown` around the object. Out: the object. Fields that the tables do
 //! not know are ignored, as every protobuf reader does. Answers are never written in it.
 
-mod tables;
+pub(super) mod tables;
 mod value;
 mod wire;
 

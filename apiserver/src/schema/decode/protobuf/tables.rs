@@ -20,32 +20,32 @@ const KINDS: &str = include_str!("messages/kinds.txt");
 
 /// All messages, by their names.
 #[derive(Debug)]
-pub(super) struct Tables {
+pub(in crate::schema::decode) struct Tables {
     messages: BTreeMap<&'static str, Message>,
     kinds: BTreeMap<(&'static str, &'static str), &'static str>,
 }
 
 /// One message.
 #[derive(Debug)]
-pub(super) struct Message {
+pub(in crate::schema::decode) struct Message {
     fields: Vec<Field>,
     /// Its JSON is the value of one field, not an object.
-    pub(super) is_one_value: bool,
+    pub(in crate::schema::decode) is_one_value: bool,
 }
 
 /// One field of a message.
 #[derive(Debug)]
-pub(super) struct Field {
+pub(in crate::schema::decode) struct Field {
     number: u64,
-    pub(super) name: &'static str,
-    pub(super) shape: Shape,
-    pub(super) holds: Holds,
-    pub(super) keeps_zero: bool,
+    pub(in crate::schema::decode) name: &'static str,
+    pub(in crate::schema::decode) shape: Shape,
+    pub(in crate::schema::decode) holds: Holds,
+    pub(in crate::schema::decode) keeps_zero: bool,
 }
 
 /// How many values a field has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Holds {
+pub(in crate::schema::decode) enum Holds {
     One,
     List,
     Map,
@@ -53,12 +53,13 @@ pub(super) enum Holds {
 
 /// What a value is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Shape {
+pub(in crate::schema::decode) enum Shape {
     Text,
     /// Base64 in JSON.
     Bytes,
     Bool,
-    Int,
+    Int32,
+    Int64,
     Double,
     /// Bytes that are JSON.
     Json,
@@ -71,19 +72,18 @@ pub(super) enum Shape {
 
 impl Tables {
     /// The tables, read once.
-    pub(super) fn get() -> &'static Self {
+    pub(in crate::schema::decode) fn get() -> &'static Self {
         static TABLES: LazyLock<Tables> = LazyLock::new(Tables::read);
         &TABLES
     }
 
     /// The message of a kind. The options of a deletion come under the group of what is deleted.
-    pub(super) fn of_kind(&self, api_version: &str, kind: &str) -> Option<&Message> {
+    pub(in crate::schema::decode) fn of_kind(&self, api_version: &str, kind: &str) -> Option<&Message> {
         let api_version = if kind == "DeleteOptions" { "meta.k8s.io/v1" } else { api_version };
-        let (_, name) = self.kinds.iter().find(|(known, _)| **known == (api_version, kind))?;
-        self.message(name)
+        self.kinds.get(&(api_version, kind)).and_then(|name| self.message(name))
     }
 
-    pub(super) fn message(&self, name: &str) -> Option<&Message> {
+    pub(in crate::schema::decode) fn message(&self, name: &str) -> Option<&Message> {
         self.messages.get(name)
     }
 
@@ -113,12 +113,16 @@ impl Tables {
 }
 
 impl Message {
-    pub(super) fn field(&self, number: u64) -> Option<&Field> {
+    pub(in crate::schema::decode) fn field(&self, number: u64) -> Option<&Field> {
         self.fields.iter().find(|field| field.number == number)
     }
 
+    pub(in crate::schema::decode) fn named(&self, name: &str) -> Option<&Field> {
+        self.fields.iter().find(|field| field.name == name)
+    }
+
     /// The one value that these fields stand for.
-    pub(super) fn one_of(&self, mut fields: Map<String, Value>) -> Value {
+    pub(in crate::schema::decode) fn one_of(&self, mut fields: Map<String, Value>) -> Value {
         let highest = self.fields.iter().rev().find_map(|field| fields.remove(field.name));
         highest.unwrap_or(Value::Null)
     }
@@ -141,7 +145,8 @@ impl Field {
             "string" => Shape::Text,
             "bytes" => Shape::Bytes,
             "bool" => Shape::Bool,
-            "int" => Shape::Int,
+            "int32" => Shape::Int32,
+            "int64" => Shape::Int64,
             "double" => Shape::Double,
             "json" => Shape::Json,
             "Time" => Shape::Time,

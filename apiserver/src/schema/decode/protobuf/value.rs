@@ -93,7 +93,7 @@ impl Decoder<'_> {
             (Shape::Text, Wire::Bytes(bytes)) => text(field.name, bytes).map(Value::String),
             (Shape::Bytes, Wire::Bytes(bytes)) => Ok(Value::String(STANDARD.encode(bytes))),
             (Shape::Bool, Wire::Varint(number)) => Ok(Value::Bool(number != 0)),
-            (Shape::Int, Wire::Varint(number)) => Ok(number.cast_signed().into()),
+            (Shape::Int32 | Shape::Int64, Wire::Varint(number)) => Ok(number.cast_signed().into()),
             (Shape::Double, Wire::Fixed64(bits)) => double(field, f64::from_bits(bits)),
             (Shape::Json, Wire::Bytes(bytes)) => any_value(bytes).map_err(|error| bad_value(field, error.message)),
             (Shape::Time, Wire::Bytes(bytes)) => time(field, bytes, Precision::Seconds),
