@@ -142,6 +142,7 @@ pub(crate) async fn follow(world: &World) {
         };
         match event {
             Some(controller_backend::Event::Changed { owner, .. }) => world.on_backend(&owner),
+            Some(controller_backend::Event::ImageArrived) => world.on_image(),
             Some(controller_backend::Event::Resync) => {
                 known = look(world).await;
                 world.wake_everything();

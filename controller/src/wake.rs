@@ -163,6 +163,13 @@ impl World {
         }
     }
 
+    /// An image came to the host. Whoever isn't settled may have waited for it.
+    pub(crate) fn on_image(&self) {
+        self.wake_instances(|instance| {
+            instance.status.as_ref().is_some_and(|status| status.machine_id.is_none() || status.next_pull.is_some())
+        });
+    }
+
     /// Looks at everything: events may have been missed. What others depend on comes first.
     pub(crate) fn wake_everything(&self) {
         for key in self.stores.vpcs.keys() {

@@ -25,6 +25,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// What is asked for; above all, not the three events that every health check by `exec` makes.
 const MACHINE_ACTIONS: [&str; 7] = ["create", "start", "die", "oom", "pause", "unpause", "destroy"];
 const NETWORK_ACTIONS: [&str; 4] = ["create", "destroy", "connect", "disconnect"];
+const IMAGE_ACTIONS: [&str; 4] = ["pull", "load", "import", "tag"];
 
 pub(crate) struct DockerEvents {
     engine: Arc<Engine>,
@@ -110,8 +111,8 @@ impl Watcher {
         machines.insert("event".to_owned(), MACHINE_ACTIONS.map(str::to_owned).to_vec());
         let machines = EventsOptionsBuilder::default().since(&since).filters(&machines).build();
         let wires = HashMap::from([
-            ("type".to_owned(), vec!["network".to_owned()]),
-            ("event".to_owned(), NETWORK_ACTIONS.map(str::to_owned).to_vec()),
+            ("type".to_owned(), vec!["network".to_owned(), "image".to_owned()]),
+            ("event".to_owned(), NETWORK_ACTIONS.into_iter().chain(IMAGE_ACTIONS).map(str::to_owned).collect()),
         ]);
         let wires = EventsOptionsBuilder::default().since(&since).filters(&wires).build();
         // When either ends, both are made anew.
@@ -158,6 +159,7 @@ impl Watcher {
                 let owner = self.networks.get(&id)?.clone();
                 Some(Event::Changed { owner, happening })
             }
+            EventMessageTypeEnum::IMAGE => IMAGE_ACTIONS.contains(&action.as_str()).then_some(Event::ImageArrived),
             _ => None,
         }
     }

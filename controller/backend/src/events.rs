@@ -28,6 +28,8 @@ pub enum Event {
         /// What happened.
         happening: Happening,
     },
+    /// An image came to the host, or got another name: who waits for one may look again.
+    ImageArrived,
     /// Events may have been missed: look at everything.
     Resync,
 }

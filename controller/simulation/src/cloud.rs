@@ -1,7 +1,7 @@
 //! One cloud: an apiserver, an engine, and controllers that can be started and killed. A user's client beside them.
 
 use std::fmt::Debug;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use apiserver::{ApiServer, Config, Identity, TokenTable};
@@ -13,13 +13,16 @@ use crds::compute::instance::Instance;
 use crds::compute::instance_type::InstanceType;
 use crds::network::vpc::Vpc;
 use crds::storage::volume::Volume;
+use futures::StreamExt;
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::{ConfigMap, Event};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::runtime::watcher;
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
@@ -230,6 +233,37 @@ impl Cloud {
         .await
     }
 
+    /// Notes every state of the objects of a kind that is told from now on.
+    pub async fn watch<K>(&self) -> History<K>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + Debug
+            + DeserializeOwned
+            + Send
+            + Sync
+            + 'static,
+    {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let (noted, mut events) = (seen.clone(), watcher(self.api::<K>(), watcher::Config::default()).boxed());
+        let (ready, begun) = oneshot::channel::<()>();
+        let task = tokio::spawn(async move {
+            let mut ready = Some(ready);
+            while let Some(event) = events.next().await {
+                match event {
+                    Ok(watcher::Event::Apply(object) | watcher::Event::InitApply(object)) => {
+                        noted.lock().unwrap_or_else(PoisonError::into_inner).push(object);
+                    }
+                    Ok(watcher::Event::InitDone) => drop(ready.take()),
+                    Ok(watcher::Event::Init | watcher::Event::Delete(_)) | Err(_) => {}
+                }
+            }
+        });
+        // Its end is the signal.
+        let _ = begun.await;
+        History { seen, _task: AbortOnDropHandle::new(task) }
+    }
+
     /// The names of the InstanceTypes.
     pub async fn instance_types(&self) -> Vec<String> {
         let api: Api<InstanceType> = Api::all(self.client.clone());
@@ -303,6 +337,21 @@ impl Cloud {
     #[must_use]
     pub fn revision(&self) -> u64 {
         self.storage.revision().0
+    }
+}
+
+/// The states of objects, in the order in which they were told.
+#[derive(Debug)]
+pub struct History<K> {
+    seen: Arc<Mutex<Vec<K>>>,
+    _task: AbortOnDropHandle<()>,
+}
+
+impl<K: Clone> History<K> {
+    /// All that was told so far.
+    #[must_use]
+    pub fn so_far(&self) -> Vec<K> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

@@ -11,7 +11,7 @@ mod objects;
 pub mod tour;
 mod virtual_clock;
 
-pub use cloud::{Cloud, INSTALLATION, NAMESPACE};
+pub use cloud::{Cloud, History, INSTALLATION, NAMESPACE};
 pub use crash::Tripwire;
 pub use objects::{instance, published, volume, volume_mount, vpc};
 pub use virtual_clock::VirtualClock;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, Resource, ResourceExt};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::clock::Clock;
@@ -13,7 +14,7 @@ use super::difference::merge_patch;
 use super::failure::{Failure, chain, is_not_found};
 use super::kind::{Account, Goal, Kind, Plan};
 use super::metrics::Metrics;
-use super::queue::Next;
+use super::queue::{Attempt, Next};
 use super::recorder::Recorder;
 use super::store::{Key, Store, uid_of};
 
@@ -43,9 +44,9 @@ struct Course<K: Kind> {
 
 impl<K: Kind> Driver<K> {
     /// Drives the object of this key, and says when to look again.
-    pub(crate) async fn reconcile(&self, key: &Key) -> Next {
+    pub(crate) async fn reconcile(&self, key: &Key, attempt: Attempt) -> Next {
         let Some(object) = self.store.get(&key.namespace, &key.name) else { return Next::Settled };
-        match self.drive(object).await {
+        match self.drive(object, attempt).await {
             Ok(next) => next,
             Err(Failure::Stale) => self.refresh(key).await,
             Err(Failure::Api { source, .. }) if is_not_found(&source) => self.refresh(key).await,
@@ -56,7 +57,7 @@ impl<K: Kind> Driver<K> {
         }
     }
 
-    async fn drive(&self, object: Arc<K::Object>) -> Result<Next, Failure> {
+    async fn drive(&self, object: Arc<K::Object>, attempt: Attempt) -> Result<Next, Failure> {
         let goal = if object.meta().deletion_timestamp.is_some() { Goal::Absent } else { Goal::Present };
         let ours = object.finalizers().iter().any(|name| name == crds::FINALIZER);
         let object = match (goal, ours) {
@@ -69,7 +70,7 @@ impl<K: Kind> Driver<K> {
             _ => object,
         };
 
-        let Course { object, observed, plan, failure } = self.rounds(goal, object).await?;
+        let Course { object, observed, plan, failure } = self.rounds(goal, object, attempt).await?;
         if goal == Goal::Absent && failure.is_none() && plan.as_ref().is_some_and(is_reached) {
             let finalizers: Vec<_> =
                 object.finalizers().iter().filter(|name| *name != crds::FINALIZER).cloned().collect();
@@ -95,7 +96,7 @@ impl<K: Kind> Driver<K> {
     }
 
     /// Observes, plans and applies until nothing is left to do, or something fails.
-    async fn rounds(&self, goal: Goal, object: Arc<K::Object>) -> Result<Course<K>, Failure> {
+    async fn rounds(&self, goal: Goal, object: Arc<K::Object>, attempt: Attempt) -> Result<Course<K>, Failure> {
         let mut course = Course { object, observed: None, plan: None, failure: None };
         for _ in 0..MOST_ROUNDS {
             let observed = match self.kind.observe(goal, &course.object).await {
@@ -105,7 +106,8 @@ impl<K: Kind> Driver<K> {
             };
             let plan = self.kind.plan(goal, &course.object, &observed);
             let (steps, last) = (plan.steps.clone(), plan.last);
-            if plan.slow
+            let tells = plan.tell || plan.slow && (attempt == Attempt::First || !is_told(course.object.as_ref()));
+            if tells
                 && let Some(written) = self.report(goal, &course.object, Some(&observed), Some(&plan), None).await?
             {
                 course.object = written;
@@ -217,6 +219,12 @@ impl<K: Kind> Driver<K> {
     fn api(&self, object: &K::Object) -> Api<K::Object> {
         Api::namespaced(self.client.clone(), &object.namespace().unwrap_or_default())
     }
+}
+
+/// Whether the status tells about this very spec.
+fn is_told<Object: Resource + Serialize>(object: &Object) -> bool {
+    let observed = serde_json::to_value(object).ok().and_then(|value| value["status"]["observedGeneration"].as_i64());
+    observed.is_some() && observed == object.meta().generation
 }
 
 fn is_reached<Step>(plan: &Plan<Step>) -> bool {

@@ -30,15 +30,19 @@ pub struct Plan<Step> {
     pub waiting: Option<Waiting>,
     /// When to look again if nothing happens before.
     pub look_again: Option<Timestamp>,
-    /// Whether a step may take long, so that the status should tell about it first.
+    /// Whether a step may take long, so that the status should tell about it first. What the last attempt failed of
+    /// stands while it is tried again.
     pub slow: bool,
+    /// Whether the status must be right before the first step, because a later look decides by it, or because it claims
+    /// what no longer holds.
+    pub tell: bool,
     /// Whether there is no use in looking again at once after these steps: their effect comes as an event.
     pub last: bool,
 }
 
 impl<Step> Default for Plan<Step> {
     fn default() -> Self {
-        Self { steps: Vec::new(), waiting: None, look_again: None, slow: false, last: false }
+        Self { steps: Vec::new(), waiting: None, look_again: None, slow: false, tell: false, last: false }
     }
 }
 

@@ -11,6 +11,7 @@ pub(crate) mod leader;
 mod metrics;
 mod queue;
 mod recorder;
+mod restraint;
 mod standing;
 mod store;
 mod workers;

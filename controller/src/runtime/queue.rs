@@ -27,6 +27,15 @@ pub enum Next {
     Retry,
 }
 
+/// Whether looking at an object follows on a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attempt {
+    /// The last look didn't fail, as far as this process knows.
+    First,
+    /// The last look failed.
+    Again,
+}
+
 /// Keys to look at. Cloning shares the queue.
 #[derive(Debug, Clone, Default)]
 pub struct Queue(Arc<Shared>);
@@ -139,6 +148,12 @@ impl Queue {
             state.schedule(key, Instant::now() + pause);
         }
         self.0.changed.notify_one();
+    }
+
+    /// Whether the last look at the key failed.
+    #[must_use]
+    pub fn attempt(&self, key: &Key) -> Attempt {
+        if self.state().failures.contains_key(key) { Attempt::Again } else { Attempt::First }
     }
 
     /// How many keys are ready and not yet looked at.

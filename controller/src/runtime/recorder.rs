@@ -1,5 +1,6 @@
 //! Writes Events: one for each thing that happened, with a name made from what it says, so that a repeated one is
-//! found again and counted, also by the next process. In the background: telling never delays doing.
+//! found again and counted, also by the next process. In the background: telling never delays doing; and with restraint:
+//! what goes round in circles is not told for ever.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use super::clock::Clock;
 use super::conditions::whole_seconds;
 use super::failure::{chain, is_already_exists, is_not_found};
 use super::kind::Note;
+use super::restraint::Restraint;
 
 /// How many Events may wait to be written; beyond, new ones are dropped.
 const BACKLOG: usize = 4096;
@@ -107,9 +109,19 @@ impl Writer {
     /// Writes what is told. Ends when every recorder is gone.
     pub(crate) async fn run(mut self, client: Client) {
         let mut counts = BTreeMap::new();
+        let mut restraint = Restraint::default();
         while let Some(event) = self.queue.recv().await {
             if counts.len() >= REMEMBERED {
                 counts.clear();
+            }
+            let now = event.last_timestamp.as_ref().map_or(jiff::Timestamp::UNIX_EPOCH, |time| time.0);
+            if !restraint.allows(event.involved_object.uid.as_deref().unwrap_or_default(), now) {
+                // It is counted all the same, and told with the next of its like.
+                if let Some(count) = counts.get_mut(&key(&event)) {
+                    *count = i32::saturating_add(*count, 1);
+                }
+                tracing::debug!(reason = event.reason, "an event was not written: too many about one object");
+                continue;
             }
             let api = Api::namespaced(client.clone(), event.metadata.namespace.as_deref().unwrap_or_default());
             if let Err(error) = write(&api, &event, &mut counts).await {
@@ -120,13 +132,17 @@ impl Writer {
     }
 }
 
+fn key(event: &Event) -> (String, String) {
+    (event.namespace().unwrap_or_default(), event.name_any())
+}
+
 async fn write(
     api: &Api<Event>,
     event: &Event,
     counts: &mut BTreeMap<(String, String), i32>,
 ) -> Result<(), kube::Error> {
     let name = event.name_any();
-    let key = (event.namespace().unwrap_or_default(), name.clone());
+    let key = key(event);
     let known = match counts.get(&key) {
         Some(count) => Some(*count),
         None => match api.create(&PostParams::default(), event).await {

@@ -11,7 +11,7 @@ use tracing::Instrument;
 
 use super::driver::Driver;
 use super::kind::Kind;
-use super::queue::{Next, Queue};
+use super::queue::{Attempt, Next, Queue};
 use super::store::{Key, uid_of};
 
 /// How many objects of a kind are driven at a time. Pulling an image or a long stop holds one place.
@@ -39,7 +39,7 @@ pub(crate) async fn run<K: Kind>(driver: Arc<Driver<K>>, queue: Queue, shutdown:
         running.spawn(async move {
             // Whatever becomes of the run, the key must not stay behind as running: nobody would look at it again.
             let mut looking = Looking { queue, key: Some(key.clone()), next: Next::Retry };
-            looking.next = one(&driver, &key).await;
+            looking.next = one(&driver, &key, looking.queue.attempt(&key)).await;
             drop((looking, place));
         });
     }
@@ -66,11 +66,11 @@ impl Drop for Looking {
     }
 }
 
-async fn one<K: Kind>(driver: &Driver<K>, key: &Key) -> Next {
+async fn one<K: Kind>(driver: &Driver<K>, key: &Key, attempt: Attempt) -> Next {
     let uid = driver.store.get(&key.namespace, &key.name).map(|object| uid_of(object.as_ref())).unwrap_or_default();
     let span = tracing::info_span!("reconcile", kind = K::NAME, namespace = key.namespace, name = key.name, uid = %uid);
     let start = Instant::now();
-    let next = driver.reconcile(key).instrument(span).await;
+    let next = driver.reconcile(key, attempt).instrument(span).await;
     let result = match next {
         Next::Settled => "settled",
         Next::After(_) => "again",

@@ -22,7 +22,7 @@ use crate::quantity::Quantity;
     category = "all",
     category = "cloud",
     doc = "One machine.",
-    annotation("thecloud.dev/schema-version", "1"),
+    annotation("thecloud.dev/schema-version", "2"),
     annotation("thecloud.dev/connect", "log,exec"),
     printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase", description = "One word for people."),
     printcolumn(
@@ -512,6 +512,12 @@ pub struct InstanceStatus {
     /// When it is started again, while it waits for that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_restart: Option<Time>,
+    /// Attempts in a row to fetch its image that failed; they double the pause before the next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pull_failures: Option<i32>,
+    /// When its image is fetched again, while it waits for that. It goes on earlier if the image comes to the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_pull: Option<Time>,
     /// When it was last started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Time>,

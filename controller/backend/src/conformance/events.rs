@@ -11,7 +11,7 @@ async fn wait_for(stream: &mut EventStream, wanted: &Owner, what: Happening) {
             match event {
                 Event::Changed { owner, happening } if owner == *wanted && happening == what => return,
                 Event::Changed { owner, .. } => assert_eq!(owner.installation, wanted.installation),
-                Event::Resync => {}
+                Event::ImageArrived | Event::Resync => {}
             }
         }
         panic!("the stream ended");

@@ -77,7 +77,10 @@ impl FakeEngine {
 
     /// An image that is on the host.
     pub fn add_image(&self, reference: &str, program: Program) {
-        self.by_hand(|world| world.images.insert(reference.to_owned(), FakeImage::new(reference, program)));
+        self.by_hand(|world| {
+            world.images.insert(reference.to_owned(), FakeImage::new(reference, program));
+            world.happened.push(Event::ImageArrived);
+        });
     }
 
     /// From now on the registry has whatever is asked for: images whose machines run until somebody stops them.

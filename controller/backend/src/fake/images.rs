@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use super::View;
 use super::faults::Operation;
-use crate::{Error, Image, Images, PullError};
+use crate::{Error, Event, Image, Images, PullError};
 
 /// What a machine does that is started from an image without a command of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +72,7 @@ impl Images for View {
                 None => return Ok(Err(PullError::NoSuchImage { reference: reference.to_owned() })),
             };
             world.images.insert(reference.to_owned(), image.clone());
+            world.happened.push(Event::ImageArrived);
             Ok(Ok(image.image))
         });
         pulled.unwrap_or_else(|source| Err(PullError::Backend { reference: reference.to_owned(), source }))

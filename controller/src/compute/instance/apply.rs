@@ -3,7 +3,6 @@
 use controller_backend::{Conflict, Error as BackendError};
 use crds::compute::instance::Instance;
 use crds::network::vpc::{Vpc, VpcSpec};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::api::PostParams;
 use kube::{Api, ResourceExt};
 use serde_json::json;
@@ -108,12 +107,7 @@ pub(super) async fn apply(kind: &InstanceKind, instance: &Instance, step: &Step)
             Ok(Applied::quietly())
         }
         Step::RecordEnding(ending) => {
-            let status = json!({
-                "lastExit": ending.exit,
-                "crashCount": ending.crash_count,
-                "restartCount": ending.restart_count,
-                "nextRestart": ending.next_restart.map(Time),
-            });
+            let status = super::report::ending(instance, ending, world.now());
             let written = world.patch_status(instance, status).await?;
             let (code, reason) = (ending.exit.code, ending.exit.reason.as_str());
             let note = if reason == "Completed" {

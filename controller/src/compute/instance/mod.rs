@@ -7,6 +7,7 @@ mod health;
 mod inputs;
 mod observe;
 mod plan;
+mod pull;
 mod report;
 mod restart;
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use controller_backend::{ExitState, Machine, MachineState};
 use crds::compute::instance::{Instance, OnFailure, PowerState};
-use crds::status::{READY, condition};
+use crds::status::{READY, condition, is_true};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{Resource, ResourceExt};
 
@@ -12,6 +12,7 @@ use super::Step;
 use super::allocate;
 use super::health::{Health, ProbeSpec};
 use super::observe::{Observed, Target, known_volumes, wanted_hash};
+use super::pull;
 use super::restart::{self, Decision};
 use super::wanted::{self, Parts};
 use crate::runtime::conditions::whole_seconds;
@@ -156,7 +157,7 @@ fn running(instance: &Instance, observed: &Observed, machine: &Machine, mut step
         steps.push(ensure_files(observed));
     }
     let probing = observed.probing.as_ref();
-    let mut slow = false;
+    let mut tell = false;
     match probe(instance, machine) {
         Some(wanted) => match probing {
             Some(probing) if probing.spec == wanted => {
@@ -165,7 +166,7 @@ fn running(instance: &Instance, observed: &Observed, machine: &Machine, mut step
                     steps.push(Step::StopProbe);
                     steps.extend(take_down(instance, machine));
                     // The status must say why it was stopped before it is.
-                    slow = true;
+                    tell = true;
                 }
             }
             _ => steps.push(Step::Probe(wanted)),
@@ -174,7 +175,7 @@ fn running(instance: &Instance, observed: &Observed, machine: &Machine, mut step
     }
     let crashed = instance.status.as_ref().and_then(|status| status.crash_count).unwrap_or_default() > 0;
     let look_again = machine.started_at.filter(|_| crashed).and_then(|start| start.checked_add(restart::STEADY).ok());
-    Plan { slow, look_again: look_again.filter(|time| *time > observed.now), ..Plan::of(steps) }
+    Plan { tell, look_again: look_again.filter(|time| *time > observed.now), ..Plan::of(steps) }
 }
 
 /// Starts a machine, once all that it needs is there.
@@ -206,7 +207,7 @@ fn make(instance: &Instance, observed: &Observed, old: Option<&Machine>) -> Plan
     }
     if observed.image.is_none() {
         // The old machine goes on until there is something to replace it with.
-        return Plan { slow: true, ..Plan::of(vec![Step::Pull(instance.spec.image.clone())]) };
+        return pull::plan(instance, observed.now);
     }
     let mut steps = Vec::new();
     if let Some(old) = old {
@@ -230,7 +231,9 @@ fn make(instance: &Instance, observed: &Observed, old: Option<&Machine>) -> Plan
     }
     let machine = wanted::machine(instance, &parts, *resources, &observed.inputs);
     steps.push(Step::Create(Box::new(machine)));
-    Plan::of(steps)
+    // Somebody has removed the machine that the status says is there.
+    let claims_ready = instance.status.as_ref().is_some_and(|status| is_true(&status.conditions, READY));
+    Plan { tell: claims_ready, ..Plan::of(steps) }
 }
 
 /// What isn't there at all, for people.

@@ -1,5 +1,5 @@
 //! Says what there is of an Instance. Reasons of `Ready`: Running, Stopped, Paused, Completed (all True);
-//! Provisioning, PullingImage, Stopping, BackOff, Failed, DependencyMissing, DependencyNotReady, VolumeInUse,
+//! Provisioning, PullingImage, Stopping, Replacing, Restarting, BackOff, Failed, DependencyMissing, DependencyNotReady, VolumeInUse,
 //! PortTaken, PortsExhausted, AddressesExhausted, ImageNotFound, ImagePullFailed, Invalid, Terminating,
 //! BackendUnavailable, and those of failures. Reasons of `Available`: Running, Healthy; Checking, Unhealthy, Stopped,
 //! Paused, NotRunning, Unknown.
@@ -7,13 +7,16 @@
 use controller_backend::{Machine, MachineState, Resources as Amounts};
 use crds::compute::instance::{BackendName, Exit, Instance, InstancePhase, InstanceStatus, PowerState, Resources};
 use crds::quantity::Quantity;
-use crds::status::{AVAILABLE, condition};
+use crds::status::{AVAILABLE, READY, condition};
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{Resource, ResourceExt};
+use serde_json::{Value, json};
 
 use super::health::Health;
 use super::observe::Observed;
-use super::restart::{STEADY, STOPPED, UNHEALTHY};
+use super::pull;
+use super::restart::{Ending, STEADY, STOPPED, UNHEALTHY};
 use super::{InstanceKind, Step};
 use crate::runtime::conditions::{Moment, Truth, set, whole_seconds};
 use crate::runtime::{Account, Goal, Note, Plan, Report, Standing, Verdicts, Waiting, stand};
@@ -24,11 +27,17 @@ pub(super) fn report(account: &Account<'_, InstanceKind>) -> Report<InstanceStat
     let Account { goal, object, observed, plan, failure, now } = account;
     let meta = object.meta();
     let mut status = object.status.clone().unwrap_or_default();
+    if status.observed_generation != meta.generation {
+        // What was wrong with another spec says nothing about this one.
+        status.pull_failures = None;
+        status.next_pull = None;
+    }
     status.observed_generation = meta.generation;
     status.restart_count = Some(status.restart_count.unwrap_or_default());
     if let Some(observed) = observed {
         facts(&mut status, object, observed);
     }
+    pull::account(&mut status, *observed, *plan, *failure, *now);
     let machine = observed.and_then(|observed| current(observed));
     let moment = Moment { now: *now, generation: meta.generation };
     let settled = failure.is_none() && plan.is_some_and(|plan| plan.steps.is_empty() && plan.waiting.is_none());
@@ -113,12 +122,36 @@ fn standing(instance: &Instance, status: &InstanceStatus, machine: Option<&Machi
     }
 }
 
+/// What a status says of an ending before the machine is started again, in one write with the ending itself. What
+/// follows at once on an ending that leads to no start is left to the report.
+pub(super) fn ending(instance: &Instance, ending: &Ending, now: Timestamp) -> Value {
+    let mut facts = json!({
+        "lastExit": ending.exit,
+        "crashCount": ending.crash_count,
+        "restartCount": ending.restart_count,
+        "nextRestart": ending.next_restart.map(Time),
+    });
+    if ending.next_restart.is_some_and(|due| due <= now) {
+        let mut conditions = instance.status.as_ref().map(|status| status.conditions.clone()).unwrap_or_default();
+        let moment = Moment { now, generation: instance.meta().generation };
+        let message = format!("{} and is being started again.", how_it_ended(&ending.exit));
+        set(&mut conditions, READY, Truth::False, "Restarting", &message, moment);
+        if ending.exit.reason != UNHEALTHY {
+            set(&mut conditions, AVAILABLE, Truth::False, "NotRunning", "It does not run.", moment);
+        }
+        facts["conditions"] = json!(conditions);
+        facts["phase"] = json!(InstancePhase::Provisioning);
+    }
+    facts
+}
+
+fn how_it_ended(exit: &Exit) -> String {
+    format!("It ended with exit code {} ({})", exit.code, exit.reason)
+}
+
 /// It does not run, and nothing is to be done about it now.
 fn ended(status: &InstanceStatus) -> Waiting {
-    let how = status
-        .last_exit
-        .as_ref()
-        .map_or("It ended".to_owned(), |exit| format!("It ended with exit code {} ({})", exit.code, exit.reason));
+    let how = status.last_exit.as_ref().map_or("It ended".to_owned(), how_it_ended);
     if status.next_restart.is_some() {
         Waiting::briefly("BackOff", format!("{how} and is started again after a pause: status.nextRestart says when."))
     } else {
@@ -163,7 +196,7 @@ fn phase(
         _ if ready.holds => InstancePhase::Succeeded,
         _ if ready.stalled => InstancePhase::Failed,
         _ if exited && status.next_restart.is_some() => InstancePhase::Failed,
-        _ => match condition(&status.conditions, crds::status::READY).map(|ready| ready.reason.as_str()) {
+        _ => match condition(&status.conditions, READY).map(|ready| ready.reason.as_str()) {
             Some("DependencyMissing" | "DependencyNotReady") => InstancePhase::Pending,
             _ => InstancePhase::Provisioning,
         },

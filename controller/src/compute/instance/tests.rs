@@ -203,7 +203,7 @@ impl Scene {
         for _ in 0..12 {
             let mut plan = self.plan(goal);
             let steps = plan.steps.clone();
-            if plan.slow || steps.is_empty() {
+            if plan.slow || plan.tell || steps.is_empty() {
                 self.report(Some(&plan), None, goal);
             }
             if steps.is_empty() {
