@@ -1,6 +1,7 @@
 //! The only daemon: wires apiserver, store, controllers and backend together in one process, and ends them in order.
 
 mod args;
+mod high_water;
 mod kubeconfig;
 mod logging;
 mod state;
@@ -23,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use args::{Args, BackendChoice};
+use high_water::HighWater;
 use streams::BackendStreams;
 
 /// glibc's allocator keeps what a large answer once took; this one gives it back, and is quicker with many threads.
@@ -61,6 +63,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
     let address = listener.local_addr().context("learn the address that is listened on")?;
     let storage = state::open(&args.data_dir, &args.store).await?;
     let installation = storage.installation();
+    let high_water = HighWater::check(&args.data_dir, &storage).context("the note of how far the store was")?;
     let backend = open_backend(&args, installation)?;
 
     let pki = state::pki_dir(&args.data_dir);
@@ -96,6 +99,9 @@ async fn run(args: Args) -> anyhow::Result<()> {
     options.publish_address = args.publish_address;
     options.publish_range = args.publish_range.first..=args.publish_range.last;
     options.metrics = metrics;
+    let restored = high_water.clone();
+    options.may_sweep = Arc::new(move || !restored.is_restored());
+    let noting = tokio::spawn(high_water.clone().follow(storage.clone()));
     let mut controllers = tokio::spawn(controller::run(client, options, controlling.clone()));
     tracing::info!(%address, %installation, kubeconfig = %kubeconfig.display(), "cloudd is ready");
 
@@ -116,6 +122,8 @@ async fn run(args: Args) -> anyhow::Result<()> {
         serving.cancel();
         tasks.close();
         tasks.wait().await;
+        noting.abort();
+        high_water.write_down(storage.revision());
         storage.shutdown().await;
     };
     tokio::select! {

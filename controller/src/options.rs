@@ -36,6 +36,8 @@ pub struct Options {
     pub metrics: Metrics,
     /// How many machines are made or started at a time. More only wait for each other inside the engine.
     pub starts_at_a_time: usize,
+    /// Whether what has no object may be removed now. Not while a restore of the store is to be confirmed.
+    pub may_sweep: Arc<dyn Fn() -> bool + Send + Sync>,
 }
 
 impl Options {
@@ -53,6 +55,7 @@ impl Options {
             clock: Arc::new(SystemClock),
             metrics: Metrics::default(),
             starts_at_a_time: 8,
+            may_sweep: Arc::new(|| true),
         }
     }
 }

@@ -1,11 +1,11 @@
 //! Finds machines, networks and projected files of this installation whose object is gone, and removes them. Slow to
 //! act on purpose: an orphan must be missing from a complete list, then from a most-recent read, in two sweeps.
-//! Volumes are data: they are never swept.
+//! Volumes are data: they are never swept. After a restore of the store nothing is, until somebody confirms.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use controller_backend::MachineSummary;
+use controller_backend::{MachineSummary, Network};
 use crds::compute::instance::Instance;
 use crds::network::vpc::Vpc;
 use kube::api::ListParams;
@@ -85,6 +85,13 @@ async fn sweep(world: &World, before: &Suspects) -> Result<Suspects, Failure> {
     suspects.networks.retain(|uid| !vpcs.contains(uid));
     suspects.files.retain(|uid| !instances.contains(uid));
 
+    if !(world.options.may_sweep)() {
+        // Told once in a suspicion, not at every sweep.
+        if suspects != *before {
+            tell_kept(&machines, &networks, &suspects);
+        }
+        return Ok(suspects);
+    }
     // One that can't be removed now must not keep the others from it.
     for machine in machines.iter().filter(|machine| is_orphan(&machine.owner.uid, &suspects.machines, &before.machines))
     {
@@ -112,6 +119,16 @@ async fn sweep(world: &World, before: &Suspects) -> Result<Suspects, Failure> {
         }
     }
     Ok(suspects)
+}
+
+/// Says what would go.
+fn tell_kept(machines: &[MachineSummary], networks: &[Network], suspects: &Suspects) {
+    for machine in machines.iter().filter(|machine| suspects.machines.contains(&machine.owner.uid)) {
+        tracing::warn!(owner = %machine.owner, uid = %machine.owner.uid, "a machine without an Instance is kept: a restore is to be confirmed");
+    }
+    for network in networks.iter().filter(|network| suspects.networks.contains(&network.owner.uid)) {
+        tracing::warn!(owner = %network.owner, uid = %network.owner.uid, "a network without a Vpc is kept: a restore is to be confirmed");
+    }
 }
 
 /// Whether two sweeps in a row found no object of this uid.

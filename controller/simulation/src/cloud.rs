@@ -1,6 +1,7 @@
 //! One cloud: an apiserver, an engine, and controllers that can be started and killed. A user's client beside them.
 
 use std::fmt::Debug;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -48,6 +49,8 @@ pub struct Cloud {
     pub client: Client,
     /// What the controllers count.
     pub metrics: Metrics,
+    /// Set while a restore of the store is to be confirmed.
+    pub restored: Arc<AtomicBool>,
     server: ApiServer,
     storage: Storage,
     installation: Uuid,
@@ -84,7 +87,9 @@ impl Cloud {
             crds::all().iter().map(|kind| serde_json::to_value(kind).expect("a definition is JSON")).collect();
         server.install_kinds(&kinds).await.expect("the kinds are installed");
         let client = Client::new(server.service_as(Identity::master("user")), NAMESPACE);
-        Self { engine, clock, client, metrics: Metrics::default(), server, storage, installation, running: None }
+        let restored = Arc::default();
+        let metrics = Metrics::default();
+        Self { engine, clock, client, metrics, restored, server, storage, installation, running: None }
     }
 
     /// Starts the controllers.
@@ -96,10 +101,12 @@ impl Cloud {
     pub fn start_wired(&mut self, wire: &Tripwire) {
         let service =
             Wired { inner: self.server.service_as(Identity::master("system:controller")), wire: wire.clone() };
+        let restored = self.restored.clone();
         let options = Options {
             clock: Arc::new(self.clock),
             identity: "simulation".to_owned(),
             metrics: self.metrics.clone(),
+            may_sweep: Arc::new(move || !restored.load(Ordering::Relaxed)),
             ..Options::new(self.installation, wired(self.engine.backend(self.installation), wire))
         };
         let wire = wire.clone();

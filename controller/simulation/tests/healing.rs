@@ -1,6 +1,7 @@
 //! What goes wrong around a cloud, and that it mends itself: woken by events where there are any, at the latest by the
 //! slow resync; each time with a clear word in the status.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use controller_backend::fake::{FaultKind, Operation, Program};
@@ -582,6 +583,19 @@ async fn a_machine_without_an_object_is_swept_and_another_installation_is_never_
     let ours = cloud.engine.state(INSTALLATION);
     assert!(!ours.contains("lost") && ours.contains("web"), "{ours}");
     assert_eq!(cloud.engine.machines_of(uid).len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_restore_nothing_is_swept_until_somebody_confirms() {
+    let (cloud, _) = with_web().await;
+    cloud.restored.store(true, Ordering::Relaxed);
+    let machines = cloud.engine.backend(INSTALLATION).machines;
+    machines.create(&orphan(INSTALLATION)).await.unwrap();
+    cloud.pass(Duration::from_secs(7200)).await;
+    assert!(cloud.engine.state(INSTALLATION).contains("lost"));
+    cloud.restored.store(false, Ordering::Relaxed);
+    cloud.pass(Duration::from_secs(1300)).await;
+    assert!(!cloud.engine.state(INSTALLATION).contains("lost"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -13,6 +13,7 @@ use crate::{Entry, Key, Meta, Operation, ResourceId, Revision, Sealer, Store, St
 
 use super::follow::Looks;
 use super::stats::{Counters, Stats};
+use super::upkeep::Logged;
 use super::{StorageOptions, now};
 
 pub(super) struct Core {
@@ -25,6 +26,7 @@ pub(super) struct Core {
     /// Held by whoever fetches and applies changes, so that they are applied in order.
     pub(super) applying: tokio::sync::Mutex<()>,
     pub(super) looks: Looks,
+    pub(super) logged: Logged,
     epoch: RwLock<Uuid>,
     sealed: BTreeSet<ResourceId>,
 }
@@ -42,6 +44,7 @@ impl Core {
             stop: CancellationToken::new(),
             applying: tokio::sync::Mutex::new(()),
             looks: Looks::default(),
+            logged: Logged::default(),
             options,
             store,
         };

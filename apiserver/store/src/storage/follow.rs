@@ -58,6 +58,8 @@ impl Core {
                 return Err(StoreError::Damaged { what: format!("the log ends at revision {after}, before {target}") });
             }
             add(&self.counters.followed_changes, applied.len() as u64);
+            let bytes = applied.iter().map(|applied| applied.entry.body.len() as u64).sum();
+            self.logged.add(bytes, self.options.keep_changes_bytes);
             self.cache.apply(applied, now());
         }
         Ok(())

@@ -40,6 +40,8 @@ pub struct StorageOptions {
     pub keep_changes_for: Duration,
     /// So many of the last changes stay in the log, however old they are.
     pub keep_changes: u64,
+    /// Bytes of bodies in the log from which on the oldest changes go, whatever else would keep them.
+    pub keep_changes_bytes: u64,
 }
 
 impl Default for StorageOptions {
@@ -61,6 +63,7 @@ impl Default for StorageOptions {
             compaction_interval: Duration::from_secs(60),
             keep_changes_for: Duration::from_secs(600),
             keep_changes: 100_000,
+            keep_changes_bytes: 1 << 30,
         }
     }
 }

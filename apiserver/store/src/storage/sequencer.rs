@@ -105,6 +105,7 @@ async fn acknowledge(core: &Core, committed: Committed, pending: Vec<Pending>) {
     }
     add(&core.counters.writes, answers.len() as u64);
     add(&core.counters.written_bytes, bytes);
+    core.logged.add(bytes, core.options.keep_changes_bytes);
     add(&core.counters.rejected_writes, rejected);
     if answers.is_empty() {
         return;

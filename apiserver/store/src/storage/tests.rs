@@ -166,6 +166,27 @@ async fn log_is_compacted_by_age_and_count() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn log_holds_no_more_bytes_than_it_may() {
+    let store = MemoryStore::default();
+    let Change::Put { body, .. } = create("100").change else { unreachable!("it is made") };
+    let size = body.len() as u64;
+    let options = StorageOptions { keep_changes_bytes: 100 * size, ..StorageOptions::default() };
+    let storage = Storage::open(Arc::new(store.clone()), options).await.unwrap();
+    for number in 0..1_000_u64 {
+        storage.write(create(&format!("{number}"))).await.unwrap();
+        // The log is looked at without any time passing.
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        let compacted = store.meta().await.unwrap().compacted;
+        let held = number + 1 - compacted.0;
+        assert!(held <= 120, "{held} changes after {number}");
+    }
+    assert!(store.meta().await.unwrap().compacted >= Revision(850));
+    assert!(storage.watch(&things(), Revision(995)).is_ok(), "the memory has a bound of its own");
+}
+
+#[tokio::test(start_paused = true)]
 async fn few_changes_are_kept_however_old() {
     let store = MemoryStore::default();
     let storage = open(&store).await;
