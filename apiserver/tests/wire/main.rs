@@ -12,6 +12,7 @@ mod lifecycle;
 mod list;
 mod patch;
 mod protobuf;
+mod rbac;
 mod streams;
 mod update;
 mod watch;

@@ -19,10 +19,9 @@ const METADATA: [(&str, Strategy); 2] =
 
 /// Lists of one kind: group, kind, path. Only what upstream's Go types tag with a patch strategy: the conditions of a
 /// CustomResourceDefinition, for one, are not.
-const BY_KIND: [(&str, &str, &str, Strategy); 4] = [
+const BY_KIND: [(&str, &str, &str, Strategy); 3] = [
     ("", "Namespace", "status.conditions", Strategy::Keyed("type")),
     ("", "ServiceAccount", "secrets", Strategy::Keyed("name")),
-    ("", "ServiceAccount", "imagePullSecrets", Strategy::Keyed("name")),
     ("apiregistration.k8s.io", "APIService", "status.conditions", Strategy::Keyed("type")),
 ];
 

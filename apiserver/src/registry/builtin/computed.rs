@@ -4,6 +4,8 @@
 //! - `=count .data .binaryData`: how many entries the maps or lists have together
 //! - `=first .lastTimestamp .eventTime`: the first that holds something
 //! - `=reference .involvedObject.kind .involvedObject.name`: `kind/name`, the kind in lower case
+//! - `=slashed .roleRef.kind .roleRef.name`: `Kind/name`
+//! - `=each .subjects User name`: the items of that `kind`, their fields joined by slashes, separated by commas
 
 use serde_json::Value;
 
@@ -18,6 +20,17 @@ pub enum Computed {
     First(Vec<String>),
     /// `kind/name` of what the paths of a kind and a name hold.
     Reference(String, String),
+    /// What these paths hold, joined by slashes.
+    Slashed(Vec<String>),
+    /// Of the items of a list that are of a kind: their fields joined by slashes.
+    Each {
+        /// The path of the list.
+        list: String,
+        /// What an item's `kind` must be.
+        kind: String,
+        /// What is shown of an item.
+        fields: Vec<String>,
+    },
 }
 
 impl Computed {
@@ -28,6 +41,8 @@ impl Computed {
         match words.next()?.as_str() {
             "count" => Some(Self::Count(words.collect())),
             "first" => Some(Self::First(words.collect())),
+            "slashed" => Some(Self::Slashed(words.collect())),
+            "each" => Some(Self::Each { list: words.next()?, kind: words.next()?, fields: words.collect() }),
             "reference" => Some(Self::Reference(words.next()?, words.next()?)),
             _ => None,
         }
@@ -53,6 +68,19 @@ impl Computed {
                     name => format!("{kind}/{name}").into(),
                 }
             }
+            Self::Slashed(paths) => {
+                let parts: Vec<&str> = paths.iter().filter_map(at).filter_map(Value::as_str).collect();
+                parts.join("/").into()
+            }
+            Self::Each { list, kind, fields } => {
+                let items = at(list).and_then(Value::as_array).into_iter().flatten();
+                let shown = items.filter(|item| item["kind"] == kind.as_str()).map(|item| {
+                    let parts: Vec<&str> =
+                        fields.iter().map(|field| item[field].as_str().unwrap_or_default()).collect();
+                    parts.join("/")
+                });
+                shown.collect::<Vec<_>>().join(", ").into()
+            }
         }
     }
 }
@@ -76,5 +104,17 @@ mod tests {
         assert_eq!(cell("=first .t", &object), Value::Null);
         assert_eq!(cell("=reference .of.kind .of.name", &object), "widget/w");
         assert_eq!(cell(".data.a", &object), Value::Null);
+        assert_eq!(cell("=slashed .of.kind .of.name", &object), "Widget/w");
+    }
+
+    #[test]
+    fn items_of_a_kind_are_listed() {
+        let object = json!({"subjects": [
+            {"kind": "User", "name": "ann"}, {"kind": "Group", "name": "g"}, {"kind": "User", "name": "bob"},
+            {"kind": "ServiceAccount", "name": "ci", "namespace": "a"},
+        ]});
+        assert_eq!(cell("=each .subjects User name", &object), "ann, bob");
+        assert_eq!(cell("=each .subjects ServiceAccount namespace name", &object), "a/ci");
+        assert_eq!(cell("=each .none User name", &object), "");
     }
 }

@@ -11,7 +11,9 @@ mod event;
 mod lease;
 mod namespace;
 mod openapi;
+pub(crate) mod rbac;
 mod secret;
+mod service_account;
 
 use std::sync::{Arc, OnceLock};
 
@@ -37,8 +39,9 @@ pub fn kinds() -> Vec<Arc<Kind>> {
             event::new_kind(),
             lease::kind(),
             definition::kind(),
+            service_account::kind(),
         ];
-        kinds.into_iter().map(Arc::new).collect()
+        kinds.into_iter().chain(rbac::kinds()).map(Arc::new).collect()
     };
     KINDS.get_or_init(make).clone()
 }
@@ -50,6 +53,7 @@ pub fn prepare(kind: &Kind, value: &mut Value) {
         ("", "namespaces") => namespace::prepare(value),
         ("", "secrets") => secret::prepare(value),
         ("apiextensions.k8s.io", "customresourcedefinitions") => definition::prepare(value),
+        (rbac::GROUP, "rolebindings" | "clusterrolebindings") => rbac::prepare(value),
         _ => {}
     }
 }
@@ -65,6 +69,8 @@ pub(crate) fn blank(kind: &Kind) -> Value {
         ("", "events") | ("events.k8s.io", "events") => event::blank(kind),
         ("apiextensions.k8s.io", "customresourcedefinitions") => definition::blank(),
         ("coordination.k8s.io", "leases") => json!({"spec": {}}),
+        (rbac::GROUP, "roles" | "clusterroles") => rbac::blank_role(),
+        (rbac::GROUP, _) => rbac::blank_binding(),
         _ => json!({}),
     }
 }
@@ -75,6 +81,7 @@ pub(crate) fn validate(kind: &Kind, new: &Value, old: Option<&Value>) -> Vec<Fie
         ("", "secrets") => secret::validate(new, old),
         ("", "configmaps") => config_map::validate(new, old),
         ("apiextensions.k8s.io", "customresourcedefinitions") => super::custom::validate(new, old),
+        (rbac::GROUP, _) => rbac::validate(kind, new, old),
         _ => Vec::new(),
     }
 }
@@ -96,7 +103,18 @@ struct Declaration {
 
 impl Declaration {
     fn into_kind(self) -> Kind {
-        let schema = Structural::parse(&self.openapi).expect("the schemas of built-in kinds are structural");
+        let schema = self.openapi.clone();
+        self.validated_by(&schema)
+    }
+
+    /// Of a kind whose [`validate`] says what is missing.
+    fn into_kind_that_asks_for_its_fields(self) -> Kind {
+        let schema = openapi::without_required(self.openapi.clone());
+        self.validated_by(&schema)
+    }
+
+    fn validated_by(self, schema: &Value) -> Kind {
+        let schema = Structural::parse(schema).expect("the schemas of built-in kinds are structural");
         let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         Kind {
             group: self.group.to_owned(),

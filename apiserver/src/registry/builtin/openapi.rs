@@ -72,6 +72,34 @@ fn make_structural(value: &mut Value) {
     }
 }
 
+/// The schema where `required` only documents: the kind itself finds out what is missing, in words of its own.
+pub(super) fn without_required(mut schema: Value) -> Value {
+    fn walk(value: &mut Value) {
+        match value {
+            Value::Object(map) => {
+                if map.get("required").is_some_and(Value::is_array) {
+                    map.remove("required");
+                }
+                map.values_mut().for_each(walk);
+            }
+            Value::Array(list) => list.iter_mut().for_each(walk),
+            _ => {}
+        }
+    }
+    walk(&mut schema);
+    schema
+}
+
+/// Makes a list one value: whoever sets an item owns all of it.
+pub(super) fn set_atomic_list(schema: &mut Value, properties: &[&str]) {
+    set(schema, properties, "x-kubernetes-list-type", "atomic".into());
+}
+
+/// Makes a map one value: whoever sets a field owns all of it.
+pub(super) fn set_atomic_map(schema: &mut Value, properties: &[&str]) {
+    set(schema, properties, "x-kubernetes-map-type", "atomic".into());
+}
+
 /// Sets a keyword at a place in a schema, given as the names of properties.
 pub(super) fn set(schema: &mut Value, properties: &[&str], key: &str, value: Value) {
     let place = properties.iter().try_fold(schema, |schema, name| match *name {

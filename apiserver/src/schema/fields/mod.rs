@@ -12,7 +12,7 @@ mod update;
 use serde_json::{Map, Value};
 
 use crate::error::FieldError;
-use crate::registry::Kind;
+use crate::registry::{Kind, builtin};
 use crate::schema::path::Path;
 use crate::schema::words;
 
@@ -96,8 +96,13 @@ fn rule(kind: &Kind) -> NameRule {
     if kind.group == OWN_GROUP || kind.group.strip_suffix(OWN_GROUP).is_some_and(|front| front.ends_with('.')) {
         return NameRule::Label;
     }
-    // A namespace is part of host names.
-    if kind.group.is_empty() && kind.plural == "namespaces" { NameRule::Label } else { NameRule::Subdomain }
+    match (kind.group.as_str(), kind.plural.as_str()) {
+        // A namespace is part of host names.
+        ("", "namespaces") => NameRule::Label,
+        // Roles have names such as `system:discovery`.
+        (builtin::rbac::GROUP, _) => NameRule::PathSegment,
+        _ => NameRule::Subdomain,
+    }
 }
 
 fn namespace(namespaced: bool, metadata: &Map<String, Value>, place: &Path<'_>, errors: &mut Vec<FieldError>) {

@@ -1,0 +1,38 @@
+//! Decides what a ServiceAccount is: a name that programs come in under. What proves it are tokens, which
+//! [`crate::access`] signs.
+
+use k8s_openapi::api::core::v1::ServiceAccount;
+use serde_json::json;
+
+use super::{Declaration, Kind, age, column, openapi};
+
+pub(super) fn kind() -> Kind {
+    let mut schema = openapi::schema::<ServiceAccount>();
+    openapi::set_atomic_list(&mut schema, &["imagePullSecrets"]);
+    openapi::set_atomic_map(&mut schema, &["imagePullSecrets", "[]"]);
+    openapi::set_atomic_map(&mut schema, &["secrets", "[]"]);
+    for (key, value) in [
+        ("x-kubernetes-list-type", json!("map")),
+        ("x-kubernetes-list-map-keys", json!(["name"])),
+        ("x-kubernetes-patch-merge-key", json!("name")),
+        ("x-kubernetes-patch-strategy", json!("merge")),
+    ] {
+        openapi::set(&mut schema, &["secrets"], key, value);
+    }
+    // What tells the items of a list apart is never missing.
+    openapi::set(&mut schema, &["secrets", "[]"], "required", json!(["name"]));
+    Declaration {
+        group: "",
+        version: "v1",
+        kind: "ServiceAccount",
+        plural: "serviceaccounts",
+        short_names: &["sa"],
+        categories: &[],
+        namespaced: true,
+        status: false,
+        selectable_fields: &[],
+        columns: vec![column("Secrets", "integer", "How many secrets the account may use.", "=count .secrets"), age()],
+        openapi: schema,
+    }
+    .into_kind()
+}
