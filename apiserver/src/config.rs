@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::access::{Authorizer, MastersOnly, TokenTable};
+use crate::access::{Authorizer, Rbac, TokenTable};
 use crate::clock::{Clock, SystemClock};
 use crate::streams::Streams;
 
@@ -48,9 +48,9 @@ impl Config {
     #[must_use]
     pub fn new(storage: Storage, tokens: TokenTable) -> Self {
         Self {
+            authorizer: Arc::new(Rbac::new(storage.clone())),
             storage,
             tokens,
-            authorizer: Arc::new(MastersOnly),
             streams: None,
             measures: None,
             version: VersionInfo::default(),

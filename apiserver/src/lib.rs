@@ -41,8 +41,8 @@ mod verbs;
 mod fixtures;
 
 pub use access::{
-    AUTHENTICATED, Attributes, Authorizer, Decision, Identity, MASTERS, MastersOnly, TokenHash, TokenTable,
-    generate_token,
+    AUTHENTICATED, Attributes, Authorizer, Decision, Grant, Identity, MASTERS, Object, Rbac, ResourceAttributes,
+    Rights, Rule, TokenHash, TokenTable, generate_token,
 };
 pub use body::{BoxError, ResponseBody};
 pub use clock::{Clock, SystemClock, whole_seconds};

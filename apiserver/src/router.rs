@@ -6,12 +6,14 @@ use std::sync::Arc;
 
 use http::{Method, Request};
 
-use crate::access::{Attributes, Decision, Identity};
+use crate::access::{Attributes, Decision, Identity, Object, ResourceAttributes};
 use crate::body::{RequestBody, read};
 use crate::error::ApiError;
+use crate::lifecycle::rules;
 use crate::query::{ListOptions, Query};
 use crate::request::{Resource, Target};
 use crate::response::{Answer, no_such_path};
+use crate::selector::field;
 use crate::state::State;
 use crate::verbs::served::Served;
 use crate::verbs::write::Part;
@@ -34,7 +36,7 @@ impl Plan {
     pub(crate) fn of(method: &Method, path: &str, query: Option<&str>) -> Option<Self> {
         let (target, mut query) = (Target::parse(path)?, Query::parse(query));
         let Target::Resource(resource) = &target else {
-            let verb = if method == Method::GET { "get" } else { "" };
+            let verb = path_verb(method);
             return Some(Self { target, query, verb, is_stream: false });
         };
         if resource.is_watch_path {
@@ -65,7 +67,7 @@ pub(crate) async fn answer(
 ) -> Result<Answer, ApiError> {
     let Plan { target, query, verb, .. } = plan;
     let method = request.method().clone();
-    authorize(state, who, verb, &target, request.uri().path())?;
+    authorize(state, who, verb, &target, &query, request.uri().path())?;
     let Target::Resource(path) = target else {
         return endpoints::answer(state, &method, &target, &query, request.headers()).await;
     };
@@ -135,26 +137,53 @@ fn find(state: &State, path: &Resource, method: &Method) -> Option<Served> {
     (is_placed && has_subresource).then_some(served)
 }
 
-fn authorize(state: &State, who: &Identity, verb: &str, target: &Target, path: &str) -> Result<(), ApiError> {
-    let wish = match target {
-        Target::Resource(resource) => Attributes {
-            verb: verb.into(),
-            group: resource.group.clone(),
-            resource: resource.plural.clone(),
-            subresource: resource.subresource.clone(),
-            namespace: resource.namespace.clone(),
-            name: resource.name.clone(),
-            path: String::new(),
-        },
-        _ => Attributes { verb: verb.into(), path: path.into(), ..Attributes::default() },
+fn authorize(
+    state: &State,
+    who: &Identity,
+    verb: &str,
+    target: &Target,
+    query: &Query,
+    path: &str,
+) -> Result<(), ApiError> {
+    let selected = match target {
+        // Who may look at one object may look at it in a list of one, too.
+        Target::Resource(of) if of.name.is_empty() && matches!(verb, "list" | "watch") => {
+            query.text("fieldSelector").and_then(field::only_name)
+        }
+        _ => None,
     };
-    if state.config.authorizer.authorize(who, &wish) == Decision::Allow {
-        return Ok(());
+    let object = match target {
+        Target::Resource(of) => {
+            let name = selected.as_deref().unwrap_or(&of.name);
+            // A namespace is in itself: who may get everything in it may get it.
+            let is_namespace = of.group.is_empty() && of.plural == rules::NAMESPACES;
+            Object::Resource(ResourceAttributes {
+                group: &of.group,
+                resource: &of.plural,
+                subresource: &of.subresource,
+                namespace: if is_namespace { &of.name } else { &of.namespace },
+                name,
+            })
+        }
+        _ => Object::Path(path),
+    };
+    let wish = Attributes { verb, object };
+    match state.config.authorizer.authorize(who, &wish) {
+        Decision::Allow(_) => Ok(()),
+        Decision::Deny(why) => Err(wish.refused(who, &why)),
     }
-    let why = wish.refusal(who);
-    Err(if wish.resource.is_empty() {
-        ApiError::new(crate::error::Reason::Forbidden, why)
-    } else {
-        ApiError::forbidden(&wish.group, &wish.resource, &wish.name, &why)
-    })
+}
+
+/// What is done to a path that is no resource: the method in lower case.
+fn path_verb(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "get",
+        "HEAD" => "head",
+        "POST" => "post",
+        "PUT" => "put",
+        "PATCH" => "patch",
+        "DELETE" => "delete",
+        "OPTIONS" => "options",
+        _ => "",
+    }
 }

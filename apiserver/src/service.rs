@@ -14,7 +14,7 @@ use http::{Method, Request, Response, header};
 use http_body_util::BodyExt;
 use tokio::time::Instant;
 
-use crate::access::{Identity, authenticate};
+use crate::access::{Identity, authenticate, impersonated};
 use crate::body::{BoxError, RequestBody, ResponseBody, stream};
 use crate::error::{ApiError, Reason};
 use crate::metrics::RequestLabels;
@@ -29,7 +29,7 @@ use crate::{compress, endpoints, negotiate};
 #[derive(Clone)]
 pub struct Service {
     state: Arc<State>,
-    identity: Option<Identity>,
+    identity: Option<Arc<Identity>>,
 }
 
 impl std::fmt::Debug for Service {
@@ -40,7 +40,7 @@ impl std::fmt::Debug for Service {
 
 impl Service {
     pub(crate) fn new(state: Arc<State>, identity: Option<Identity>) -> Self {
-        Self { state, identity }
+        Self { state, identity: identity.map(Arc::new) }
     }
 }
 
@@ -98,7 +98,11 @@ impl Service {
     async fn answer(&self, plan: Option<Plan>, mut request: Request<RequestBody>) -> Result<Answer, ApiError> {
         let state = &self.state;
         let config = &state.config;
-        let who = authenticate(request.headers(), self.identity.as_ref(), &config.tokens, config.authorizer.as_ref())?;
+        let known = match &self.identity {
+            Some(identity) => Arc::clone(identity),
+            None => authenticate(request.headers(), &config.tokens)?,
+        };
+        let who = impersonated(request.headers(), known, config.authorizer.as_ref())?;
         let Some(plan) = plan else { return Ok(response::no_such_path()) };
         let busy = |_| response::retry_later(Reason::TooManyRequests, "too many requests, please try again later.");
         if plan.is_stream {

@@ -1,25 +1,15 @@
-//! Decides who is asking, from the headers of a request: the owner of the bearer token, or whom they may stand for.
+//! Decides who is asking, from the headers of a request: the owner of the bearer token.
+
+use std::sync::Arc;
 
 use http::{HeaderMap, header};
 
-use super::{Attributes, Authorizer, Decision, Identity, TokenTable};
+use super::{Identity, TokenTable};
 use crate::error::{ApiError, Reason};
 
-const IMPERSONATE_USER: &str = "impersonate-user";
-const IMPERSONATE_GROUP: &str = "impersonate-group";
-
-/// The one who asks. `known` is set where the transport vouches for the caller (in-process).
-pub(crate) fn authenticate(
-    headers: &HeaderMap,
-    known: Option<&Identity>,
-    tokens: &TokenTable,
-    rules: &dyn Authorizer,
-) -> Result<Identity, ApiError> {
-    let identity = match known {
-        Some(identity) => identity,
-        None => bearer(headers).and_then(|token| tokens.owner(token)).ok_or_else(unauthorized)?,
-    };
-    impersonated(headers, identity, rules)
+/// The owner of the bearer token that a request brings.
+pub(crate) fn authenticate(headers: &HeaderMap, tokens: &TokenTable) -> Result<Arc<Identity>, ApiError> {
+    bearer(headers).and_then(|token| tokens.owner(token)).map(Arc::clone).ok_or_else(unauthorized)
 }
 
 fn unauthorized() -> ApiError {
@@ -31,40 +21,12 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-/// Applies `Impersonate-*`. They are never ignored: who may not stand for another is refused.
-fn impersonated(headers: &HeaderMap, identity: &Identity, rules: &dyn Authorizer) -> Result<Identity, ApiError> {
-    let is_asked = headers.keys().any(|name| name.as_str().starts_with("impersonate-"));
-    if !is_asked {
-        return Ok(identity.clone());
-    }
-    let text = |name: &str| -> Vec<String> {
-        headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).map(str::to_owned).collect()
-    };
-    let groups = text(IMPERSONATE_GROUP);
-    let Some(user) = text(IMPERSONATE_USER).pop() else {
-        return Err(ApiError::bad_request("requested impersonation of groups or extras without impersonating a user"));
-    };
-    let wishes = std::iter::once(("users", &user)).chain(groups.iter().map(|group| ("groups", group)));
-    for (resource, name) in wishes {
-        let wish = Attributes {
-            verb: "impersonate".into(),
-            resource: resource.into(),
-            name: name.clone(),
-            ..Attributes::default()
-        };
-        if rules.authorize(identity, &wish) == Decision::Deny {
-            return Err(ApiError::forbidden("", resource, name, &wish.refusal(identity)));
-        }
-    }
-    Ok(Identity::new(user, groups))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::access::{MastersOnly, TokenHash};
+    use crate::access::TokenHash;
 
-    fn ask(headers: &[(&'static str, &str)]) -> Result<Identity, ApiError> {
+    fn ask(headers: &[(&'static str, &str)]) -> Result<Arc<Identity>, ApiError> {
         let tokens = TokenTable::new()
             .with(TokenHash::of("t-admin"), Identity::master("admin"))
             .with(TokenHash::of("t-bob"), Identity::new("bob", []));
@@ -72,7 +34,7 @@ mod tests {
         for (name, value) in headers {
             map.append(*name, value.parse().unwrap());
         }
-        authenticate(&map, None, &tokens, &MastersOnly)
+        authenticate(&map, &tokens)
     }
 
     #[test]
@@ -85,19 +47,5 @@ mod tests {
     #[test]
     fn the_scheme_is_case_insensitive() {
         assert_eq!(ask(&[("authorization", "bearer t-admin")]).unwrap().user, "admin");
-    }
-
-    #[test]
-    fn only_masters_stand_for_others() {
-        let bob = ask(&[("authorization", "Bearer t-admin"), ("impersonate-user", "carol")]).unwrap();
-        assert_eq!(bob, Identity::new("carol", []));
-        let refused = ask(&[("authorization", "Bearer t-bob"), ("impersonate-user", "admin")]).unwrap_err();
-        assert_eq!(refused.reason, Reason::Forbidden);
-    }
-
-    #[test]
-    fn groups_alone_cannot_be_impersonated() {
-        let refused = ask(&[("authorization", "Bearer t-admin"), ("impersonate-group", "system:masters")]);
-        assert_eq!(refused.unwrap_err().reason, Reason::BadRequest);
     }
 }

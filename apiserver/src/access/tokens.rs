@@ -2,6 +2,7 @@
 //! in time of how much of one was right. It never keeps or logs a token.
 
 use std::fmt;
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -56,7 +57,7 @@ impl fmt::Debug for TokenHash {
 
 /// Who owns which token.
 #[derive(Debug, Clone, Default)]
-pub struct TokenTable(Vec<(TokenHash, Identity)>);
+pub struct TokenTable(Vec<(TokenHash, Arc<Identity>)>);
 
 impl TokenTable {
     /// A table without tokens: nobody comes in.
@@ -68,13 +69,13 @@ impl TokenTable {
     /// Adds the owner of a token.
     #[must_use]
     pub fn with(mut self, token: TokenHash, owner: Identity) -> Self {
-        self.0.push((token, owner));
+        self.0.push((token, Arc::new(owner)));
         self
     }
 
     /// The owner of a token. Looks at every entry, whichever fits.
     #[must_use]
-    pub fn owner(&self, token: &str) -> Option<&Identity> {
+    pub fn owner(&self, token: &str) -> Option<&Arc<Identity>> {
         let presented = TokenHash::of(token);
         self.0.iter().fold(None, |found, (hash, owner)| if hash.is(&presented) { Some(owner) } else { found })
     }

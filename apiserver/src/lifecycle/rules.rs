@@ -19,7 +19,8 @@ pub(crate) const DEFAULT_NAMESPACE: &str = "default";
 
 const DEFINITIONS_GROUP: &str = "apiextensions.k8s.io";
 const DEFINITIONS: &str = "customresourcedefinitions";
-const NAMESPACES: &str = "namespaces";
+/// The plural of namespaces.
+pub(crate) const NAMESPACES: &str = "namespaces";
 
 /// The resource of namespaces.
 pub(crate) fn namespaces() -> ResourceId {

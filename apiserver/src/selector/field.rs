@@ -70,6 +70,13 @@ impl Selector {
     }
 }
 
+/// The one name that a selector leaves, in the text of a request whose kind nobody has looked up yet.
+pub(crate) fn only_name(text: &str) -> Option<String> {
+    let terms = split_terms(text).into_iter().filter_map(split_term);
+    let (_, _, value) = terms.into_iter().find(|(path, negated, _)| *path == "metadata.name" && !negated)?;
+    unescape(value).ok().filter(|name| !name.is_empty())
+}
+
 /// The canonical text: `=` for both equalities, values escaped.
 impl fmt::Display for Selector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -22,7 +22,7 @@ pub mod seal;
 mod storage;
 mod write;
 
-pub use cache::{Expired, Snapshot, Watch, WatchItem};
+pub use cache::{Entries, Expired, Snapshot, Watch, WatchItem};
 pub use decide::{Decision, decide};
 pub use entry::{Entry, Event, EventKind};
 pub use key::{Key, ResourceId};

@@ -16,6 +16,7 @@ use tower::ServiceExt;
 use uuid::Uuid;
 
 const TOKEN: &str = "the-token-of-the-tests";
+const USER_TOKEN: &str = "the-token-of-a-user";
 const THINGS: &str = "/apis/guard.test/v1/namespaces/default/things";
 const BASELINE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/allocations/baseline.json");
 /// How often each path is taken: enough that background work and growing tables hardly count.
@@ -42,6 +43,12 @@ fn hot_paths_allocate_no_more_than_they_did() {
     };
     measure("create", TIMES, &|n| call("POST", THINGS.into(), "application/json", thing(n)));
     measure("get", TIMES, &|n| call("GET", one(n), "", String::new()));
+    let by_rules = |n| {
+        let code = runtime.block_on(send_as(USER_TOKEN, &service, "GET", &one(n), "", String::new()));
+        assert_eq!(code, 200);
+    };
+    by_rules(9_999);
+    measure("get by the rules of a role", TIMES, &by_rules);
     let status = |n| json!({"status": {"ready": n}}).to_string();
     measure("status patch", TIMES, &|n| call("PATCH", one(n) + "/status", "application/merge-patch+json", status(n)));
     measure("list of 200", 10, &|_| call("GET", THINGS.into(), "", String::new()));
@@ -76,14 +83,37 @@ fn hold_against_baseline(measured: &BTreeMap<String, (u64, u64)>) {
 async fn service() -> Service {
     let store = Arc::new(MemoryStore::new(Uuid::from_u128(1)));
     let storage = Storage::open(store, StorageOptions::default()).await.unwrap();
-    let tokens = TokenTable::new().with(TokenHash::of(TOKEN), Identity::master("admin"));
+    let tokens = TokenTable::new()
+        .with(TokenHash::of(TOKEN), Identity::master("admin"))
+        .with(TokenHash::of(USER_TOKEN), Identity::new("user", []));
     let server = ApiServer::new(Config::new(storage, tokens)).await.unwrap();
     server.install_kinds(&[definition()]).await.unwrap();
-    server.service()
+    let service = server.service();
+    for (plural, object) in rules() {
+        let path = format!("/apis/rbac.authorization.k8s.io/v1/{plural}");
+        assert_eq!(send(&service, "POST", &path, "application/json", object.to_string()).await, 201);
+    }
+    service
+}
+
+/// What lets a user read things.
+fn rules() -> [(&'static str, Value); 2] {
+    let (api, metadata) = ("rbac.authorization.k8s.io/v1", json!({"name": "reader"}));
+    let rule = json!({"verbs": ["get", "list"], "apiGroups": ["guard.test"], "resources": ["things"]});
+    let role = json!({"apiVersion": api, "kind": "ClusterRole", "metadata": metadata, "rules": [rule]});
+    let binding = json!({
+        "apiVersion": api, "kind": "ClusterRoleBinding", "metadata": metadata,
+        "roleRef": {"kind": "ClusterRole", "name": "reader"}, "subjects": [{"kind": "User", "name": "user"}],
+    });
+    [("clusterroles", role), ("clusterrolebindings", binding)]
 }
 
 async fn send(service: &Service, method: &str, path: &str, kind: &str, body: String) -> u16 {
-    let mut request = Request::builder().method(method).uri(path).header("authorization", format!("Bearer {TOKEN}"));
+    send_as(TOKEN, service, method, path, kind, body).await
+}
+
+async fn send_as(token: &str, service: &Service, method: &str, path: &str, kind: &str, body: String) -> u16 {
+    let mut request = Request::builder().method(method).uri(path).header("authorization", format!("Bearer {token}"));
     if !kind.is_empty() {
         request = request.header("content-type", kind);
     }

@@ -30,8 +30,8 @@ async fn users_without_rights_are_refused_in_the_words_that_tools_parse() {
         "widgets.wire.test is forbidden: User \"bob\" cannot list resource \"widgets\" in API group \"wire.test\" in \
          the namespace \"a\""
     );
-    let (_, message) = server.send("GET", "/version", &bob, "").await.refusal(403);
-    assert_eq!(message, "forbidden: User \"bob\" cannot get path \"/version\"");
+    let (_, message) = server.send("GET", "/metrics", &bob, "").await.refusal(403);
+    assert_eq!(message, "forbidden: User \"bob\" cannot get path \"/metrics\"");
 }
 
 #[tokio::test]

@@ -1,0 +1,35 @@
+//! Service accounts: the names and groups under which programs come in.
+
+use crate::schema::fields::names::{label_problems, subdomain_problems};
+
+const PREFIX: &str = "system:serviceaccount:";
+const EVERY: &str = "system:serviceaccounts";
+
+/// The user that a service account is.
+pub(crate) fn user(namespace: &str, name: &str) -> String {
+    format!("{PREFIX}{namespace}:{name}")
+}
+
+/// The groups that a service account of a namespace is in, beside that of all whom we know.
+pub(crate) fn groups(namespace: &str) -> [String; 2] {
+    [EVERY.to_owned(), format!("{EVERY}:{namespace}")]
+}
+
+/// Namespace and name of the service account that a user is; `None` for other users.
+pub(crate) fn parts(user: &str) -> Option<(&str, &str)> {
+    let (namespace, name) = user.strip_prefix(PREFIX)?.split_once(':')?;
+    (label_problems(namespace).is_empty() && subdomain_problems(name).is_empty()).then_some((namespace, name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn users_that_are_service_accounts_are_told_from_others() {
+        assert_eq!(parts(&user("a", "ci.main")), Some(("a", "ci.main")));
+        for other in ["bob", "system:serviceaccount:a", "system:serviceaccount:a:b:c", "system:serviceaccount::ci"] {
+            assert_eq!(parts(other), None, "{other}");
+        }
+    }
+}
