@@ -32,6 +32,8 @@ if [ "$what" = test ] || [ "${CLOUD_STORE:-sqlite}" = postgres ]; then
 fi
 [ "$what" != test ] || need python3 python3
 [ "$what" != test ] || python3 -m pip --version > /dev/null 2>&1 || missing+=(python3-pip)
+[ "$what" != test ] || python3 -m ensurepip --version > /dev/null 2>&1 || missing+=(python3-venv)
+[ "$what" != test ] || need npm npm
 
 if [ ${#missing[@]} -gt 0 ]; then
     mapfile -t missing < <(printf '%s\n' "${missing[@]}" | sort -u)

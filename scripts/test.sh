@@ -5,13 +5,13 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . scripts/tools.sh
 . scripts/docker.sh
-. scripts/kubectl.sh
+. scripts/clients.sh
 
 state=$(realpath -m "${CLOUD_TEST_HOME:-${XDG_CACHE_HOME:-$HOME/.cache}/the-cloud/test}")
 mkdir -p "$state"
 ensure_docker "$state"
 ensure_busybox local
-ensure_kubectl
+ensure_clients
 
 # The end-to-end tests run the binaries as they are built here: together with the tests, so that nothing is built twice.
 cargo build --workspace --all-targets --locked

@@ -1,5 +1,6 @@
 //! One cloud: a `cloudd` process with its own data directory, and the clients pointed at it.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -7,6 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::clients::limited;
 use crate::docker::Docker;
 use crate::run::{Output, run_command};
 use crate::wait::{eventually, eventually_within};
@@ -26,6 +28,7 @@ pub enum Store {
 pub struct CloudBuilder {
     store: Store,
     docker: Docker,
+    fake: bool,
     arguments: Vec<String>,
 }
 
@@ -44,6 +47,13 @@ impl CloudBuilder {
         self
     }
 
+    /// Has the fake backend instead of a Docker: machines that are there at once, and nothing real.
+    #[must_use]
+    pub fn fake(mut self) -> Self {
+        self.fake = true;
+        self
+    }
+
     /// Adds an argument to cloudd's command line.
     #[must_use]
     pub fn argument(mut self, argument: &str) -> Self {
@@ -59,6 +69,7 @@ impl CloudBuilder {
             home: Some(home),
             store: self.store,
             docker: self.docker,
+            fake: self.fake,
             arguments: self.arguments,
             process: None,
             starts: 0,
@@ -74,6 +85,7 @@ pub struct Cloud {
     home: Option<tempfile::TempDir>,
     store: Store,
     docker: Docker,
+    fake: bool,
     arguments: Vec<String>,
     process: Option<Child>,
     starts: u32,
@@ -153,6 +165,7 @@ impl Cloud {
             .arg("--kubeconfig")
             .arg(self.kubeconfig())
             .args(["--listen", &listen, "--store", &store, "--docker-socket", self.docker.socket()])
+            .args(self.fake.then_some("--compute-backend=fake"))
             .args(&self.arguments)
             .env("RUST_LOG", std::env::var("E2E_LOG").unwrap_or_else(|_| "info".to_owned()))
             .stdin(Stdio::null())
@@ -230,6 +243,19 @@ impl Cloud {
         run_command(&mut command, stdin)
     }
 
+    /// A real client that finds this cloud by `KUBECONFIG`, has a home of its own, and ends after a minute at the latest.
+    #[must_use]
+    pub fn client(&self, program: impl AsRef<OsStr>) -> Command {
+        let home = self.home().join("client");
+        fs::create_dir_all(&home).expect("a directory can be made in the cloud's own");
+        let mut command = limited(program);
+        command.env("KUBECONFIG", self.kubeconfig()).env("HOME", &home).current_dir(&home);
+        for variable in ["XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"] {
+            command.env_remove(variable);
+        }
+        command
+    }
+
     /// `cloudctl apply -f -` of this YAML, which must succeed. Returns what it said.
     #[track_caller]
     pub fn apply(&self, yaml: &str) -> String {
@@ -301,11 +327,13 @@ impl Drop for Cloud {
             for arguments in [["get", "all", "-o", "wide"].as_slice(), &["events"]] {
                 eprintln!("--- {}", self.cloudctl(arguments));
             }
-            eprintln!("--- {:#?}", self.leftovers());
+            if !self.fake {
+                eprintln!("--- {:#?}", self.leftovers());
+            }
         }
         let installation = self.installation();
         self.kill();
-        if !installation.is_empty() {
+        if !installation.is_empty() && !self.fake {
             self.docker.purge(&installation, &self.data_dir());
         }
         // Nothing that these tests do is a reason for a person to look at the log.

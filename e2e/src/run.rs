@@ -58,7 +58,10 @@ pub fn run<S: AsRef<OsStr>>(program: impl AsRef<OsStr>, arguments: impl IntoIter
 }
 
 /// Runs a prepared command with this standard input, and waits for it.
-pub(crate) fn run_command(command: &mut Command, stdin: &str) -> Output {
+///
+/// # Panics
+/// It can't be started.
+pub fn run_command(command: &mut Command, stdin: &str) -> Output {
     let shown = format!("{command:?}");
     let mut child = command
         .stdin(Stdio::piped())

@@ -16,7 +16,7 @@ fn refused(cloud: &Cloud, yaml: &str, words: &[&str]) {
 
 #[test]
 fn what_the_schema_forbids_is_refused_by_field() {
-    let cloud = Cloud::builder().argument("--compute-backend=fake").start();
+    let cloud = Cloud::builder().fake().start();
     refused(&cloud, &sleeper("web", "imagee: nginx"), &["spec.imagee", "unknown field"]);
     refused(
         &cloud,
@@ -44,7 +44,7 @@ fn what_the_schema_forbids_is_refused_by_field() {
 
 #[test]
 fn what_may_not_change_is_refused_with_the_way_out() {
-    let cloud = Cloud::builder().argument("--compute-backend=fake").start();
+    let cloud = Cloud::builder().fake().start();
     let vpc = "apiVersion: thecloud.dev/v1alpha1\nkind: Vpc\nmetadata:\n  name: main\nspec:\n  cidr: 10.50.0.0/20\n";
     cloud.apply(vpc);
     refused(&cloud, &vpc.replace("10.50", "10.51"), &["cidr can't be changed", "make it again"]);
@@ -55,7 +55,7 @@ fn what_may_not_change_is_refused_with_the_way_out() {
 
 #[test]
 fn huge_and_hostile_yaml_is_refused_at_once() {
-    let cloud = Cloud::builder().argument("--compute-backend=fake").start();
+    let cloud = Cloud::builder().fake().start();
     let huge =
         format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: big\ndata:\n  a: {}\n", "x".repeat(4 << 20));
     let said = cloud.cloudctl_with(&["apply", "-f", "-"], &huge).failed();

@@ -85,7 +85,7 @@ fn exec_passes_input_output_and_the_exit_code() {
 
 #[test]
 fn a_field_removed_from_the_yaml_is_removed() {
-    let cloud = Cloud::builder().argument("--compute-backend=fake").start();
+    let cloud = Cloud::builder().fake().start();
     cloud.apply(&sleeper("web", "env: [{name: A, value: \"1\"}]\nworkingDir: /tmp"));
     let said = cloud.apply(&sleeper("web", "env: [{name: B, value: \"2\"}]"));
     assert_eq!(said, "instance.thecloud.dev/web configured\n");

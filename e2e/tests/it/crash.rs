@@ -44,7 +44,7 @@ fn killed_again_and_again_during_the_tour_it_converges_and_doubles_nothing() {
 #[test]
 fn every_acknowledged_write_is_there_after_a_kill() {
     skip_unless!(docker_is_there(), "no Docker daemon answers");
-    let mut cloud = Cloud::builder().argument("--compute-backend=fake").start();
+    let mut cloud = Cloud::builder().fake().start();
     let mut acknowledged = Vec::new();
     for round in 0..5 {
         for number in 0..10 {

@@ -63,7 +63,7 @@ fn kubectl_reads_and_changes_instances() {
 #[test]
 fn kubectl_keeps_configuration_and_watches() {
     skip_unless!(docker_is_there() && kubectl_is_there(), "no Docker daemon answers, or there is no kubectl");
-    let cloud = Cloud::builder().argument("--compute-backend=fake").start();
+    let cloud = Cloud::builder().fake().start();
     let _ = cloud
         .kubectl_with(
             &["apply", "-f", "-"],

@@ -8,7 +8,7 @@ use crate::machine::sleeper;
 
 #[test]
 fn without_a_token_everything_is_refused() {
-    let cloud = Cloud::builder().argument("--compute-backend=fake").start();
+    let cloud = Cloud::builder().fake().start();
     for path in ["/api/v1/namespaces", "/apis/thecloud.dev/v1alpha1/instances", "/openapi/v3", "/metrics"] {
         let url = format!("https://{}{path}", cloud.address());
         let plain = run("curl", ["-sk", "-o", "/dev/null", "-w", "%{http_code}", &url], "").stdout;
@@ -21,7 +21,7 @@ fn without_a_token_everything_is_refused() {
 
 #[test]
 fn keys_and_kubeconfig_are_readable_by_their_owner_only() {
-    let cloud = Cloud::builder().argument("--compute-backend=fake").start();
+    let cloud = Cloud::builder().fake().start();
     let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&cloud.kubeconfig()), 0o600);
     assert_eq!(mode(&cloud.data_dir()), 0o700);
@@ -49,7 +49,7 @@ fn a_container_is_confined() {
 
 #[test]
 fn a_server_that_is_not_ours_is_refused() {
-    let cloud = Cloud::builder().argument("--compute-backend=fake").start();
+    let cloud = Cloud::builder().fake().start();
     let folder = tempfile::tempdir().unwrap();
     let said = run("true", [""; 0], "");
     assert_eq!(said.code, 0);

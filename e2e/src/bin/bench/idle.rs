@@ -16,7 +16,7 @@ const BATCH: usize = 50;
 const SETTLE: Duration = Duration::from_secs(15);
 
 pub(crate) async fn run(instances: usize, seconds: u64) -> anyhow::Result<()> {
-    let cloud = Cloud::builder().argument("--compute-backend=fake").start();
+    let cloud = Cloud::builder().fake().start();
     let empty = memory(cloud.pid())?;
     let api: Api<Instance> = Api::default_namespaced(client(&cloud).await?);
     let all: Vec<Instance> = (0..instances).map(|number| instance(&format!("idle-{number}"))).collect();

@@ -62,7 +62,7 @@ impl FromStr for Peer {
 impl Target {
     /// Starts a server of ours on a store of its own.
     pub(crate) async fn ours(store: &str) -> anyhow::Result<Self> {
-        let builder = Cloud::builder().argument("--compute-backend=fake");
+        let builder = Cloud::builder().fake();
         let (cloud, postgres) = match store {
             "sqlite" => (builder.start(), None),
             "postgres" => {
