@@ -41,6 +41,11 @@ impl Edition {
         kind.is_built_in() || self.since.get(&kind.resource()).is_some_and(|since| revision > *since)
     }
 
+    /// The revision from which on a kind can be watched: what came before was another kind, or none.
+    pub(crate) fn watchable_since(&self, kind: &Kind) -> Revision {
+        self.since.get(&kind.resource()).copied().unwrap_or(Revision::ZERO)
+    }
+
     pub(crate) fn is_terminating(&self, kind: &Kind) -> bool {
         !self.terminating.is_empty() && self.terminating.contains(&kind.resource())
     }

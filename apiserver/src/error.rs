@@ -149,6 +149,8 @@ pub struct ApiError {
     pub message: String,
     /// The `details` object, as it goes out (name, group, kind, uid, causes, retryAfterSeconds).
     pub details: Map<String, Value>,
+    /// Whether `details` goes out even where it is empty: some of upstream's refusals carry such a one.
+    pub shows_details: bool,
     /// Set for a list page whose snapshot is gone: the token to go on with, inconsistently.
     pub continue_token: Option<String>,
 }
@@ -156,7 +158,7 @@ pub struct ApiError {
 impl ApiError {
     /// An error with a reason and a sentence, without details.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into(), details: Map::new(), continue_token: None }
+        Self { reason, message: message.into(), details: Map::new(), shows_details: false, continue_token: None }
     }
 
     /// 400 with a sentence.
@@ -167,6 +169,18 @@ impl ApiError {
     /// 500 with what failed. The cause is logged by the caller, never sent.
     pub fn internal(message: impl Into<String>) -> Self {
         Self::new(Reason::InternalError, format!("Internal error occurred: {}", message.into()))
+    }
+
+    /// A refusal in the words that upstream has for a reason where nothing more is known.
+    #[must_use]
+    pub fn generic(reason: Reason) -> Self {
+        let message = match reason {
+            Reason::NotFound => "the server could not find the requested resource",
+            Reason::MethodNotAllowed => "the server does not allow this method on the requested resource",
+            Reason::Invalid => "the server rejected our request due to an error in our request",
+            _ => "the server rejected our request for an unknown reason",
+        };
+        Self { shows_details: true, ..Self::new(reason, message) }
     }
 
     /// 404 for an object that does not exist.
@@ -265,7 +279,7 @@ impl ApiError {
         if self.reason != Reason::Unknown {
             status["reason"] = self.reason.to_string().into();
         }
-        if !self.details.is_empty() {
+        if self.shows_details || !self.details.is_empty() {
             status["details"] = Value::Object(self.details.clone());
         }
         status

@@ -36,6 +36,7 @@ mod streams;
 pub mod table;
 pub mod tls;
 mod verbs;
+mod yaml;
 
 #[cfg(test)]
 mod fixtures;

@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::body::{ResponseBody, full};
 use crate::error::{ApiError, Reason};
 use crate::negotiate::Encoding;
+use crate::yaml;
 
 /// An answer on its way out.
 pub(crate) type Answer = Response<ResponseBody>;
@@ -50,10 +51,7 @@ pub(crate) fn no_such_path() -> Answer {
 pub(crate) fn error(error: &ApiError, form: Encoding) -> Answer {
     let code = StatusCode::from_u16(error.reason.code()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let status = error.to_status();
-    let mut answer = match encoded(form, &status) {
-        Ok(bytes) => of_type(code, form.content_type(), full(bytes)),
-        Err(_) => json(code, &status),
-    };
+    let mut answer = of_type(code, form.content_type(), full(encoded(form, &status)));
     if let Some(seconds) = error.details.get("retryAfterSeconds").and_then(Value::as_u64) {
         answer.headers_mut().insert(header::RETRY_AFTER, seconds.into());
     }
@@ -84,16 +82,10 @@ pub(crate) fn retry_later(reason: Reason, message: &str) -> ApiError {
 }
 
 /// A document in an encoding.
-pub(crate) fn encoded(encoding: Encoding, value: &Value) -> Result<Bytes, ApiError> {
+pub(crate) fn encoded(encoding: Encoding, value: &Value) -> Bytes {
     match encoding {
-        Encoding::Json => Ok(to_bytes(value).into()),
-        Encoding::Yaml => match serde_saphyr::to_string(value) {
-            Ok(text) => Ok(text.into()),
-            Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "an object cannot be written as YAML");
-                Err(ApiError::internal("the object cannot be written as YAML"))
-            }
-        },
+        Encoding::Json => to_bytes(value).into(),
+        Encoding::Yaml => yaml::to_string(value).into(),
     }
 }
 

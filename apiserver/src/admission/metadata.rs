@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::error::ApiError;
+use crate::error::{ApiError, Reason};
 use crate::lifecycle::rules;
 use crate::registry::Kind;
 use crate::verbs::served::Served;
@@ -42,7 +42,9 @@ pub(crate) fn place(served: &Served, namespace: &str, object: &mut Value) -> Res
 pub(crate) fn begin(kind: &Kind, object: &mut Value, uid: &str, now: &str) -> Result<(), ApiError> {
     let metadata = of(object)?;
     if metadata.get("resourceVersion").and_then(Value::as_str).is_some_and(|revision| !revision.is_empty()) {
-        return Err(ApiError::bad_request("resourceVersion should not be set on objects to be created"));
+        // Upstream has no better reason for it either.
+        let message = "resourceVersion should not be set on objects to be created";
+        return Err(ApiError::new(Reason::Unknown, message));
     }
     for field in ["resourceVersion", "selfLink"].iter().chain(&OWNED) {
         metadata.remove(*field);

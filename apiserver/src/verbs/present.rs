@@ -46,7 +46,7 @@ fn object(call: &Call, code: StatusCode, object: Value) -> Result<Answer, ApiErr
 
 /// Any JSON document in the encoding that the client asked for.
 pub(crate) fn document(call: &Call, code: StatusCode, document: &Value) -> Result<Answer, ApiError> {
-    Ok(of_type(code, call.form.encoding.content_type(), full(encoded(call.form.encoding, document)?)))
+    Ok(of_type(code, call.form.encoding.content_type(), full(encoded(call.form.encoding, document))))
 }
 
 /// The warning of a deprecated version.

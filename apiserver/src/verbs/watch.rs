@@ -54,6 +54,10 @@ pub(crate) async fn watch(call: Call, options: ListOptions) -> Result<Answer, Ap
         let present: Vec<Arc<Entry>> = selection.of(&call.served, &snapshot, None).cloned().collect();
         (Some((snapshot.revision, present)), watch)
     } else if let Some(after) = options.revision.filter(|at| *at > Revision::ZERO) {
+        let since = call.served.edition.watchable_since(&call.served.kind);
+        if after < since {
+            return Ok(too_old(&call, after, since));
+        }
         match storage.watch(&resource, after) {
             Ok(watch) => (None, watch),
             Err(expired) => return Ok(too_old(&call, after, expired.oldest)),

@@ -29,6 +29,15 @@ async fn watch_without_a_revision_begins_with_what_is_there() {
 }
 
 #[tokio::test]
+async fn watch_from_before_the_definition_is_too_old() {
+    let server = Server::with_widgets().await;
+    let mut lines = server.watch(&format!("{WIDGETS}?watch=true&resourceVersion=1"), &[]).await;
+    let event = lines.next().await.unwrap();
+    assert_eq!((&event["type"], &event["object"]["code"]), (&json!("ERROR"), &json!(410)));
+    assert!(lines.next().await.is_none(), "the watch ends");
+}
+
+#[tokio::test]
 async fn watch_from_a_revision_shows_what_came_after() {
     let server = Server::with_widgets().await;
     let first = post(&server, "w1", "one").await;

@@ -1,3 +1,5 @@
+use serde_json::json;
+
 use super::*;
 
 fn patched(document: Value, patch: Value) -> Result<Value, ApiError> {
@@ -61,19 +63,13 @@ fn numbers_are_compared_by_value() {
 }
 
 #[test]
-fn an_operation_that_fails_is_422_and_names_itself() {
+fn an_operation_that_fails_is_422() {
     let patch = json!([{"op": "add", "path": "/x", "value": 1}, {"op": "remove", "path": "/spec/none"}]);
     let error = patched(json!({"spec": {}}), patch).unwrap_err();
     assert_eq!(error.reason, Reason::Invalid);
     assert_eq!(error.message, "the server rejected our request due to an error in our request");
-    assert_eq!(
-        error.details["causes"][0],
-        json!({
-            "reason": "FieldValueInvalid",
-            "field": "[1].path",
-            "message": "Invalid value: \"/spec/none\": remove operation does not apply: the key \"none\" does not exist",
-        })
-    );
+    // Upstream's details are there, and empty.
+    assert_eq!(error.to_status()["details"], json!({}));
     for patch in [
         json!([{"op": "frob", "path": "/spec"}]),
         json!([{"op": "add", "path": "", "value": 1}]),
@@ -111,7 +107,7 @@ fn a_patch_can_not_nest_the_document_without_end() {
         path.push_str("/x");
     }
     let error = patched(json!({}), Value::Array(patch)).unwrap_err();
-    assert!(error.details["causes"][0]["message"].as_str().unwrap().ends_with("would nest deeper than 127"));
+    assert_eq!(error.reason, Reason::Invalid);
     let deeper = |op: &str, n: usize| json!({"op": op, "from": "/a", "path": format!("/a{}", "/x".repeat(n))});
     let copies: Vec<Value> = (1..300).map(|_| deeper("copy", 1)).collect();
     assert!(patched(json!({"a": {}}), Value::Array(copies)).is_err());
