@@ -3,4 +3,6 @@
 
 mod helm;
 mod kubectl;
+mod node;
+mod python;
 mod widget;
