@@ -9,13 +9,13 @@ use crate::error::{Error, chain};
 use crate::output::Screen;
 
 mod api;
+mod apply_set;
 mod args;
 mod commands;
 mod connect;
 mod error;
 mod jsonpath;
 mod manifests;
-mod merge;
 mod output;
 
 fn main() -> ExitCode {

@@ -12,21 +12,22 @@ use kube::Client;
 use kube::client::{Body, Connection};
 use kube::core::Status;
 use serde_json::Value;
-use thiserror::Error;
 use tokio_util::codec::{FramedRead, LinesCodec};
 use tokio_util::io::StreamReader;
 
-use crate::error::Exit;
 use crate::output::Screen;
 
 mod catalog;
+mod error;
 mod follow;
+mod misfit;
 mod outage;
 mod query;
 mod resource;
 mod watch;
 
 pub(crate) use catalog::{Catalog, distance};
+pub(crate) use error::ApiError;
 pub(crate) use follow::{Follow, Sight};
 pub(crate) use outage::explained;
 pub(crate) use query::Query;
@@ -42,112 +43,26 @@ pub(crate) const JSON: &str = "application/json";
 /// Rows for people, made by the server.
 pub(crate) const TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json";
 
-/// Why the server could not be asked, or said no.
-#[derive(Debug, Error)]
-pub(crate) enum ApiError {
-    /// The server answered with a Status.
-    #[error("{}", words(.status))]
-    Status {
-        /// What it said.
-        status: Box<Status>,
-    },
-    /// The server answered with something that is no Status.
-    #[error("{request} was answered with {code}: {body}")]
-    Plain {
-        /// The HTTP status code.
-        code: u16,
-        /// What was asked.
-        request: String,
-        /// The start of the answer.
-        body: String,
-    },
-    /// No answer came.
-    #[error("{address} does not answer: {}", explained(.error.as_ref()).cause)]
-    Unreachable {
-        /// The server's address.
-        address: String,
-        /// What happened.
-        error: Box<kube::Error>,
-    },
-    /// The answer broke off.
-    #[error("the answer to {request} broke off")]
-    Broken {
-        /// What was asked.
-        request: String,
-        /// What happened.
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// The answer is not JSON.
-    #[error("the answer to {request} is not JSON")]
-    NotJson {
-        /// What was asked.
-        request: String,
-        /// Where it stops making sense.
-        #[source]
-        source: serde_json::Error,
-    },
-    /// The request cannot be written down.
-    #[error("{request} is not a valid request")]
-    Request {
-        /// What was asked.
-        request: String,
-        /// What is wrong with it.
-        #[source]
-        source: http::Error,
-    },
+/// What a patch means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Patch {
+    /// Server-side apply: the fields that a manager wishes for.
+    Apply,
+    /// RFC 6902: operations.
+    Json,
+    /// RFC 7386: what is set; null removes.
+    Merge,
 }
 
-impl ApiError {
-    /// With which code the process ends.
-    pub(crate) fn exit(&self) -> Exit {
+impl Patch {
+    fn media_type(self) -> &'static str {
         match self {
-            Self::Status { status } if status.is_not_found() => Exit::NotFound,
-            Self::Status { status } if status.code == 401 => Exit::Unreachable,
-            Self::Plain { code: 404, .. } => Exit::NotFound,
-            Self::Unreachable { .. } => Exit::Unreachable,
-            _ => Exit::Failed,
+            // JSON is YAML.
+            Self::Apply => "application/apply-patch+yaml",
+            Self::Json => "application/json-patch+json",
+            Self::Merge => "application/merge-patch+json",
         }
     }
-
-    /// Whether the thing asked for does not exist.
-    pub(crate) fn is_not_found(&self) -> bool {
-        self.exit() == Exit::NotFound
-    }
-
-    /// Whether somebody else wrote in between.
-    pub(crate) fn is_conflict(&self) -> bool {
-        matches!(self, Self::Status { status } if status.is_conflict() && !status.is_already_exists())
-    }
-
-    /// Whether it exists already.
-    pub(crate) fn already_exists(&self) -> bool {
-        matches!(self, Self::Status { status } if status.is_already_exists())
-    }
-
-    /// Whether asking again later can help: the server is away, restarting or busy.
-    pub(crate) fn is_passing(&self) -> bool {
-        match self {
-            Self::Unreachable { .. } | Self::Broken { .. } => true,
-            Self::Status { status } => matches!(status.code, 429 | 500 | 502..=504),
-            Self::Plain { code, .. } => matches!(code, 429 | 500 | 502..=504),
-            Self::NotJson { .. } | Self::Request { .. } => false,
-        }
-    }
-}
-
-/// A Status for people: several causes are a list, one a line.
-fn words(status: &Status) -> String {
-    let causes = status.details.as_ref().map(|details| details.causes.as_slice()).unwrap_or_default();
-    // A cause without a field only says that more may be wrong.
-    let causes: Vec<_> = causes.iter().filter(|cause| !matches!(cause.field.as_str(), "" | "<nil>")).collect();
-    let (Some(details), true) = (&status.details, status.reason == "Invalid" && !causes.is_empty()) else {
-        return if status.message.is_empty() { status.reason.clone() } else { status.message.clone() };
-    };
-    let kind =
-        if details.group.is_empty() { details.kind.clone() } else { format!("{}.{}", details.kind, details.group) };
-    let lines: Vec<_> = causes.iter().map(|cause| format!("  {}: {}", cause.field, cause.message)).collect();
-    format!("{kind} \"{}\" is invalid:\n{}", details.name, lines.join("\n"))
 }
 
 /// One server, as one command uses it.
@@ -231,10 +146,9 @@ impl Session {
         Ok(value)
     }
 
-    /// Sends a JSON merge patch.
-    pub(crate) async fn merge_patch(&self, path: &str, patch: &Value) -> Result<Value, ApiError> {
-        let body = Some(("application/merge-patch+json", patch));
-        let (_, value) = self.exchange(Method::PATCH, path, JSON, body).await?;
+    /// Sends a patch.
+    pub(crate) async fn patch(&self, path: &str, kind: Patch, patch: &Value) -> Result<Value, ApiError> {
+        let (_, value) = self.exchange(Method::PATCH, path, JSON, Some((kind.media_type(), patch))).await?;
         Ok(value)
     }
 

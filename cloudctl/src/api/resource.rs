@@ -57,6 +57,11 @@ impl Resource {
         self.verbs.iter().any(|offered| offered == verb)
     }
 
+    /// Whether its objects have something below them, such as `status`.
+    pub(crate) fn has(&self, subresource: &str) -> bool {
+        self.subresources.iter().any(|offered| offered == subresource)
+    }
+
     /// The path of the collection, in one namespace or in all.
     pub(crate) fn collection(&self, namespace: Option<&str>) -> String {
         let mut path = if self.group.is_empty() {

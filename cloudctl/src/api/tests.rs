@@ -10,6 +10,7 @@ use kube::client::Body;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::error::Exit;
 
 /// What the test server answers.
 pub(crate) struct Answer(Response<UnsyncBoxBody<Bytes, std::convert::Infallible>>);

@@ -40,7 +40,8 @@ fn understood<'a, 'b>(path: &'b str, catalog: &'a Catalog) -> Result<(&'a Resour
     catalog.of_word(first).map(|resource| (resource, Vec::new()))
 }
 
-async fn document(session: &Session, resource: &Resource) -> Result<Value, ApiError> {
+/// The OpenAPI document that describes a kind.
+pub(super) async fn document(session: &Session, resource: &Resource) -> Result<Value, ApiError> {
     let index = session.get("/openapi/v3").await?;
     let place = if resource.group.is_empty() {
         format!("api/{}", resource.version)
@@ -68,16 +69,7 @@ fn explain(
     for field in fields {
         let inside = schemas.inside(&schema);
         let Some(next) = inside["properties"].get(*field) else {
-            let known: Vec<_> =
-                inside["properties"].as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect();
-            let nearest =
-                known.iter().map(|name| (crate::api::distance(field, name), *name)).filter(|(far, _)| *far <= 2).min();
-            let hint = match nearest {
-                Some((_, name)) => format!("did you mean `{name}`?"),
-                None if known.is_empty() => "it has no fields".to_owned(),
-                None => format!("it has {}", known.join(", ")),
-            };
-            return Err(format!("`{walked}` has no field `{field}`; {hint}"));
+            return Err(format!("`{walked}` has no field `{field}`; {}", meant(field, &inside)));
         };
         let own = text(next, "description");
         schema = schemas.resolved(next);
@@ -99,6 +91,32 @@ fn explain(
         list(&mut out, &inside, &schemas, recursive, 1, paint);
     }
     Ok(out)
+}
+
+/// Which field was meant by the last one of a path that a kind does not have; `None` when the path has other faults.
+pub(super) fn nearest(document: &Value, resource: &Resource, path: &str) -> Option<String> {
+    let schemas = Schemas { all: document["components"]["schemas"].as_object().cloned().unwrap_or_default() };
+    let mut inside = schemas.inside(&schemas.resolved(schemas.of_kind(resource)?));
+    let mut fields = path.split('.').map(|field| field.split('[').next().unwrap_or(field)).peekable();
+    while let Some(field) = fields.next() {
+        match inside["properties"].get(field) {
+            Some(next) => inside = schemas.inside(&schemas.resolved(next)),
+            None => return fields.peek().is_none().then(|| meant(field, &inside)),
+        }
+    }
+    None
+}
+
+/// What somebody may have meant by a field that is not there.
+fn meant(field: &str, inside: &Value) -> String {
+    let known: Vec<_> = inside["properties"].as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+    let nearest =
+        known.iter().map(|name| (crate::api::distance(field, name), *name)).filter(|(far, _)| *far <= 2).min();
+    match nearest {
+        Some((_, name)) => format!("did you mean `{name}`?"),
+        None if known.is_empty() => "it has no fields".to_owned(),
+        None => format!("it has {}", known.join(", ")),
+    }
 }
 
 fn list(out: &mut String, schema: &Value, schemas: &Schemas, recursive: bool, depth: usize, paint: Paint) {

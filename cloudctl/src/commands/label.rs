@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::targets::{self, Selection};
-use crate::api::{Catalog, FIELD_MANAGER, Query};
+use crate::api::{Catalog, Patch, Query};
 use crate::args::Global;
 use crate::args::objects::LabelArgs;
 use crate::connect;
@@ -19,11 +19,13 @@ pub(super) struct Field {
     pub(super) entry: &'static str,
     /// Behind the object's name.
     pub(super) done: &'static str,
+    /// Who writes, in `managedFields`. Not who applies: an apply may not take what was set by hand for its own.
+    pub(super) manager: &'static str,
 }
 
 /// Sets labels.
 pub(super) async fn run(args: &LabelArgs, global: &Global, screen: &Screen) -> Result<(), Error> {
-    let field = Field { name: "labels", entry: "label", done: "labeled" };
+    let field = Field { name: "labels", entry: "label", done: "labeled", manager: "cloudctl-label" };
     change(&args.words, args.overwrite, field, global, screen).await
 }
 
@@ -52,9 +54,9 @@ pub(super) async fn change(
             screen.line(&format!("{} unchanged", named.full()))?;
             continue;
         }
-        let query = Query::new().with("fieldManager", FIELD_MANAGER);
+        let query = Query::new().with("fieldManager", field.manager);
         let body = json!({"metadata": {field.name: patch}});
-        session.merge_patch(&query.on(&named.path()), &body).await?;
+        session.patch(&query.on(&named.path()), Patch::Merge, &body).await?;
         screen.line(&format!("{} {}", named.full(), field.done))?;
     }
     Ok(())
@@ -101,7 +103,7 @@ fn patch(
 mod tests {
     use super::*;
 
-    const LABELS: Field = Field { name: "labels", entry: "label", done: "labeled" };
+    const LABELS: Field = Field { name: "labels", entry: "label", done: "labeled", manager: "cloudctl-label" };
 
     #[test]
     fn words_at_the_end_are_the_changes() {

@@ -17,6 +17,7 @@ mod diff;
 mod events;
 mod exec;
 mod explain;
+mod failures;
 mod get;
 mod label;
 mod logs;

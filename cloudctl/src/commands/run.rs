@@ -6,14 +6,15 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, timeout_at};
 
+use super::apply::RUN_MANAGER;
 use super::readiness::{self, Verdict};
 use super::targets::Named;
-use crate::api::{Catalog, FIELD_MANAGER, Follow, Query, Session, Sight};
+use crate::api::{Catalog, Follow, Query, Session, Sight};
 use crate::args::Global;
 use crate::args::instances::RunArgs;
 use crate::connect;
 use crate::error::Error;
-use crate::merge;
+use crate::manifests::intent;
 use crate::output::progress::Progress;
 use crate::output::{Colour, Screen, age, yaml};
 
@@ -32,10 +33,9 @@ pub(super) async fn run(args: &RunArgs, global: &Global, screen: &Screen) -> Res
     let catalog = Catalog::fetch(&session).await?;
     let resource = catalog.of_word("instances.thecloud.dev")?.clone();
     let named = Named { resource, namespace: session.namespace().to_owned(), name: args.name.clone() };
-    let query = Query::new().with("fieldManager", FIELD_MANAGER).with("fieldValidation", "Strict");
+    let query = Query::new().with("fieldManager", RUN_MANAGER).with("fieldValidation", "Strict");
     let path = named.resource.collection(Some(&named.namespace));
-    // Remembered as applied, so that `apply` of the printed manifest later takes over without a surprise.
-    let object = merge::prepared(&manifest, Some(&named.namespace), true);
+    let object = intent(&manifest, Some(&named.namespace), named.resource.has("status"));
     let started = Instant::now();
     session.post(&query.on(&path), &object).await.map_err(|error| {
         if error.already_exists() {

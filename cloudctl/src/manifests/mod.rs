@@ -11,10 +11,12 @@ use thiserror::Error;
 
 use crate::error::Exit;
 
+mod intent;
 mod order;
 mod split;
 
-pub(crate) use order::sort;
+pub(crate) use intent::{LAST_APPLIED, intent};
+pub(crate) use order::{rank, sort};
 
 /// The most that a server takes in one request.
 const MOST_BYTES_A_DOCUMENT: usize = 3 * 1024 * 1024;

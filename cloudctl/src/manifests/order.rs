@@ -8,7 +8,8 @@ pub(crate) fn sort(manifests: &mut [Manifest]) {
     manifests.sort_by_key(|manifest| rank(&manifest.kind));
 }
 
-fn rank(kind: &str) -> u8 {
+/// Where a kind stands in that order: the lower, the earlier.
+pub(crate) fn rank(kind: &str) -> u8 {
     match kind {
         "Namespace" => 0,
         "CustomResourceDefinition" => 1,

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::{Colour, Paint, age, table};
 
 /// Annotations that only tools read.
-const HIDDEN_ANNOTATIONS: [&str; 1] = [crate::merge::LAST_APPLIED];
+const HIDDEN_ANNOTATIONS: [&str; 1] = [crate::manifests::LAST_APPLIED];
 
 /// Describes an object.
 pub(crate) fn describe(object: &Value, events: &[Value], now: Timestamp, paint: Paint) -> String {

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, channel};
 
 use e2e::{Cloud, docker_is_there, eventually, skip_unless};
 
-use crate::machine::sleeper;
+use crate::machine::{documents, sleeper, volume, vpc};
 
 /// A cloudctl that runs on, and the lines that it writes.
 struct Following {
@@ -92,6 +92,90 @@ fn a_field_removed_from_the_yaml_is_removed() {
     let spec = cloud.object("instances", "web")["spec"].clone();
     assert_eq!(spec["env"], serde_json::json!([{"name": "B", "value": "2"}]));
     assert_eq!(spec.get("workingDir"), None);
+}
+
+#[test]
+fn apply_takes_fields_of_others_only_when_it_is_told_to() {
+    let cloud = Cloud::builder().argument("--compute-backend=fake").start();
+    let web = sleeper("web", "").replace("name: web", "name: web\n  labels: {tier: front}");
+    cloud.apply(&web);
+    assert_eq!(cloud.apply(&web), "instance.thecloud.dev/web unchanged\n");
+    let _ = cloud.cloudctl(&["label", "inst", "web", "tier=back", "hand=made", "--overwrite"]).ok();
+    let refused = cloud.cloudctl_with(&["apply", "-f", "-"], &web);
+    assert_eq!(refused.code, 1, "{refused}");
+    assert!(refused.stderr.contains("metadata.labels.tier was set by cloudctl-label"), "{refused}");
+    assert!(refused.stderr.contains("--force-conflicts"), "{refused}");
+    assert_eq!(cloud.object("instances", "web")["metadata"]["labels"]["tier"], "back");
+    let _ = cloud.cloudctl_with(&["apply", "--force-conflicts", "-f", "-"], &web).ok();
+    let labels = cloud.object("instances", "web")["metadata"]["labels"].clone();
+    assert_eq!(labels, serde_json::json!({"tier": "front", "hand": "made"}));
+    assert_eq!(cloud.apply(&web), "instance.thecloud.dev/web unchanged\n");
+}
+
+#[test]
+fn machine_that_was_made_by_run_is_taken_over_by_apply() {
+    let cloud = Cloud::builder().argument("--compute-backend=fake").start();
+    let run = ["run", "web", "--image", "busybox:stable", "-e", "A=1", "-p", "80"];
+    let _ = cloud.cloudctl(&run).ok();
+    let printed = cloud.cloudctl(&[&run[..], &["-o", "yaml"]].concat()).ok();
+    assert_eq!(cloud.apply(&printed), "instance.thecloud.dev/web unchanged\n");
+    let yaml = "apiVersion: thecloud.dev/v1alpha1\nkind: Instance\nmetadata: {name: web}\nspec: {image: other}\n";
+    assert_eq!(cloud.apply(yaml), "instance.thecloud.dev/web configured\n");
+    let spec = cloud.object("instances", "web")["spec"].clone();
+    assert_eq!((&spec["image"], spec.get("env"), spec.get("ports")), (&"other".into(), None, None));
+}
+
+#[test]
+fn prune_removes_what_was_given_before_and_nothing_else() {
+    let cloud = Cloud::builder().argument("--compute-backend=fake").start();
+    let apply = |yaml: &str| cloud.cloudctl_with(&["apply", "-f", "-", "--prune", "--applyset", "shop"], yaml);
+    cloud.apply(&documents(&[vpc("stranger"), volume("stranger", "32Mi")]));
+    let mounts = "vpc: net\nvolumes: [{volume: data, mountPath: /data}]";
+    let all =
+        documents(&[vpc("net"), volume("data", "32Mi"), sleeper("web", mounts), sleeper("extra", "vpc: stranger")]);
+    let _ = apply(&all).ok();
+    let said = apply(&all).ok();
+    assert_eq!(said.lines().filter(|line| line.ends_with(" unchanged")).count(), 4, "{said}");
+
+    let fewer = documents(&[vpc("net"), sleeper("extra", "vpc: stranger")]);
+    let diff = cloud.cloudctl_with(&["diff", "-f", "-", "--prune", "--applyset", "shop"], &fewer);
+    assert_eq!(diff.code, 1, "{diff}");
+    for gone in ["+++ instance.thecloud.dev/web (pruned)", "+++ volume.thecloud.dev/data (pruned)"] {
+        assert!(diff.stdout.contains(gone), "{diff}");
+    }
+    assert_eq!(diff.stdout.matches("+++").count(), 2, "{diff}");
+    let said = apply(&fewer).ok();
+    // What uses the Volume goes before it.
+    assert!(said.ends_with("instance.thecloud.dev/web pruned\nvolume.thecloud.dev/data pruned\n"), "{said}");
+    cloud.await_object("volumes", "data", "to be gone", serde_json::Value::is_null);
+    assert_eq!(cloud.cloudctl_with(&["diff", "-f", "-", "--prune", "--applyset", "shop"], &fewer).code, 0);
+    // Applied alone, a member stays one.
+    cloud.apply(&sleeper("extra", "vpc: stranger\nworkingDir: /tmp"));
+    let _ = apply(&vpc("net")).ok();
+    cloud.await_object("instances", "extra", "to be gone", serde_json::Value::is_null);
+    let left = cloud.cloudctl(&["get", "inst,vpc,vol", "-o", "name"]).ok();
+    assert_eq!(left, "vpc.thecloud.dev/net\nvpc.thecloud.dev/stranger\nvolume.thecloud.dev/stranger\n");
+}
+
+#[test]
+fn prune_that_was_cut_off_is_made_up_for_by_the_next() {
+    let cloud = Cloud::builder().argument("--compute-backend=fake").start();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("all.yaml");
+    let flags = ["apply", "-f", file.to_str().unwrap(), "--prune", "--applyset", "configmap/shop"];
+    let some: Vec<String> = (0..20).map(|number| vpc(&format!("net{number}"))).collect();
+    for (part, stop) in [(0..10, "vpc.thecloud.dev/net3 created"), (10..20, "vpc.thecloud.dev/net12 created")] {
+        std::fs::write(&file, documents(&some[part])).unwrap();
+        let apply = Following::start(&cloud, &flags);
+        apply.await_line(stop, |line| line == stop);
+    }
+    std::fs::write(&file, documents(&some[19..])).unwrap();
+    let said = cloud.cloudctl(&flags).ok();
+    assert!(said.contains("vpc.thecloud.dev/net0 pruned"), "{said}");
+    eventually("exactly what is given to be left", || {
+        let left = cloud.cloudctl(&["get", "vpc", "-o", "name"]).ok();
+        if left == "vpc.thecloud.dev/net19\n" { Ok(()) } else { Err(left) }
+    });
 }
 
 #[test]

@@ -111,3 +111,62 @@ fn kubectl_keeps_configuration_and_watches() {
     let found = run("grep", ["-rlE", "hunter2|aHVudGVyMg", cloud.data_dir().to_str().unwrap()], "").stdout;
     assert_eq!(found, "");
 }
+
+#[test]
+fn kubectl_and_cloudctl_take_turns_applying() {
+    skip_unless!(kubectl_is_there(), "there is no kubectl");
+    let cloud = Cloud::builder().argument("--compute-backend=fake").start();
+    let map = |data: &str| format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c\ndata: {data}\n");
+    let data = || cloud.object("configmaps", "c")["data"].clone();
+    // What kubectl had applied is removed by cloudctl once it is no longer in the YAML.
+    let _ = cloud.kubectl_with(&["apply", "-f", "-"], &map("{a: one, b: two}")).ok();
+    cloud.apply(&map("{a: one}"));
+    assert_eq!(data(), serde_json::json!({"a": "one"}));
+    assert_eq!(cloud.apply(&map("{a: one}")), "configmap/c unchanged\n");
+    // And the other way round, though each has to be told to take the other's values.
+    let _ = cloud.kubectl_with(&["apply", "-f", "-"], &map("{a: three}")).ok();
+    let refused = cloud.cloudctl_with(&["apply", "-f", "-"], &map("{a: four}"));
+    assert!(refused.stderr.contains("data.a was set by kubectl-client-side-apply"), "{refused}");
+    let _ = cloud.cloudctl_with(&["apply", "--force-conflicts", "-f", "-"], &map("{a: four}")).ok();
+    assert_eq!(data(), serde_json::json!({"a": "four"}));
+}
+
+#[test]
+fn what_an_older_cloudctl_applied_is_handed_over_once() {
+    skip_unless!(kubectl_is_there(), "there is no kubectl");
+    let cloud = Cloud::builder().argument("--compute-backend=fake").start();
+    let web = sleeper("web", "env: [{name: A, value: x}, {name: B, value: x}]\nworkingDir: /tmp");
+    // As an older cloudctl did it: an update under its name, with the annotation of a client-side apply.
+    let _ = cloud.kubectl_with(&["create", "--save-config", "--field-manager=cloudctl", "-f", "-"], &web).ok();
+    let _ = cloud.kubectl(&["label", "--field-manager=cloudctl", "inst", "web", "hand=made"]).ok();
+    let changed = sleeper("web", "env: [{name: A, value: \"y\"}]");
+    let diff = cloud.cloudctl_with(&["diff", "-f", "-"], &changed);
+    assert!(diff.code == 1 && diff.stdout.contains("-  workingDir: /tmp"), "{diff}");
+    assert_eq!(cloud.apply(&changed), "instance.thecloud.dev/web configured\n");
+    let object = cloud.object("instances", "web");
+    assert_eq!(object["spec"]["env"], serde_json::json!([{"name": "A", "value": "y"}]));
+    assert_eq!(object["spec"].get("workingDir"), None);
+    assert_eq!(object["metadata"]["labels"], serde_json::json!({"hand": "made"}));
+    assert_eq!(object["metadata"].get("annotations"), None);
+    assert_eq!(cloud.apply(&changed), "instance.thecloud.dev/web unchanged\n");
+}
+
+#[test]
+fn sets_of_kubectl_and_of_cloudctl_have_the_same_form_and_different_owners() {
+    skip_unless!(kubectl_is_there(), "there is no kubectl");
+    let cloud = Cloud::builder().argument("--compute-backend=fake").start();
+    let map = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c\ndata: {a: one}\n";
+    let kubectl = || {
+        let script = r#"KUBECTL_APPLYSET=true ${KUBECTL:-kubectl} --kubeconfig "$0" -n default apply --prune --applyset=shop -f -"#;
+        run("sh", ["-c", script, cloud.kubeconfig().to_str().unwrap()], map)
+    };
+    let cloudctl = || cloud.cloudctl_with(&["apply", "--prune", "--applyset", "shop", "-f", "-"], map);
+    let labels = || cloud.object("secrets", "shop")["metadata"]["labels"].clone();
+    let _ = kubectl().ok();
+    let theirs = labels();
+    assert!(cloudctl().failed().contains("secret/shop: it is an apply set of kubectl"));
+    let _ = cloud.cloudctl(&["delete", "secret/shop", "cm/c"]).ok();
+    let _ = cloudctl().ok();
+    assert_eq!(labels(), theirs);
+    assert!(kubectl().failed().contains("managed by tooling \"cloudctl\""));
+}

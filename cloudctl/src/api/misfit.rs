@@ -1,0 +1,98 @@
+//! Decides how an object that does not fit its kind reads to a person. The server words it as upstream does, for whoever wrote
+//! the server; here it names the field, what is wrong with it, and the way out.
+
+/// What comes before the findings when an applied object has no place for something.
+const TYPED: &str = "failed to create typed patch object (";
+const UNKNOWN: &str = "field not declared in schema";
+const QUOTES: &str = "; put it in quotes";
+
+/// The message in other words, if it is about a misfit.
+pub(super) fn words(message: &str) -> Option<String> {
+    typed(message).or_else(|| unmarshalled(message))
+}
+
+/// The paths of fields that a kind does not have.
+pub(super) fn unknown_fields(message: &str) -> Vec<String> {
+    let found = findings(message).into_iter().flat_map(|(_, lines)| lines);
+    found.filter(|(_, what)| *what == UNKNOWN).map(|(field, _)| field.to_owned()).collect()
+}
+
+/// `failed to create typed patch object (default/web; thecloud.dev/v1alpha1, Kind=Instance): .spec.x: field not declared`
+fn typed(message: &str) -> Option<String> {
+    let (object, found) = findings(message)?;
+    let (name, kind) = object.split_once("; ")?;
+    let kind = kind.rsplit_once("Kind=").map_or(kind, |(_, kind)| kind);
+    let name = name.rsplit_once('/').map_or(name, |(_, name)| name);
+    let lines: Vec<_> = found
+        .into_iter()
+        .map(|(field, what)| match what {
+            UNKNOWN => format!("  {field}: there is no such field"),
+            what if is_text_wanted(what) => format!("  {field}: {what}{QUOTES}"),
+            what => format!("  {field}: {what}"),
+        })
+        .collect();
+    Some(format!("{kind} \"{name}\" does not fit its kind:\n{}", lines.join("\n")))
+}
+
+/// The object, and each field with what is wrong there.
+fn findings(message: &str) -> Option<(&str, Vec<(&str, &str)>)> {
+    let (object, found) = message.strip_prefix(TYPED)?.split_once("): ")?;
+    let found = found.strip_prefix("errors:\n").unwrap_or(found);
+    let found = found.lines().map(|line| {
+        let line = line.trim().trim_start_matches('.');
+        line.split_once(": ").unwrap_or(("metadata", line))
+    });
+    Some((object, found.collect()))
+}
+
+fn is_text_wanted(what: &str) -> bool {
+    ["expected string, got a number", "expected string, got a boolean"].iter().any(|start| what.starts_with(start))
+}
+
+/// `ConfigMap in version "v1" cannot be handled as a ConfigMap: json: cannot unmarshal number into Go struct field
+/// ConfigMap.data of type string`
+fn unmarshalled(message: &str) -> Option<String> {
+    let (front, rest) = message.split_once(": json: cannot unmarshal ")?;
+    let kind = front.split(' ').next()?;
+    let (found, rest) = rest.split_once(" into Go struct field ")?;
+    let (place, wanted) = rest.split_once(" of type ")?;
+    let field = match place.split_once('.') {
+        Some(("ObjectMeta", field)) => format!("metadata.{field}"),
+        Some((_, field)) => field.to_owned(),
+        None => place.to_owned(),
+    };
+    let wanted = match wanted {
+        "map[string]string" => "a map of strings",
+        wanted => wanted,
+    };
+    let hint = if wanted == "string" && matches!(found, "number" | "bool") { QUOTES } else { "" };
+    Some(format!("{kind} does not fit its kind:\n  {field}: expected {wanted}, got {found}{hint}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn misfits_name_the_field_and_the_way_out() {
+        let messages = [
+            "failed to create typed patch object (default/b1; thecloud.dev/v1alpha1, Kind=Instance): .spec.imgae: field not declared in schema",
+            "failed to create typed patch object (/b1; v1, Kind=Namespace): errors:\n  .spec.image: expected string, got a number\n  .spec.ports: duplicate entries for key [port=80,protocol=\"TCP\"]",
+            "ConfigMap in version \"v1\" cannot be handled as a ConfigMap: json: cannot unmarshal number into Go struct field ConfigMap.data of type string",
+            "Instance in version \"v1alpha1\" cannot be handled as a Instance: json: cannot unmarshal array into Go struct field ObjectMeta.labels of type map[string]string",
+        ];
+        let told: Vec<_> = messages.iter().map(|message| words(message).unwrap()).collect();
+        insta::assert_snapshot!(told.join("\n"));
+        assert_eq!(unknown_fields(messages[0]), ["spec.imgae"]);
+        assert_eq!(unknown_fields(messages[1]), [""; 0]);
+    }
+
+    #[test]
+    fn other_messages_are_left_alone() {
+        for message in
+            ["", "namespaces \"x\" not found", "failed to create typed patch object (", "a: json: cannot unmarshal x"]
+        {
+            assert_eq!(words(message), None, "{message}");
+        }
+    }
+}
