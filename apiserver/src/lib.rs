@@ -25,6 +25,7 @@ mod query;
 pub mod registry;
 mod request;
 mod response;
+mod reviews;
 mod router;
 pub mod schema;
 pub mod selector;

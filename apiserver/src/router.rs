@@ -20,7 +20,7 @@ use crate::verbs::write::Part;
 use crate::verbs::{
     Call, create, delete, delete_collection, finalize, get, list, not_allowed, patch, scale, update, watch,
 };
-use crate::{endpoints, streams};
+use crate::{endpoints, reviews, streams};
 
 /// What a request is, before anything is read of it.
 pub(crate) struct Plan {
@@ -95,6 +95,9 @@ pub(crate) async fn answer(
             let options = ListOptions::parse(&call.query)?;
             watch::watch(call, options).await
         }
+        ("", "create") if let Some(review) = call.served.kind.review => {
+            reviews::create(&call, who, review, &body(request).await?)
+        }
         ("", "create") => create::create(&call, body(request).await?).await,
         ("", "update") => update::update(&call, body(request).await?, Part::Object).await,
         ("", "patch") => patch::patch(&call, body(request).await?, Part::Object).await,
@@ -127,6 +130,8 @@ fn find(state: &State, path: &Resource, method: &Method) -> Option<Served> {
         (true, true) => path.name.is_empty() && matches!(*method, Method::GET | Method::HEAD | Method::DELETE),
         (false, false) => false,
     };
+    // What is not stored has no name.
+    let is_placed = is_placed && (kind.review.is_none() || path.name.is_empty());
     let has_subresource = match path.subresource.as_str() {
         "" => true,
         "status" => served.version().status,

@@ -10,7 +10,7 @@ mod rbac;
 mod service_account;
 mod tokens;
 
-pub(crate) use authenticate::authenticate;
+pub(crate) use authenticate::{authenticate, review};
 pub use authorize::{Attributes, Authorizer, Decision, Grant, Object, ResourceAttributes, Rights};
 pub use identity::Identity;
 pub(crate) use impersonate::impersonated;

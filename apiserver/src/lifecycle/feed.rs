@@ -40,7 +40,8 @@ impl Feed {
 
     /// Follows the kinds of this registry and no others. Returns the state of those that are new.
     pub(super) fn follow(&mut self, registry: &Registry) -> Vec<Fed> {
-        let wanted: Vec<ResourceId> = registry.kinds().map(|kind| kind.resource()).collect();
+        let wanted: Vec<ResourceId> =
+            registry.kinds().filter(|kind| kind.review.is_none()).map(|kind| kind.resource()).collect();
         self.followed.retain(|resource, end| {
             let stays = wanted.contains(resource);
             if !stays {

@@ -56,8 +56,27 @@ pub struct Kind {
     /// Set where objects are kept under another resource: one stored object is then served as two kinds, and
     /// [`convert`] translates.
     pub stored_as: Option<ResourceId>,
+    /// Set where creating an object asks something, and nothing is stored.
+    pub review: Option<Review>,
     /// Verbs served, as discovery lists them. Review kinds only have `create`.
     pub verbs: Vec<&'static str>,
+}
+
+/// What is asked by creating an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Review {
+    /// Whether somebody may do something.
+    SubjectAccess,
+    /// The same, of a namespace: whoever may ask there need not be allowed to ask everywhere.
+    LocalSubjectAccess,
+    /// Whether the one who asks may do something.
+    SelfSubjectAccess,
+    /// What the one who asks may do in a namespace.
+    SelfSubjectRules,
+    /// Who asks.
+    SelfSubject,
+    /// Whose a token is.
+    Token,
 }
 
 /// One version of a kind.

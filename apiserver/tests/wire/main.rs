@@ -13,6 +13,7 @@ mod list;
 mod patch;
 mod protobuf;
 mod rbac;
+mod reviews;
 mod streams;
 mod update;
 mod watch;

@@ -6,16 +6,16 @@ use crate::harness::{Server, WIDGETS, namespace, widget};
 
 const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
 /// What Go clients send with every request.
-const HEADERS: [(&str, &str); 2] =
+pub(crate) const HEADERS: [(&str, &str); 2] =
     [("content-type", PROTOBUF), ("accept", "application/vnd.kubernetes.protobuf,application/json")];
 
 /// A field with a length that fits one byte.
-fn field(number: u8, content: impl AsRef<[u8]>) -> Vec<u8> {
+pub(crate) fn field(number: u8, content: impl AsRef<[u8]>) -> Vec<u8> {
     let content = content.as_ref();
     [&[number << 3 | 2, u8::try_from(content.len()).unwrap()], content].concat()
 }
 
-fn body(api_version: &str, kind: &str, object: Vec<u8>) -> Vec<u8> {
+pub(crate) fn body(api_version: &str, kind: &str, object: Vec<u8>) -> Vec<u8> {
     let type_meta = [field(1, api_version), field(2, kind)].concat();
     [b"k8s\0".to_vec(), field(1, type_meta), field(2, object)].concat()
 }

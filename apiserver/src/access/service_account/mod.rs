@@ -5,6 +5,10 @@ use crate::schema::fields::names::{label_problems, subdomain_problems};
 const PREFIX: &str = "system:serviceaccount:";
 const EVERY: &str = "system:serviceaccounts";
 
+/// Whom tokens for this API are meant for, and who issues them: the name that upstream's installations go by, because
+/// tools have it built in.
+pub(crate) const AUDIENCE: &str = "https://kubernetes.default.svc.cluster.local";
+
 /// The user that a service account is.
 pub(crate) fn user(namespace: &str, name: &str) -> String {
     format!("{PREFIX}{namespace}:{name}")

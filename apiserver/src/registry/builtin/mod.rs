@@ -12,6 +12,7 @@ mod lease;
 mod namespace;
 mod openapi;
 pub(crate) mod rbac;
+mod reviews;
 mod secret;
 mod service_account;
 
@@ -41,7 +42,7 @@ pub fn kinds() -> Vec<Arc<Kind>> {
             definition::kind(),
             service_account::kind(),
         ];
-        kinds.into_iter().chain(rbac::kinds()).map(Arc::new).collect()
+        kinds.into_iter().chain(rbac::kinds()).chain(reviews::kinds()).map(Arc::new).collect()
     };
     KINDS.get_or_init(make).clone()
 }
@@ -63,6 +64,9 @@ pub fn prepare(kind: &Kind, value: &mut Value) {
 pub(crate) fn blank(kind: &Kind) -> Value {
     if !kind.is_built_in() {
         return json!({});
+    }
+    if let Some(review) = kind.review {
+        return reviews::blank(review);
     }
     match (kind.group.as_str(), kind.plural.as_str()) {
         ("", "namespaces") => namespace::blank(),
@@ -140,6 +144,7 @@ impl Declaration {
             origin: Origin::BuiltIn,
             connects: Vec::new(),
             stored_as: None,
+            review: None,
             verbs: vec!["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"],
         }
     }

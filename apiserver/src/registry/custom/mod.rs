@@ -54,6 +54,7 @@ pub fn kind(definition: &Value) -> Result<Kind, Vec<FieldError>> {
         origin: Origin::Custom { uid: text(&definition["metadata"], "uid").to_owned() },
         connects: connects(&definition["metadata"]),
         stored_as: None,
+        review: None,
         verbs: vec!["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"],
     })
 }

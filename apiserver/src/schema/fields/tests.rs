@@ -21,6 +21,7 @@ fn kind(group: &str, namespaced: bool) -> Kind {
         origin: lease.origin.clone(),
         connects: Vec::new(),
         stored_as: None,
+        review: None,
         verbs: Vec::new(),
     }
 }

@@ -1,0 +1,73 @@
+//! Answers what is asked by creating an object: who somebody is, and what they may. Nothing is stored.
+//!
+//! In: a question, and who asks it. Out: the question with its answer. It decides nothing itself: [`crate::access`]
+//! does.
+
+mod access;
+mod identity;
+
+use bytes::Bytes;
+use http::StatusCode;
+use serde_json::Value;
+
+use crate::access::Identity;
+use crate::admission::{decode, fields, metadata};
+use crate::error::ApiError;
+use crate::managed_fields::{self, Scope};
+use crate::query::WriteOptions;
+use crate::registry::Review;
+use crate::response::Answer;
+use crate::schema;
+use crate::schema::decode::Decoded;
+use crate::verbs::{Call, present};
+
+/// `POST .../{plural}` of a kind that is a question.
+pub(crate) fn create(call: &Call, who: &Identity, review: Review, body: &Bytes) -> Result<Answer, ApiError> {
+    let options = WriteOptions::parse(&call.query, "CreateOptions")?;
+    let served = &call.served;
+    let Decoded { value, duplicates } = decode::object(served, call.content_type.as_deref(), body)?;
+    let mut question = value;
+    metadata::place(served, &call.path.namespace, &mut question)?;
+    let warnings = fields::prune(served, &mut question, &duplicates, options.validation)?;
+    schema::object::complete(&served.kind, served.version(), &mut question);
+    if let Some(question) = question.as_object_mut() {
+        question.remove("status");
+    }
+    let answer = match review {
+        Review::SelfSubject => identity::myself(call, who),
+        Review::SelfSubjectRules => access::rules(call, who, &question)?,
+        Review::SubjectAccess | Review::LocalSubjectAccess | Review::SelfSubjectAccess => {
+            let status = access::decide(call, who, review, &question)?;
+            answered(call, &options, question, status)?
+        }
+        Review::Token => {
+            let status = identity::of_token(call, &question)?;
+            answered(call, &options, question, status)?
+        }
+    };
+    present::value(call, StatusCode::CREATED, answer, &warnings)
+}
+
+/// The question as it was asked, with its answer.
+fn answered(call: &Call, options: &WriteOptions, mut question: Value, status: Value) -> Result<Value, ApiError> {
+    let scope = Scope::new(&call.served.kind, call.served.version(), "");
+    let given = metadata::of(&mut question)?.remove("managedFields");
+    let now = call.state.timestamp();
+    let owners = managed_fields::create(&scope, &question, given.as_ref(), &call.author(options), &now);
+    if let Some(owners) = owners {
+        metadata::of(&mut question)?.insert("managedFields".into(), owners);
+    }
+    question["status"] = status;
+    Ok(question)
+}
+
+/// The text of a field; empty where there is none.
+fn text<'a>(object: &'a Value, field: &str) -> &'a str {
+    object.get(field).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// The texts of a list; none where there is none.
+fn texts(list: Option<&Value>) -> Vec<String> {
+    let list = list.and_then(Value::as_array).into_iter().flatten();
+    list.filter_map(Value::as_str).map(str::to_owned).collect()
+}
