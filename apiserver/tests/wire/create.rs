@@ -157,3 +157,16 @@ async fn cluster_objects_have_no_namespace() {
     assert_eq!(made["metadata"]["labels"]["kubernetes.io/metadata.name"], "b");
     assert_eq!(server.get("/api/v1/namespaces/default/namespaces/b").await.code, 404);
 }
+
+#[tokio::test]
+async fn an_event_is_named_after_whatever_it_is_about() {
+    let server = Server::start().await;
+    let event = |metadata| json!({"apiVersion": "v1", "kind": "Event", "metadata": metadata, "involvedObject": {}});
+    let path = "/api/v1/namespaces/default/events";
+    let name = "system:discovery.17a";
+    server.post(path, event(json!({"name": name}))).await.expect(201);
+    server.post(path, event(json!({"generateName": "Web_1."}))).await.expect(201);
+    server.post(path, event(json!({"name": "a/b"}))).await.refusal(422);
+    let new = json!({"apiVersion": "events.k8s.io/v1", "kind": "Event", "metadata": {"name": "x:y"}});
+    server.post("/apis/events.k8s.io/v1/namespaces/default/events", new).await.refusal(422);
+}

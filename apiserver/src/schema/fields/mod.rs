@@ -99,6 +99,8 @@ fn rule(kind: &Kind) -> NameRule {
     match (kind.group.as_str(), kind.plural.as_str()) {
         // A namespace is part of host names.
         ("", "namespaces") => NameRule::Label,
+        // Of an event in the old form nothing is asked: it is named after what it is about, whatever that is called.
+        ("", "events") => NameRule::PathSegment,
         // Roles have names such as `system:discovery`.
         (builtin::rbac::GROUP, _) => NameRule::PathSegment,
         _ => NameRule::Subdomain,
