@@ -6,7 +6,8 @@ use super::entries::{About, Entries, applier};
 use super::update::{nobodys, record};
 use super::{Author, Scope, last_applied, refusals};
 use crate::error::ApiError;
-use crate::patch::apply::managers::{ApplyError, Object, Writer};
+use crate::patch::apply::emptied;
+use crate::patch::apply::managers::{ApplyError, Object, Versions as _, Writer};
 
 /// Whose fields are noted first on an object that nobody applied to, and whose owners nobody noted.
 const BEFORE_FIRST_APPLY: &str = "before-first-apply";
@@ -45,7 +46,12 @@ pub(crate) fn apply(scope: &Scope<'_>, live: Option<&Value>, wish: &Wish<'_>, no
             applied = merge(scope, &live, wish.config, &entries, wish, true);
         }
     }
-    let (changed, managers) = applied.map_err(|error| refusals::of(&error, wish.config, scope, &entries))?;
+    let (mut changed, managers) = applied.map_err(|error| refusals::of(&error, wish.config, scope, &entries))?;
+    if let Some(changed) = &mut changed
+        && let Some((types, of)) = scope.types(&scope.version)
+    {
+        emptied::give_back(types, Some(of), wish.config, changed);
+    }
 
     let identity = applier(wish.author);
     entries.managers = managers;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Reply, Server, WIDGETS, widget};
+use crate::harness::{Reply, Server, WIDGETS, widget, widgets};
 
 const APPLY: &str = "application/apply-patch+yaml";
 
@@ -133,4 +133,39 @@ async fn applies_that_race_all_land() {
     let object = server.get(&path).await.expect(200);
     assert_eq!(object["metadata"]["annotations"].as_object().unwrap().len(), 12);
     assert_eq!(managers(&object).len(), 12);
+}
+
+#[tokio::test]
+async fn what_is_applied_as_empty_stays_when_the_defaults_in_it_are_given_up() {
+    let server = Server::with_widgets().await;
+    let mut definition = widgets();
+    definition["metadata"]["annotations"]["thecloud.dev/schema-version"] = "2".into();
+    let spec = json!({"type": "object", "properties": {
+        "internal": {"type": "boolean", "default": false},
+        "color": {"type": "string"},
+        "ports": {
+            "type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["port"],
+            "items": {"type": "object", "required": ["port"], "properties": {
+                "port": {"type": "integer"},
+                "tls": {"type": "object", "properties": {"mode": {"type": "string", "default": "strict"}}},
+            }},
+        },
+    }});
+    definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"] = spec;
+    definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["required"] = json!(["spec"]);
+    server.server.install_kinds(&[definition]).await.unwrap();
+
+    let path = format!("{WIDGETS}/w");
+    let config = widget("w", json!({"ports": [{"port": 80, "tls": {}}, {"port": 443}]}));
+    let made = server.post(&format!("{WIDGETS}?fieldManager=me"), config.clone()).await.expect(201);
+    assert_eq!(made["spec"]["ports"][0]["tls"]["mode"], "strict");
+    // As clients do who hand over from updates to applies: what the update wrote, defaults and all, was applied.
+    let owned = [json!({"op": "replace", "path": "/metadata/managedFields/0/operation", "value": "Apply"})];
+    let json_patch = [("content-type", "application/json-patch+json")];
+    server.send("PATCH", &path, &json_patch, json!(owned).to_string()).await.expect(200);
+    let applied = apply(&server, &path, "fieldManager=me", &config).await.expect(200);
+    assert_eq!(applied["spec"], made["spec"]);
+    assert_eq!(applied["metadata"]["generation"], 1);
+    let emptied = apply(&server, &path, "fieldManager=me", &widget("w", json!({}))).await.expect(200);
+    assert_eq!(emptied["spec"], json!({"internal": false}));
 }

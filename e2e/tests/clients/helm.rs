@@ -26,7 +26,8 @@ fn helm_4_takes_over_what_helm_3_installed() {
     old.says("install shop CHART --wait --timeout=40s", "STATUS: deployed");
     new.says("upgrade shop CHART --set color=blue --wait --timeout=40s", "STATUS: deployed");
     assert_eq!(sign(&cloud)["spec"]["color"], "blue");
-
+    // The server applies what helm 3 wrote: what it wrote becomes what is applied, defaults and all.
+    new.says("upgrade shop CHART --set color=green --server-side=true --force-conflicts", "STATUS: deployed");
     old.says("upgrade shop CHART --set color=red", "STATUS: deployed");
     assert_eq!(sign(&cloud)["spec"]["color"], "red");
     new.says("uninstall shop --wait --timeout=40s", "release \"shop\" uninstalled");

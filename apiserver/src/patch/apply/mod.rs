@@ -5,6 +5,7 @@
 
 pub(crate) mod compare;
 pub(crate) mod element;
+pub(crate) mod emptied;
 pub(crate) mod managers;
 mod merge;
 pub(crate) mod reconcile;
