@@ -29,6 +29,8 @@ impl World {
                 status.and_then(|status| status.machine_id.clone()),
                 status.map(|status| status.ports.clone()),
                 instance.spec.clone(),
+                // A Volume may wait until nothing runs on it.
+                status.and_then(|status| status.phase),
             )
         };
         let (old, new) = (changed.old.map(|old| place(old)), changed.new.map(|new| place(new)));
@@ -52,7 +54,7 @@ impl World {
         let let_go = match (&old, &new) {
             (Some(_), None) => true,
             // The machine that held it may be gone only when its successor is there.
-            (Some((_, machine, ports, spec)), Some((_, machine_now, ports_now, spec_now))) => {
+            (Some((_, machine, ports, spec, _)), Some((_, machine_now, ports_now, spec_now, _))) => {
                 machine != machine_now || ports != ports_now || spec != spec_now
             }
             _ => false,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use controller_backend::fake::{FaultKind, Operation, Program};
 use controller_backend::{MachineSpec, MachineState, Owner, Protocol, Publish, Resources};
 use controller_simulation::{Cloud, INSTALLATION, instance, published, volume, volume_mount, vpc};
-use crds::compute::instance::{ExecCheck, HealthCheck, Instance, InstancePhase, OnFailure};
+use crds::compute::instance::{ExecCheck, HealthCheck, Instance, InstancePhase, OnFailure, RestartPolicy};
 use crds::network::vpc::Vpc;
 use crds::status::{READY, condition};
 use crds::storage::volume::{DeletionPolicy, Volume};
@@ -406,6 +406,28 @@ async fn who_waits_for_a_volume_gets_it_when_the_other_lets_go_of_it() {
     let start = cloud.clock.elapsed();
     cloud.until_ready::<Instance>("second").await;
     assert!(cloud.clock.elapsed() - start < Duration::from_secs(60), "only the resync woke it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_volume_that_grows_only_at_rest_does_so_when_its_machine_ends() {
+    let cloud = running_cloud().await;
+    cloud.engine.let_volumes_grow_at_rest_only();
+    cloud.create(&volume("data", "64Mi")).await;
+    let mut wanted = instance("web", "web:1");
+    wanted.spec.volumes = vec![volume_mount("data", "/data")];
+    wanted.spec.restart_policy = RestartPolicy::Never;
+    cloud.create(&wanted).await;
+    cloud.until_ready::<Instance>("web").await;
+    cloud.change::<Volume>("data", json!({"spec": {"size": "128Mi"}})).await;
+    let waiting = cloud.until_condition::<Volume>("data", "Ready", "False", Some("InUse")).await;
+    assert_eq!(waiting.status.unwrap().size.unwrap().0, "64Mi");
+    // By now attempts are half a minute apart, and the next is not near.
+    cloud.pass(Duration::from_secs(100)).await;
+    cloud.engine.crash(cloud.uid::<Instance>("web").await, 0);
+    let start = cloud.clock.elapsed();
+    let grown = cloud.until_ready::<Volume>("data").await;
+    assert_eq!(grown.status.unwrap().size.unwrap().0, "128Mi");
+    assert!(cloud.clock.elapsed() - start < Duration::from_secs(3), "only the next attempt woke it");
 }
 
 #[tokio::test(start_paused = true)]

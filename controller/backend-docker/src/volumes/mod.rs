@@ -170,7 +170,8 @@ impl DockerVolumes {
         // Asked first: a running machine keeps the mount, and unmounting it again at each attempt helps nobody.
         let users = self.users(&machine_name(&record.owner), Users::Active).await?;
         if !users.is_empty() {
-            let what = "this host lets no mounted volume grow, and this one".to_owned();
+            let what = "the volume grows as soon as nothing runs on it (this host lets no mounted one grow), and it"
+                .to_owned();
             return Err(Error::conflict(Conflict::InUse { what, users }));
         }
         let grown = match unmount(place).await {

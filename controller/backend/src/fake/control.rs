@@ -130,6 +130,11 @@ impl FakeEngine {
         self.by_hand(|world| world.capacity = capacity);
     }
 
+    /// From now on a volume grows only while no machine runs on it, as on a host that lets no mounted one grow.
+    pub fn let_volumes_grow_at_rest_only(&self) {
+        self.by_hand(|world| world.grows_at_rest = true);
+    }
+
     /// The running machines of an owner end with `code`, as if by themselves.
     pub fn crash(&self, owner: Uuid, code: i64) {
         self.end_all(owner, code, false);

@@ -5,8 +5,8 @@ use uuid::Uuid;
 
 use super::View;
 use super::faults::Operation;
-use super::world::{FakeVolume, World};
-use crate::{Conflict, Error, SMALLEST_VOLUME, Volume, VolumeSpec, Volumes};
+use super::world::{FakeMachine, FakeVolume, World};
+use crate::{Conflict, Error, MachineState, SMALLEST_VOLUME, Volume, VolumeSpec, Volumes};
 
 #[async_trait]
 impl Volumes for View {
@@ -54,6 +54,11 @@ fn ensure(world: &mut World, installation: Uuid, spec: &VolumeSpec) -> Result<Vo
     if spec.size_bytes < SMALLEST_VOLUME {
         return Err(Error::invalid(format!("a volume has at least {SMALLEST_VOLUME} bytes")));
     }
+    let grows = |fake: &FakeVolume| fake.volume.size_bytes < spec.size_bytes;
+    if world.grows_at_rest && world.volumes.get(&(installation, spec.owner.uid)).is_some_and(grows) {
+        let active = |fake: &FakeMachine| matches!(fake.machine.state, MachineState::Running | MachineState::Paused);
+        in_use_by(world, installation, spec.owner.uid, active)?;
+    }
     let number = world.next_number();
     let fake = world.volumes.entry((installation, spec.owner.uid)).or_insert_with(|| FakeVolume {
         volume: Volume {
@@ -76,10 +81,21 @@ fn ensure(world: &mut World, installation: Uuid, spec: &VolumeSpec) -> Result<Vo
 }
 
 fn unused(world: &World, installation: Uuid, owner: Uuid) -> Result<(), Error> {
+    in_use_by(world, installation, owner, |_| true)
+}
+
+/// `Conflict` with the names of those machines that have the volume and count.
+fn in_use_by(
+    world: &World,
+    installation: Uuid,
+    owner: Uuid,
+    counts: impl Fn(&FakeMachine) -> bool,
+) -> Result<(), Error> {
     let mut users: Vec<String> = world
         .machines
         .values()
         .filter(|fake| fake.machine.owner.installation == installation && fake.machine.volumes.contains(&owner))
+        .filter(|fake| counts(fake))
         .map(|fake| fake.machine.name.clone())
         .collect();
     if users.is_empty() {

@@ -36,6 +36,8 @@ pub(super) struct World {
     /// Routes that are not a network's.
     pub(super) routes: BTreeMap<Ipv4Net, String>,
     pub(super) volumes: BTreeMap<(Uuid, Uuid), FakeVolume>,
+    /// Whether a volume grows only while no machine runs on it.
+    pub(super) grows_at_rest: bool,
     pub(super) images: BTreeMap<String, FakeImage>,
     pub(super) registry: BTreeMap<String, FakeImage>,
     pub(super) registry_down: bool,
@@ -83,6 +85,7 @@ impl Default for World {
                 name: "fake".to_owned(),
                 version: env!("CARGO_PKG_VERSION").to_owned(),
             },
+            grows_at_rest: false,
             capacity: Capacity { cpus: 64, memory_bytes: 256 << 30 },
             happened: Vec::new(),
             made: 0,
