@@ -45,6 +45,6 @@ bless:
     cargo run --quiet -p xtask -- gen
     INSTA_UPDATE=always cargo nextest run --workspace -E 'not package(e2e)' || true
 
-# Measure: `just bench api|provision|idle`. Prints a table; never fails on a time.
+# Measure: `just bench api|scale|provision|idle`. Prints a table; never fails on a time.
 bench what *args:
     @scripts/bench.sh {{ what }} {{ args }}

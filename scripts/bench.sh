@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Measures with a release build: `bench.sh api|provision|idle [OPTIONS]`.
+# Measures with a release build: `bench.sh api|scale|provision|idle [OPTIONS]`.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

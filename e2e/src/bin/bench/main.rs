@@ -13,6 +13,8 @@ use clap::Parser;
 enum Bench {
     /// Every verb of the apiserver on SQLite and on PostgreSQL: rates, latencies, processor time, memory.
     Api(api::Options),
+    /// What many objects change: the cost of requests with few and with many, the start, the memory.
+    Scale(api::scale::Options),
     /// Instances from apply to Ready, against the same containers through Docker's API directly.
     Provision {
         /// Rounds of 50 at once, ours and direct in turn.
@@ -38,6 +40,7 @@ async fn main() -> anyhow::Result<()> {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     match Bench::parse() {
         Bench::Api(options) => api::run(options).await,
+        Bench::Scale(options) => api::scale::run_scale(options).await,
         Bench::Provision { rounds, at_once } => provision::run(rounds, at_once).await,
         Bench::Idle { instances, seconds } => idle::run(instances, seconds).await,
     }

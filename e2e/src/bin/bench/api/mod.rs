@@ -9,6 +9,7 @@ mod objects;
 mod phases;
 mod process;
 mod report;
+pub(crate) mod scale;
 mod targets;
 
 use std::path::PathBuf;

@@ -14,7 +14,17 @@ const PLURAL: &str = "benchwidgets";
 
 /// Where the objects are.
 pub(crate) fn collection() -> String {
-    format!("/apis/{GROUP}/v1/namespaces/default/{PLURAL}")
+    collection_in("default")
+}
+
+/// Where the objects of a namespace are.
+pub(crate) fn collection_in(namespace: &str) -> String {
+    format!("/apis/{GROUP}/v1/namespaces/{namespace}/{PLURAL}")
+}
+
+/// Where the objects of all namespaces are.
+pub(crate) fn everywhere() -> String {
+    format!("/apis/{GROUP}/v1/{PLURAL}")
 }
 
 /// Declares the kind and waits until it is served.
@@ -96,7 +106,12 @@ impl Maker {
     }
 
     pub(crate) fn body(&self, name: &str) -> Bytes {
-        object(name, &text(name, self.padding)).to_string().into()
+        self.body_in("default", name)
+    }
+
+    /// A body that differs from that of the same name in another namespace.
+    pub(crate) fn body_in(&self, namespace: &str, name: &str) -> Bytes {
+        object(name, &text(&format!("{namespace}/{name}"), self.padding)).to_string().into()
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use apiserver_store_postgres::testing::PostgresServer;
@@ -25,7 +26,7 @@ pub(crate) struct Target {
     pub(crate) tls: TlsConnector,
     pub(crate) processes: Processes,
     /// Kept so that it goes on running.
-    _own: Option<(Cloud, Option<PostgresServer>)>,
+    own: Option<(Cloud, Option<PostgresServer>)>,
 }
 
 /// A server that somebody else has started.
@@ -78,19 +79,26 @@ impl Target {
         let ca = cluster.certificate_authority_data.as_deref().context("no certificate authority")?;
         let ca = base64::engine::general_purpose::STANDARD.decode(ca)?;
         let token = serde_json::to_value(user)?["token"].as_str().context("no token")?.to_owned();
-        let mut pids = vec![cloud.pid()];
-        if let Some(server) = &postgres {
-            let pid = std::fs::read_to_string(server.folder().join("data/postmaster.pid"))?;
-            pids.push(pid.lines().next().context("an empty postmaster.pid")?.trim().parse()?);
-        }
+        let processes = processes(&cloud, postgres.as_ref())?;
         Ok(Self {
             name: format!("cloudd, {store}"),
             authority: authority(cluster.server.as_deref().context("no server")?),
             authorization: format!("Bearer {token}"),
             tls: connector(CertificateDer::pem_slice_iter(&ca).collect::<Result<_, _>>()?)?,
-            processes: Processes::of(pids),
-            _own: Some((cloud, postgres)),
+            processes,
+            own: Some((cloud, postgres)),
         })
+    }
+
+    /// Kills the server and starts it on the data that it left. Returns the time from the start to the first answer.
+    pub(crate) fn restart(&mut self) -> anyhow::Result<Duration> {
+        let (cloud, postgres) = self.own.as_mut().context("only a server of ours is restarted")?;
+        cloud.kill();
+        let began = Instant::now();
+        cloud.launch();
+        let took = began.elapsed();
+        self.processes = processes(cloud, postgres.as_ref())?;
+        Ok(took)
     }
 
     pub(crate) fn peer(peer: &Peer) -> anyhow::Result<Self> {
@@ -101,9 +109,19 @@ impl Target {
             authorization: format!("Bearer {}", peer.token),
             tls: connector(certificates)?,
             processes: Processes::of(peer.pids.clone()),
-            _own: None,
+            own: None,
         })
     }
+}
+
+/// cloudd, and the PostgreSQL that it keeps its state in.
+fn processes(cloud: &Cloud, postgres: Option<&PostgresServer>) -> anyhow::Result<Processes> {
+    let mut pids = vec![cloud.pid()];
+    if let Some(server) = postgres {
+        let pid = std::fs::read_to_string(server.folder().join("data/postmaster.pid"))?;
+        pids.push(pid.lines().next().context("an empty postmaster.pid")?.trim().parse()?);
+    }
+    Ok(Processes::of(pids))
 }
 
 fn authority(url: &str) -> String {
