@@ -59,6 +59,7 @@ impl Writer {
         let preparing = tokio::time::timeout(PATIENCE, self.prepare(&mut connection, batch));
         let decision = match preparing.await {
             Ok(Ok(Prepared::Nothing(decision))) => decision,
+            Ok(Ok(Prepared::NewHistory)) => return Err(Failure::NewHistory),
             Ok(Ok(Prepared::Open(transaction, decision))) => {
                 match tokio::time::timeout(PATIENCE, transaction.commit()).await {
                     Ok(Ok(())) => decision,
@@ -85,10 +86,14 @@ impl Writer {
             }
         }
         let mut transaction = connection.begin().await?;
-        let row = sqlx::query("select revision from store_meta where shard = 0 for update")
+        let row = sqlx::query("select revision, epoch from store_meta where shard = 0 for update")
             .fetch_one(&mut *transaction)
             .await?;
         let base = revision_of(&row, "revision")?;
+        if row.try_get::<Uuid, _>("epoch")? != batch.epoch {
+            transaction.rollback().await?;
+            return Ok(Prepared::NewHistory);
+        }
         // A statement of its own: only what starts after the lock was granted sees what the last holder wrote.
         let current = self.current(&mut transaction, batch).await?;
         let decision = decide(base, &batch.writes, current);
@@ -211,11 +216,14 @@ impl Writer {
 enum Prepared<'c> {
     /// No write was accepted.
     Nothing(Decision),
+    /// The batch belongs to another history.
+    NewHistory,
     Open(Transaction<'c, Postgres>, Decision),
 }
 
 enum Failure {
     NothingWritten(sqlx::Error),
+    NewHistory,
     TimedOut,
     Unknown(Box<dyn std::error::Error + Send + Sync>),
 }
@@ -224,6 +232,7 @@ impl Failure {
     fn into_error(self) -> StoreError {
         match self {
             Failure::NothingWritten(error) => failed("commit")(error),
+            Failure::NewHistory => StoreError::NewHistory,
             Failure::TimedOut => timed_out("commit"),
             Failure::Unknown(source) => StoreError::OutcomeUnknown { source },
         }
@@ -231,7 +240,7 @@ impl Failure {
 }
 
 /// Finds or makes the number of a resource, in a transaction of its own: it stays if the batch fails.
-async fn register(connection: &mut PgConnection, resource: &ResourceId) -> Result<i32, sqlx::Error> {
+pub(crate) async fn register(connection: &mut PgConnection, resource: &ResourceId) -> Result<i32, sqlx::Error> {
     sqlx::query("insert into resources (grp, plural) values ($1, $2) on conflict do nothing")
         .bind(&resource.group)
         .bind(&resource.plural)

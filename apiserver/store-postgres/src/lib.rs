@@ -8,6 +8,7 @@ mod commit;
 mod listen;
 mod migrate;
 mod read;
+mod stage;
 mod store;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -1,7 +1,7 @@
 //! Brings the schema of a Postgres database up to date. The statements are in `migrations/postgres`.
 
 use apiserver_store::StoreError;
-use apiserver_store::migration::{Migration, missing};
+use apiserver_store::migration::{Migration, Schema};
 use sqlx::{Connection, PgConnection};
 
 use crate::store::failed;
@@ -20,6 +20,11 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     },
     Migration { version: 3, name: "objects", statement: include_str!("../../../migrations/postgres/0003_objects.sql") },
     Migration { version: 4, name: "changes", statement: include_str!("../../../migrations/postgres/0004_changes.sql") },
+    Migration {
+        version: 5,
+        name: "restored",
+        statement: include_str!("../../../migrations/postgres/0005_restored.sql"),
+    },
 ];
 
 /// Keeps processes that start at the same time from migrating at the same time. Any number would do.
@@ -33,17 +38,14 @@ const TABLE: &str = "
     )
 ";
 
-/// Applies what is missing, all of it or nothing.
-pub(crate) async fn migrate(connection: &mut PgConnection) -> Result<(), StoreError> {
+/// Applies what is missing, all of it or nothing; says what that was.
+pub(crate) async fn migrate(connection: &mut PgConnection) -> Result<Schema, StoreError> {
     let failed = failed("migrate the schema");
     let mut transaction = connection.begin().await.map_err(&failed)?;
     sqlx::query("select pg_advisory_xact_lock($1)").bind(LOCK).execute(&mut *transaction).await.map_err(&failed)?;
     sqlx::raw_sql(TABLE).execute(&mut *transaction).await.map_err(&failed)?;
-    let applied: Vec<i64> = sqlx::query_scalar("select version from schema_migrations order by version")
-        .fetch_all(&mut *transaction)
-        .await
-        .map_err(&failed)?;
-    for migration in missing(MIGRATIONS, &applied)? {
+    let schema = Schema::compare(MIGRATIONS, applied(&mut transaction).await.map_err(&failed)?)?;
+    for migration in schema.missing {
         sqlx::raw_sql(migration.statement).execute(&mut *transaction).await.map_err(&failed)?;
         sqlx::query("insert into schema_migrations (version, name) values ($1, $2)")
             .bind(migration.version)
@@ -53,5 +55,21 @@ pub(crate) async fn migrate(connection: &mut PgConnection) -> Result<(), StoreEr
             .map_err(&failed)?;
         tracing::info!(version = migration.version, migration = migration.name, "schema migrated");
     }
-    transaction.commit().await.map_err(&failed)
+    transaction.commit().await.map_err(&failed)?;
+    Ok(schema)
+}
+
+/// How the schema stands. Changes nothing.
+pub(crate) async fn look(connection: &mut PgConnection) -> Result<Schema, StoreError> {
+    let failed = failed("read the schema");
+    let is_there: bool = sqlx::query_scalar("select to_regclass('schema_migrations') is not null")
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(&failed)?;
+    let applied = if is_there { applied(connection).await.map_err(&failed)? } else { Vec::new() };
+    Schema::compare(MIGRATIONS, applied)
+}
+
+async fn applied(connection: &mut PgConnection) -> Result<Vec<(i64, String)>, sqlx::Error> {
+    sqlx::query_as("select version, name from schema_migrations").fetch_all(connection).await
 }

@@ -16,7 +16,8 @@ pub(crate) async fn meta(connection: &mut PgConnection) -> Result<Meta, sqlx::Er
             compacted,
             epoch,
             installation,
-            seal_check
+            seal_check,
+            restored
         from store_meta
         where shard = 0
         ",
@@ -29,6 +30,7 @@ pub(crate) async fn meta(connection: &mut PgConnection) -> Result<Meta, sqlx::Er
         epoch: row.try_get("epoch")?,
         installation: row.try_get("installation")?,
         seal_check: row.try_get("seal_check")?,
+        restored: row.try_get("restored")?,
     })
 }
 

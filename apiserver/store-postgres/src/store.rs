@@ -9,14 +9,16 @@ use sqlx::{ConnectOptions, Connection, PgConnection, PgPool};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
+use apiserver_store::migration::Schema;
 use apiserver_store::{
-    Batch, Committed, Hints, Meta, Revision, Sharing, Store, StoreError, StoredChange, StoredObject,
+    Batch, Committed, Hints, Meta, Revision, Sharing, Staging, Store, StoreError, StoredChange, StoredObject,
 };
 
 use crate::commit::Writer;
 use crate::listen::listen;
-use crate::migrate::migrate;
+use crate::migrate::{look, migrate};
 use crate::read;
+use crate::stage::Staged;
 
 /// How often other processes' writes are looked for, should a notification get lost.
 const POLL: Duration = Duration::from_secs(1);
@@ -43,8 +45,7 @@ impl PostgresStore {
     /// # Errors
     /// [`StoreError::NewerSchema`] if a newer program was here.
     pub async fn connect(url: &str) -> Result<PostgresStore, StoreError> {
-        let options = PgConnectOptions::from_str(url).map_err(failed("read the database URL"))?;
-        PostgresStore::connect_with(options).await
+        PostgresStore::connect_with(read_url(url)?).await
     }
 
     /// Connects with these options and brings the schema up to date.
@@ -54,8 +55,7 @@ impl PostgresStore {
     pub async fn connect_with(options: PgConnectOptions) -> Result<PostgresStore, StoreError> {
         let options = options.disable_statement_logging().application_name("the-cloud");
         let failed = failed("connect to the database");
-        let connecting = tokio::time::timeout(PATIENCE, options.connect());
-        let mut connection = connecting.await.map_err(|_| timed_out("connect to the database"))?.map_err(&failed)?;
+        let mut connection = connect(&options).await?;
         migrate(&mut connection).await?;
         sqlx::query(
             "
@@ -76,6 +76,28 @@ impl PostgresStore {
             .connect_lazy_with(options.clone());
         let id = Uuid::new_v4();
         Ok(PostgresStore { writer: Mutex::new(Writer::new(options.clone(), id)), options, readers, id })
+    }
+
+    /// Brings the schema of the database at `url` up to date; says how it stood before.
+    ///
+    /// # Errors
+    /// As of [`PostgresStore::connect`].
+    pub async fn migrate(url: &str) -> Result<Schema, StoreError> {
+        let mut connection = connect(&read_url(url)?).await?;
+        let schema = migrate(&mut connection).await?;
+        connection.close().await.map_err(failed("close the connection"))?;
+        Ok(schema)
+    }
+
+    /// How the schema of the database at `url` stands. Changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::NewerSchema`] if a newer program was here.
+    pub async fn schema(url: &str) -> Result<Schema, StoreError> {
+        let mut connection = connect(&read_url(url)?).await?;
+        let schema = look(&mut connection).await?;
+        connection.close().await.map_err(failed("close the connection"))?;
+        Ok(schema)
     }
 }
 
@@ -142,6 +164,20 @@ impl Store for PostgresStore {
         .map_err(failed("keep the seal check"))
     }
 
+    async fn mark_restored(&self, note: Option<&str>) -> Result<(), StoreError> {
+        sqlx::query("update store_meta set restored = $1 where shard = 0")
+            .bind(note)
+            .execute(&self.readers)
+            .await
+            .map(drop)
+            .map_err(failed("note a restore"))
+    }
+
+    async fn stage(&self) -> Result<Box<dyn Staging>, StoreError> {
+        let staged = Staged::begin(&self.options, self.id).await.map_err(failed("begin a restore"))?;
+        Ok(Box::new(staged))
+    }
+
     fn sharing(&self) -> Sharing {
         Sharing::Shared { poll: POLL }
     }
@@ -154,6 +190,17 @@ impl Store for PostgresStore {
         self.writer.lock().await.close().await;
         self.readers.close().await;
     }
+}
+
+fn read_url(url: &str) -> Result<PgConnectOptions, StoreError> {
+    let options = PgConnectOptions::from_str(url).map_err(failed("read the database URL"))?;
+    Ok(options.disable_statement_logging())
+}
+
+async fn connect(options: &PgConnectOptions) -> Result<PgConnection, StoreError> {
+    let step = "connect to the database";
+    let connecting = tokio::time::timeout(PATIENCE, options.connect());
+    connecting.await.map_err(|_| timed_out(step))?.map_err(failed(step))
 }
 
 pub(crate) fn signed(revision: Revision) -> i64 {

@@ -18,11 +18,14 @@ pub(crate) async fn commit(open: &mut Open, batch: &Batch) -> Result<Committed, 
         }
     }
     let mut transaction = open.connection.begin_with("begin immediate").await.map_err(&failed)?;
-    let base: i64 = sqlx::query_scalar("select revision from store_meta where shard = 0")
+    let row = sqlx::query("select revision, epoch from store_meta where shard = 0")
         .fetch_one(&mut *transaction)
         .await
         .map_err(&failed)?;
-    let base = Revision(base.unsigned_abs());
+    let base = revision_of(&row, "revision").map_err(&failed)?;
+    if row.try_get::<Uuid, _>("epoch").map_err(&failed)? != batch.epoch {
+        return Err(StoreError::NewHistory);
+    }
     let current = current(&mut transaction, batch, &open.resources).await.map_err(&failed)?;
     let decision = decide(base, &batch.writes, current);
     if decision.committed.revision == base {
@@ -49,7 +52,7 @@ pub(crate) async fn commit(open: &mut Open, batch: &Batch) -> Result<Committed, 
 }
 
 /// Finds or makes the number of a resource, in a transaction of its own: it stays if the batch fails.
-async fn register(connection: &mut SqliteConnection, resource: &ResourceId) -> Result<i64, sqlx::Error> {
+pub(crate) async fn register(connection: &mut SqliteConnection, resource: &ResourceId) -> Result<i64, sqlx::Error> {
     sqlx::query("insert into resources (grp, plural) values (?1, ?2) on conflict do nothing")
         .bind(&resource.group)
         .bind(&resource.plural)

@@ -6,6 +6,7 @@
 mod commit;
 mod lock;
 mod migrate;
+mod stage;
 mod store;
 #[cfg(test)]
 mod tests;

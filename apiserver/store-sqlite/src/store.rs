@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions, Permissions};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -14,13 +15,16 @@ use sqlx::{ConnectOptions, Connection, Row, SqliteConnection};
 use tokio::sync::{Mutex, MutexGuard};
 use uuid::Uuid;
 
+use apiserver_store::migration::Schema;
 use apiserver_store::{
-    Batch, Committed, Key, Meta, Operation, ResourceId, Revision, Store, StoreError, StoredChange, StoredObject,
+    Batch, Committed, Key, Meta, Operation, ResourceId, Revision, Staging, Store, StoreError, StoredChange,
+    StoredObject,
 };
 
 use crate::commit::commit;
 use crate::lock::LockFile;
-use crate::migrate::migrate;
+use crate::migrate::{MIGRATIONS, look, migrate};
+use crate::stage::Staged;
 
 /// Rows of the log that one transaction removes, so that writers never wait long.
 const SLICE: i64 = 2_000;
@@ -28,7 +32,7 @@ const SLICE: i64 = 2_000;
 /// A store in one file.
 pub struct SqliteStore {
     /// `None` once closed.
-    pub(crate) open: Mutex<Option<Open>>,
+    pub(crate) open: Arc<Mutex<Option<Open>>>,
 }
 
 /// Fields are dropped in order: first the database, then the lock.
@@ -72,7 +76,34 @@ impl SqliteStore {
         .execute(&mut connection)
         .await
         .map_err(&failed)?;
-        Ok(SqliteStore { open: Mutex::new(Some(Open { connection, resources: BTreeMap::new(), _lock: lock })) })
+        Ok(SqliteStore {
+            open: Arc::new(Mutex::new(Some(Open { connection, resources: BTreeMap::new(), _lock: lock }))),
+        })
+    }
+
+    /// Brings the schema of the database in `path` up to date; says how it stood before.
+    ///
+    /// # Errors
+    /// As of [`SqliteStore::open`].
+    pub async fn migrate(path: &Path) -> Result<Schema, StoreError> {
+        let schema = SqliteStore::schema(path).await?;
+        SqliteStore::open(path).await?.close().await;
+        Ok(schema)
+    }
+
+    /// How the schema of the database in `path` stands. Changes nothing, also while another process has it.
+    ///
+    /// # Errors
+    /// [`StoreError::NewerSchema`] if a newer program made it.
+    pub async fn schema(path: &Path) -> Result<Schema, StoreError> {
+        if !path.exists() {
+            return Schema::compare(MIGRATIONS, Vec::new());
+        }
+        let options = SqliteConnectOptions::new().filename(path).read_only(true).disable_statement_logging();
+        let mut connection = options.connect().await.map_err(failed("open the database"))?;
+        let schema = look(&mut connection).await;
+        connection.close().await.map_err(failed("close the database"))?;
+        schema
     }
 
     async fn lock(&self) -> Guard<'_> {
@@ -202,6 +233,20 @@ impl Store for SqliteStore {
         .map_err(failed("keep the seal check"))
     }
 
+    async fn mark_restored(&self, note: Option<&str>) -> Result<(), StoreError> {
+        sqlx::query("update store_meta set restored = ?1 where shard = 0")
+            .bind(note)
+            .execute(self.lock().await.connection()?)
+            .await
+            .map(drop)
+            .map_err(failed("note a restore"))
+    }
+
+    async fn stage(&self) -> Result<Box<dyn Staging>, StoreError> {
+        let staged = Staged::begin(Arc::clone(&self.open)).await.map_err(failed("begin a restore"))?;
+        Ok(Box::new(staged))
+    }
+
     async fn close(&self) {
         let Some(open) = self.lock().await.0.take() else { return };
         let Open { connection, _lock, .. } = open;
@@ -211,7 +256,7 @@ impl Store for SqliteStore {
     }
 }
 
-async fn read_meta(connection: &mut SqliteConnection) -> Result<Meta, StoreError> {
+pub(crate) async fn read_meta(connection: &mut SqliteConnection) -> Result<Meta, StoreError> {
     let failed = failed("read the meta data");
     let row = sqlx::query(
         "
@@ -220,7 +265,8 @@ async fn read_meta(connection: &mut SqliteConnection) -> Result<Meta, StoreError
             compacted,
             epoch,
             installation,
-            seal_check
+            seal_check,
+            restored
         from store_meta
         where shard = 0
         ",
@@ -235,12 +281,13 @@ async fn read_meta(connection: &mut SqliteConnection) -> Result<Meta, StoreError
             epoch: row.try_get("epoch")?,
             installation: row.try_get("installation")?,
             seal_check: row.try_get("seal_check")?,
+            restored: row.try_get("restored")?,
         })
     };
     meta().map_err(&failed)
 }
 
-fn object_of_row(row: &SqliteRow) -> Result<StoredObject, sqlx::Error> {
+pub(crate) fn object_of_row(row: &SqliteRow) -> Result<StoredObject, sqlx::Error> {
     Ok(StoredObject {
         key: key_of_row(row)?,
         uid: row.try_get("uid")?,

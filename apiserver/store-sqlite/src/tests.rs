@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sqlx::{ConnectOptions, Connection, Row, sqlite::SqliteConnectOptions};
 
-use apiserver_store::conformance::{Database, Databases, check_storage, check_store};
+use apiserver_store::conformance::{Database, Databases, check_storage, check_store, check_upgraded};
 use apiserver_store::{Store, StoreError};
 
 use crate::SqliteStore;
@@ -123,6 +123,44 @@ async fn newer_schema_is_refused() {
     connection.close().await.unwrap();
     let error = SqliteStore::open(&path).await.err().expect("it is too new");
     assert!(matches!(error, StoreError::NewerSchema { found: 99, .. }), "{error}");
+}
+
+#[tokio::test]
+async fn database_of_the_first_release_is_upgraded_with_its_data() {
+    let folder = tempfile::tempdir().unwrap();
+    let (old, new) = (folder.path().join("old.db"), folder.path().join("new.db"));
+    let mut connection = SqliteConnectOptions::new().filename(&old).create_if_missing(true).connect().await.unwrap();
+    sqlx::raw_sql(include_str!("../fixtures/schema_4.sql")).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    let schema = SqliteStore::schema(&old).await.unwrap();
+    assert_eq!((schema.found, schema.missing), (4, &MIGRATIONS[4..]), "looking changes nothing");
+    assert_eq!(SqliteStore::migrate(&old).await.unwrap(), schema);
+    assert!(SqliteStore::migrate(&old).await.unwrap().missing.is_empty());
+
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&old).await.unwrap());
+    check_upgraded(&store).await;
+    assert_eq!(SqliteStore::schema(&old).await.unwrap().missing, [], "also while somebody has it");
+    store.close().await;
+    assert_eq!(SqliteStore::schema(&new).await.unwrap().found, 0);
+    SqliteStore::open(&new).await.unwrap().close().await;
+    assert_eq!(columns(&old).await, columns(&new).await, "an upgraded database is like a new one");
+}
+
+/// Every column of every table.
+async fn columns(path: &Path) -> Vec<String> {
+    let mut connection = SqliteConnectOptions::new().filename(path).connect().await.unwrap();
+    sqlx::query_scalar(
+        "
+        select t.name || '.' || c.cid || ' ' || c.name || ' ' || c.type || ' ' || c.\"notnull\" || ' ' || c.pk
+        from pragma_table_list t
+        join pragma_table_info(t.name) c
+        where t.schema = 'main' and t.name not like 'sqlite_%'
+        order by t.name, c.cid
+        ",
+    )
+    .fetch_all(&mut connection)
+    .await
+    .unwrap()
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@ mod key;
 pub mod memory;
 pub mod migration;
 mod port;
+mod replace;
 mod revision;
 pub mod seal;
 mod storage;
@@ -30,7 +31,8 @@ pub use port::{
     Accepted, Batch, Committed, Hint, Hints, Meta, Operation, Rejection, Sharing, Store, StoreError, StoredChange,
     StoredObject,
 };
+pub use replace::{Replacement, Staging};
 pub use revision::Revision;
 pub use seal::Sealer;
-pub use storage::{Stats, Storage, StorageOptions};
+pub use storage::{Content, Export, Incoming, Restore, RestoreError, Source, Stats, Storage, StorageOptions};
 pub use write::{Change, Expect, Write, WriteError};

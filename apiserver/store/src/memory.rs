@@ -12,8 +12,8 @@ use tokio::sync::broadcast;
 use uuid::Uuid;
 
 use crate::{
-    Batch, Change, Committed, Hint, Hints, Key, Meta, Revision, Sharing, Store, StoreError, StoredChange, StoredObject,
-    decide,
+    Batch, Change, Committed, Hint, Hints, Key, Meta, Replacement, Revision, Sharing, Staging, Store, StoreError,
+    StoredChange, StoredObject, decide,
 };
 
 /// A store that lives as long as a handle to it.
@@ -54,6 +54,7 @@ impl MemoryStore {
                     epoch: Uuid::new_v4(),
                     installation,
                     seal_check: None,
+                    restored: None,
                 },
                 objects: BTreeMap::new(),
                 changes: BTreeMap::new(),
@@ -91,11 +92,6 @@ impl MemoryStore {
         let objects = content.objects.values().map(|object| &object.body);
         let changes = content.changes.values().map(|change| &change.body);
         objects.chain(changes).flatten().copied().collect()
-    }
-
-    /// Pretends that the content was restored from a backup: a new epoch.
-    pub fn begin_epoch(&self) {
-        lock(&self.content).meta.epoch = Uuid::new_v4();
     }
 }
 
@@ -169,7 +165,13 @@ impl Store for MemoryStore {
         }
         // Lets others run here, as they would during the commit of a real database.
         tokio::task::yield_now().await;
-        let committed = lock(&self.content).commit(batch);
+        let committed = {
+            let mut content = lock(&self.content);
+            if content.meta.epoch != batch.epoch {
+                return Err(StoreError::NewHistory);
+            }
+            content.commit(batch)
+        };
         if committed.revision > committed.base && self.sharing != Sharing::Exclusive {
             // Nobody may be listening.
             let _ = self.hints.send(committed.revision);
@@ -201,6 +203,15 @@ impl Store for MemoryStore {
         Ok(content.meta.seal_check.get_or_insert_with(|| check.to_vec()).clone())
     }
 
+    async fn mark_restored(&self, note: Option<&str>) -> Result<(), StoreError> {
+        lock(&self.content).meta.restored = note.map(str::to_owned);
+        Ok(())
+    }
+
+    async fn stage(&self) -> Result<Box<dyn Staging>, StoreError> {
+        Ok(Box::new(Staged { store: self.clone(), objects: Vec::new() }))
+    }
+
     fn sharing(&self) -> Sharing {
         self.sharing
     }
@@ -216,6 +227,39 @@ impl Store for MemoryStore {
             Err(broadcast::error::RecvError::Closed) => None,
         });
         Ok(Some(hints.boxed()))
+    }
+}
+
+/// Objects that wait for their commit.
+struct Staged {
+    store: MemoryStore,
+    objects: Vec<StoredObject>,
+}
+
+#[async_trait]
+impl Staging for Staged {
+    async fn put(&mut self, objects: Vec<StoredObject>) -> Result<(), StoreError> {
+        self.objects.extend(objects);
+        Ok(())
+    }
+
+    async fn commit(self: Box<Self>, replacement: &Replacement) -> Result<Meta, StoreError> {
+        let mut content = lock(&self.store.content);
+        let present = content.meta.revision;
+        if content.meta.epoch != replacement.replaces {
+            return Err(StoreError::NewHistory);
+        }
+        let offset = replacement.offset(present);
+        let moved = self.objects.into_iter().map(|mut object| {
+            object.revision = Revision(object.revision.0 + offset);
+            (object.key.clone(), object)
+        });
+        content.objects = moved.collect();
+        content.changes.clear();
+        content.meta = replacement.meta(present);
+        // Nobody may be listening.
+        let _ = self.store.hints.send(content.meta.revision);
+        Ok(content.meta.clone())
     }
 }
 

@@ -13,23 +13,50 @@ pub struct Migration {
     pub statement: &'static str,
 }
 
-/// The migrations that follow the versions in `applied`.
-///
-/// # Errors
-/// [`StoreError::NewerSchema`] if the database is ahead of `known`, [`StoreError::Damaged`] if it has a hole.
-pub fn missing(known: &'static [Migration], applied: &[i64]) -> Result<&'static [Migration], StoreError> {
-    let newest = |versions: &[i64]| versions.iter().copied().max().unwrap_or(0);
-    let versions: Vec<i64> = known.iter().map(|migration| migration.version).collect();
-    if newest(applied) > newest(&versions) {
-        return Err(StoreError::NewerSchema { found: newest(applied), known: newest(&versions) });
+impl Migration {
+    /// The name of its file, without the ending.
+    #[must_use]
+    pub fn file(&self) -> String {
+        format!("{:04}_{}", self.version, self.name)
     }
-    let count = versions.iter().take_while(|version| applied.contains(version)).count();
-    if count != applied.len() {
-        return Err(StoreError::Damaged {
-            what: format!("its migrations {applied:?} are not a beginning of {versions:?}"),
-        });
+}
+
+/// How the schema of a database stands to what this program knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Schema {
+    /// The version that the database had; zero for an empty one.
+    pub found: i64,
+    /// The newest version, which this program needs.
+    pub known: i64,
+    /// What lies between the two.
+    pub missing: &'static [Migration],
+}
+
+impl Schema {
+    /// Compares what this program knows with the versions and names that were applied to a database, in any order.
+    ///
+    /// # Errors
+    /// [`StoreError::NewerSchema`] if the database is ahead, [`StoreError::Damaged`] if it has a hole or is another
+    /// program's.
+    pub fn compare(known: &'static [Migration], mut applied: Vec<(i64, String)>) -> Result<Schema, StoreError> {
+        applied.sort();
+        let (found, newest) =
+            (applied.last().map_or(0, |(version, _)| *version), known.last().map_or(0, |migration| migration.version));
+        if found > newest {
+            return Err(StoreError::NewerSchema { found, known: newest });
+        }
+        let is_same = |(migration, (version, name)): (&Migration, &(i64, String))| {
+            migration.version == *version && migration.name == name
+        };
+        let count = known.iter().zip(&applied).take_while(|pair| is_same(*pair)).count();
+        if count != applied.len() {
+            let (version, name) = &applied[count];
+            return Err(StoreError::Damaged {
+                what: format!("its schema has `{version:04}_{name}`, which is not what this program has in that place"),
+            });
+        }
+        Ok(Schema { found, known: newest, missing: &known[count..] })
     }
-    Ok(&known[count..])
 }
 
 #[cfg(test)]
@@ -42,21 +69,32 @@ mod tests {
 
     const KNOWN: &[Migration] = &[migration(1), migration(2), migration(3)];
 
-    #[test]
-    fn only_what_is_missing_is_run() {
-        assert_eq!(missing(KNOWN, &[]).unwrap().len(), 3);
-        assert_eq!(missing(KNOWN, &[2, 1]).unwrap(), &KNOWN[2..]);
-        assert!(missing(KNOWN, &[1, 2, 3]).unwrap().is_empty());
+    fn compare(applied: &[i64]) -> Result<Schema, StoreError> {
+        Schema::compare(KNOWN, applied.iter().map(|version| (*version, "some".to_owned())).collect())
     }
 
     #[test]
-    fn newer_schema_is_refused_with_both_versions() {
-        let error = missing(KNOWN, &[1, 2, 3, 4]).unwrap_err().to_string();
+    fn only_what_is_missing_is_run() {
+        assert_eq!(compare(&[]).unwrap(), Schema { found: 0, known: 3, missing: KNOWN });
+        assert_eq!(compare(&[2, 1]).unwrap(), Schema { found: 2, known: 3, missing: &KNOWN[2..] });
+        assert!(compare(&[1, 2, 3]).unwrap().missing.is_empty());
+    }
+
+    #[test]
+    fn newer_schema_is_refused_with_both_versions_and_the_way_out() {
+        let error = compare(&[1, 2, 3, 4]).unwrap_err().to_string();
         assert!(error.contains("version 4") && error.contains("up to 3"), "{error}");
+        assert!(error.contains("restore a backup"), "{error}");
     }
 
     #[test]
     fn hole_in_the_schema_is_refused() {
-        assert!(matches!(missing(KNOWN, &[2]), Err(StoreError::Damaged { .. })));
+        assert!(matches!(compare(&[2]), Err(StoreError::Damaged { .. })));
+    }
+
+    #[test]
+    fn schema_of_another_program_is_refused() {
+        let error = Schema::compare(KNOWN, vec![(1, "some".to_owned()), (2, "users".to_owned())]).unwrap_err();
+        assert!(error.to_string().contains("`0002_users`"), "{error}");
     }
 }

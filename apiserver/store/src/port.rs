@@ -8,12 +8,12 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use uuid::Uuid;
 
-use crate::{Key, Revision, Write};
+use crate::{Key, Revision, Staging, Write};
 
 /// One database.
 ///
 /// # Guarantees
-/// - Revisions are dense: the k-th accepted write ever made has revision k. A rolled back batch leaves no hole.
+/// - Revisions are dense: each accepted write has the one after the last. A rolled back batch leaves no hole.
 /// - A batch is one transaction: all its accepted writes become visible and durable together, numbered in order.
 /// - Batches of all processes are serialised; whoever reads a revision sees everything up to it.
 /// - What [`Store::commit`] reported as accepted survives the process.
@@ -41,6 +41,12 @@ pub trait Store: Send + Sync + 'static {
 
     /// Keeps `check` beside the meta data unless one is kept already, and returns the one that is kept.
     async fn keep_seal_check(&self, check: &[u8]) -> Result<Vec<u8>, StoreError>;
+
+    /// Notes what was put back (`None`: it is confirmed), beside the meta data.
+    async fn mark_restored(&self, note: Option<&str>) -> Result<(), StoreError>;
+
+    /// Begins to put other content in the place of everything. Until [`Staging::commit`] nothing of it is seen.
+    async fn stage(&self) -> Result<Box<dyn Staging>, StoreError>;
 
     /// Whether other processes may write too.
     fn sharing(&self) -> Sharing {
@@ -93,6 +99,8 @@ pub struct Meta {
     pub installation: Uuid,
     /// What [`Store::keep_seal_check`] keeps.
     pub seal_check: Option<Vec<u8>>,
+    /// What [`Store::mark_restored`] noted.
+    pub restored: Option<String>,
 }
 
 /// An object as a database keeps it.
@@ -164,6 +172,8 @@ impl Operation {
 pub struct Batch {
     /// Recorded with the first accepted write, so that a lost answer can be found again.
     pub id: Uuid,
+    /// The history that the writes belong to; in another one none of them happens.
+    pub epoch: Uuid,
     /// In order of arrival.
     pub writes: Vec<Write>,
 }
@@ -228,6 +238,9 @@ pub enum StoreError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// Something else was put in the place of everything: what is known of the store is about its past.
+    #[error("the store was restored from a backup, and what was known of it is void")]
+    NewHistory,
     /// The log no longer reaches back that far.
     #[error("the changes up to revision {compacted} are compacted")]
     Compacted {
@@ -236,7 +249,9 @@ pub enum StoreError {
     },
     /// The database was written by a newer program.
     #[error(
-        "the database has schema version {found}, this program knows versions up to {known}: use the newer program"
+        "the database has schema version {found} and this program knows versions up to {known}: a newer one has \
+         upgraded the database, and only that one or one newer still can use it; to go back, restore a backup that was \
+         made before the upgrade into an empty database"
     )]
     NewerSchema {
         /// The version in the database.

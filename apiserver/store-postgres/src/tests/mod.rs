@@ -10,12 +10,13 @@ use async_trait::async_trait;
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
-use apiserver_store::conformance::{Database, Databases, check_sharing, check_storage, check_store};
+use apiserver_store::conformance::{Database, Databases, check_sharing, check_storage, check_store, check_upgraded};
 use apiserver_store::{
     Change, Expect, Key, ResourceId, Revision, Storage, StorageOptions, Store, StoreError, Write, WriteError,
 };
 
 use crate::PostgresStore;
+use crate::migrate::MIGRATIONS;
 use crate::testing::PostgresServer;
 
 struct OnServer(Arc<PostgresServer>);
@@ -179,6 +180,41 @@ async fn newer_schema_is_refused() {
         .unwrap();
     let error = PostgresStore::connect(&url).await.err().expect("it is too new");
     assert!(matches!(error, StoreError::NewerSchema { found: 99, .. }), "{error}");
+}
+
+#[tokio::test]
+async fn database_of_the_first_release_is_upgraded_with_its_data() {
+    let Some(server) = PostgresServer::shared() else { return };
+    let (old, new) = (server.create_database().await, server.create_database().await);
+    let mut connection = PgConnection::connect(&old).await.unwrap();
+    sqlx::raw_sql(include_str!("../../fixtures/schema_4.sql")).execute(&mut connection).await.unwrap();
+    let schema = PostgresStore::schema(&old).await.unwrap();
+    assert_eq!((schema.found, schema.missing), (4, &MIGRATIONS[4..]), "looking changes nothing");
+    assert_eq!(PostgresStore::migrate(&old).await.unwrap(), schema);
+    assert!(PostgresStore::migrate(&old).await.unwrap().missing.is_empty());
+
+    let store: Arc<dyn Store> = Arc::new(PostgresStore::connect(&old).await.unwrap());
+    check_upgraded(&store).await;
+    store.close().await;
+    assert_eq!(PostgresStore::schema(&new).await.unwrap().found, 0);
+    PostgresStore::migrate(&new).await.unwrap();
+    assert_eq!(columns(&old).await, columns(&new).await, "an upgraded database is like a new one");
+}
+
+/// Every column of every table.
+async fn columns(url: &str) -> Vec<String> {
+    let mut connection = PgConnection::connect(url).await.unwrap();
+    sqlx::query_scalar(
+        "
+        select concat_ws(' ', table_name, ordinal_position, column_name, data_type, is_nullable, column_default)
+        from information_schema.columns
+        where table_schema = 'public'
+        order by table_name, ordinal_position
+        ",
+    )
+    .fetch_all(&mut connection)
+    .await
+    .unwrap()
 }
 
 #[tokio::test]

@@ -170,6 +170,15 @@ impl Cache {
         self.read().snapshot(id)
     }
 
+    /// All resources at one revision.
+    pub(crate) fn snapshots(&self) -> (Revision, Vec<(ResourceId, Entries)>) {
+        let state = self.read();
+        let all = state.resources.iter().map(|(id, resource)| (id.clone(), resource.entries()));
+        let mut all: Vec<_> = all.collect();
+        all.sort_by(|one, other| one.0.cmp(&other.0));
+        (state.revision, all)
+    }
+
     pub(crate) fn snapshot_at(&self, id: &ResourceId, at: Revision) -> Result<Snapshot, Expired> {
         let state = self.read();
         let current = state.revision;

@@ -3,9 +3,11 @@
 //! A failed guarantee panics with a message that says which. An adapter's test makes [`Databases`] and calls
 //! [`check_store`], [`check_storage`] and, if it can be shared, [`check_sharing`].
 
+mod replacing;
 mod sharing;
 mod storage;
 mod store;
+mod upgrade;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -13,6 +15,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use uuid::Uuid;
+
+pub use upgrade::check_upgraded;
 
 use crate::{Batch, Change, Expect, Key, ResourceId, Revision, Store, Write};
 
@@ -65,6 +69,10 @@ pub async fn check_store(databases: &dyn Databases) {
         store::empty_batch_tells_the_revision,
         store::seal_check_is_kept_once,
         store::closed_store_refuses_or_answers_but_never_hangs,
+        replacing::staged_content_takes_the_place_of_everything_at_once,
+        replacing::writes_of_another_history_do_not_happen,
+        replacing::staging_that_is_dropped_leaves_no_trace,
+        replacing::swap_is_not_seen_in_part,
     );
 }
 
@@ -86,6 +94,7 @@ pub async fn check_storage(databases: &dyn Databases) {
         storage::sealed_resource_is_nowhere_in_the_clear,
         storage::wrong_key_is_refused,
         storage::shutdown_ends_watches_and_finishes_writes,
+        replacing::restored_content_is_the_same_under_a_new_history,
     );
 }
 
@@ -99,6 +108,7 @@ pub async fn check_sharing(databases: &dyn Databases) {
         sharing::one_counter_for_all,
         sharing::late_follower_reads_everything_anew,
         sharing::all_storages_have_one_installation,
+        replacing::others_learn_that_their_history_is_over,
     );
 }
 
@@ -140,6 +150,7 @@ fn delete(key: Key, revision: Revision, value: &str) -> Write {
     Write { key, expect: Expect::Revision(revision), change: Change::Delete { body } }
 }
 
-fn batch(writes: Vec<Write>) -> Batch {
-    Batch { id: Uuid::new_v4(), writes }
+async fn batch(store: &Arc<dyn Store>, writes: Vec<Write>) -> Batch {
+    let epoch = store.meta().await.expect("there is meta data").epoch;
+    Batch { id: Uuid::new_v4(), epoch, writes }
 }

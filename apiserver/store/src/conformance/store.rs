@@ -15,7 +15,7 @@ use super::{Database, batch, create, delete, key, others, put, things};
 const UID: Uuid = Uuid::from_u128(0x1234);
 
 async fn commit(store: &Arc<dyn Store>, writes: Vec<Write>) -> Committed {
-    store.commit(&batch(writes)).await.expect("a batch can be committed")
+    store.commit(&batch(store, writes).await).await.expect("a batch can be committed")
 }
 
 async fn objects(store: &Arc<dyn Store>) -> Vec<StoredObject> {
@@ -158,8 +158,9 @@ pub(super) async fn changes_come_in_pages(database: &dyn Database) {
 
 pub(super) async fn first_change_of_a_batch_carries_its_id(database: &dyn Database) {
     let store = database.open().await;
-    let first = batch(vec![delete(key("never"), Revision(1), "1"), create(key("a"), "1"), create(key("b"), "1")]);
-    let second = batch(vec![create(key("c"), "1")]);
+    let doomed = delete(key("never"), Revision(1), "1");
+    let first = batch(&store, vec![doomed, create(key("a"), "1"), create(key("b"), "1")]).await;
+    let second = batch(&store, vec![create(key("c"), "1")]).await;
     store.commit(&first).await.expect("commit");
     store.commit(&second).await.expect("commit");
     let changes = store.changes(Revision::ZERO, 10).await.expect("changes");
@@ -301,9 +302,10 @@ pub(super) async fn seal_check_is_kept_once(database: &dyn Database) {
 pub(super) async fn closed_store_refuses_or_answers_but_never_hangs(database: &dyn Database) {
     let store = database.open().await;
     commit(&store, vec![create(key("a"), "1")]).await;
+    let late = batch(&store, vec![create(key("b"), "1")]).await;
     store.close().await;
     let _ = store.meta().await;
-    let _ = store.commit(&batch(vec![create(key("b"), "1")])).await;
+    let _ = store.commit(&late).await;
     store.close().await;
     drop(store);
     let store = database.open().await;

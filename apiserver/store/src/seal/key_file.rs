@@ -35,9 +35,14 @@ fn read(path: &Path) -> Result<SealKey, SealError> {
         return Err(SealError::KeyFileExposed { path: path.to_owned(), mode });
     }
     let text = io::read_to_string(file).map_err(&failed)?;
-    let encoded = text.trim_end().strip_prefix(PREFIX).ok_or(malformed("unknown format"))?;
-    let bytes = STANDARD.decode(encoded).map_err(|_| malformed("not base64"))?;
-    let bytes = bytes.try_into().map_err(|_| malformed("not 32 bytes long"))?;
+    parse(&text).map_err(malformed)
+}
+
+/// The key in the text of a key file.
+pub(super) fn parse(text: &str) -> Result<SealKey, &'static str> {
+    let encoded = text.trim_end().strip_prefix(PREFIX).ok_or("unknown format")?;
+    let bytes = STANDARD.decode(encoded).map_err(|_| "not base64")?;
+    let bytes = bytes.try_into().map_err(|_| "not 32 bytes long")?;
     Ok(SealKey::from_bytes(bytes))
 }
 

@@ -38,6 +38,14 @@ impl SealKey {
         SealKey { bytes }
     }
 
+    /// Reads what a key file holds.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(text: &str) -> Result<SealKey, &'static str> {
+        key_file::parse(text)
+    }
+
     /// Names the key in envelopes and messages without telling anything about it.
     pub fn id(&self) -> KeyId {
         let mut digest = Sha256::new();
@@ -88,6 +96,11 @@ impl Sealer {
     pub fn with_older_keys(key: &SealKey, older: &[SealKey]) -> Sealer {
         let ciphers = std::iter::once(key).chain(older).map(|key| (key.id(), Aes256Gcm::new(&key.bytes.into())));
         Sealer { keys: Arc::new(ciphers.collect()) }
+    }
+
+    /// The name of the key that this seals with.
+    pub fn key_id(&self) -> KeyId {
+        self.keys[0].0
     }
 
     /// Seals the body of an object.

@@ -21,13 +21,18 @@ pub(super) struct Core {
     pub(super) cache: Arc<Cache>,
     pub(super) options: StorageOptions,
     pub(super) installation: Uuid,
+    pub(super) epoch: Uuid,
     pub(super) counters: Counters,
     pub(super) stop: CancellationToken,
     /// Held by whoever fetches and applies changes, so that they are applied in order.
     pub(super) applying: tokio::sync::Mutex<()>,
     pub(super) looks: Looks,
     pub(super) logged: Logged,
-    epoch: RwLock<Uuid>,
+    /// The store has another history by now: nothing that is known here may be told as the present any more.
+    pub(super) replaced: CancellationToken,
+    /// Held by whoever restores.
+    pub(super) restoring: Arc<tokio::sync::Mutex<()>>,
+    restored: RwLock<Option<String>>,
     sealed: BTreeSet<ResourceId>,
 }
 
@@ -39,7 +44,10 @@ impl Core {
             cache: Arc::new(Cache::new(options.limits())),
             sealed: options.sealed.iter().cloned().collect(),
             installation: meta.installation,
-            epoch: RwLock::new(meta.epoch),
+            epoch: meta.epoch,
+            replaced: CancellationToken::new(),
+            restoring: Arc::default(),
+            restored: RwLock::new(meta.restored),
             counters: Counters::default(),
             stop: CancellationToken::new(),
             applying: tokio::sync::Mutex::new(()),
@@ -67,6 +75,7 @@ impl Core {
                 }
             })
             .await?;
+        self.keep_to_history(meta.epoch)?;
         if let Some(error) = failed {
             return Err(error);
         }
@@ -76,13 +85,33 @@ impl Core {
                 "objects of sealed resources are stored in the clear until they are next written"
             );
         }
-        *self.epoch.write().unwrap_or_else(PoisonError::into_inner) = meta.epoch;
         self.cache.fill(meta.revision, entries, now());
         Ok(())
     }
 
-    pub(super) fn epoch(&self) -> Uuid {
-        *self.epoch.read().unwrap_or_else(PoisonError::into_inner)
+    /// Ends everything here if the store has another history than the one that was opened.
+    pub(super) fn keep_to_history(&self, epoch: Uuid) -> Result<(), StoreError> {
+        if epoch == self.epoch {
+            return Ok(());
+        }
+        self.end_history();
+        Err(StoreError::NewHistory)
+    }
+
+    pub(super) fn end_history(&self) {
+        if !self.replaced.is_cancelled() {
+            tracing::warn!(epoch = %self.epoch, "the store was restored from a backup, this history of it has ended");
+            self.replaced.cancel();
+            self.cache.close();
+        }
+    }
+
+    pub(super) fn restored(&self) -> Option<String> {
+        self.restored.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn learn_restored(&self, note: Option<String>) {
+        *self.restored.write().unwrap_or_else(PoisonError::into_inner) = note;
     }
 
     pub(super) fn is_sealed(&self, resource: &ResourceId) -> bool {

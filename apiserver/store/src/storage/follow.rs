@@ -73,13 +73,9 @@ impl Core {
     /// Asks the database where it stands and goes there.
     async fn look(&self) -> Result<Revision, StoreError> {
         let meta = self.store.meta().await?;
-        if meta.epoch != self.epoch() {
-            tracing::warn!("the store has a new history, reading everything anew");
-            let _guard = self.applying.lock().await;
-            self.reload().await?;
-        } else {
-            self.advance(meta.revision).await?;
-        }
+        self.keep_to_history(meta.epoch)?;
+        self.learn_restored(meta.restored);
+        self.advance(meta.revision).await?;
         Ok(meta.revision)
     }
 
@@ -116,6 +112,7 @@ pub(super) async fn follow(core: Arc<Core>, poll: Duration) {
             hint = next_hint(&mut hints) => hint,
             () = tokio::time::sleep(poll) => Hint::Look,
             () = core.stop.cancelled() => return,
+            () = core.replaced.cancelled() => return,
         };
         let result = match hint {
             Hint::Reached(revision) => core.advance(revision).await,

@@ -7,6 +7,7 @@ mod core;
 mod follow;
 mod options;
 mod pending;
+mod restore;
 mod sequencer;
 mod stats;
 #[cfg(test)]
@@ -28,6 +29,7 @@ use crate::{
 use self::core::Core;
 pub use options::StorageOptions;
 use pending::Pending;
+pub use restore::{Content, Export, Incoming, Restore, RestoreError, Source};
 pub use stats::Stats;
 
 /// Writes that may wait for the sequencer before writers have to wait for a place.
@@ -79,7 +81,26 @@ impl Storage {
 
     /// Changes when the history of the store is not a continuation, as after a restore; part of continue tokens.
     pub fn epoch(&self) -> Uuid {
-        self.inner.core.epoch()
+        self.inner.core.epoch
+    }
+
+    /// What was put back and waits for a confirmation; see [`Storage::mark_restored`]. Where other processes write
+    /// too, it is known with the delay of a look.
+    pub fn restored(&self) -> Option<String> {
+        self.inner.core.restored()
+    }
+
+    /// Notes what was put back; `None` confirms it.
+    pub async fn mark_restored(&self, note: Option<&str>) -> Result<(), StoreError> {
+        self.inner.core.store.mark_restored(note).await?;
+        self.inner.core.learn_restored(note.map(str::to_owned));
+        Ok(())
+    }
+
+    /// Resolves once something else was put in the place of everything. From then on this storage refuses to read the
+    /// present and to write; what comes next opens the store anew.
+    pub async fn replaced(&self) {
+        self.inner.core.replaced.cancelled().await;
     }
 
     /// Makes one change durable. When it returns, every read of this process sees it.
@@ -100,6 +121,7 @@ impl Storage {
     /// Costs nothing where only this process writes; otherwise callers share one look at the database.
     pub async fn fresh(&self) -> Result<Revision, StoreError> {
         match self.inner.core.store.sharing() {
+            Sharing::Exclusive if self.inner.core.replaced.is_cancelled() => Err(StoreError::NewHistory),
             Sharing::Exclusive => Ok(self.revision()),
             Sharing::Shared { .. } => follow::fresh(&self.inner.core).await,
         }

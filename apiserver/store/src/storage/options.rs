@@ -12,6 +12,8 @@ pub struct StorageOptions {
     pub sealer: Option<Sealer>,
     /// The resources whose bodies no database may see in the clear.
     pub sealed: Vec<ResourceId>,
+    /// Resources of this very installation, which no backup takes along and every restore keeps.
+    pub private: Vec<ResourceId>,
     /// The largest body that is taken, in bytes of JSON.
     pub max_object_bytes: usize,
     /// The largest number of writes in one transaction.
@@ -49,6 +51,7 @@ impl Default for StorageOptions {
         StorageOptions {
             sealer: None,
             sealed: Vec::new(),
+            private: Vec::new(),
             max_object_bytes: 3 << 19,
             batch_writes: 128,
             batch_bytes: 512 << 10,

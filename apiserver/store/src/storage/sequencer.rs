@@ -58,7 +58,7 @@ async fn commit(core: &Core, gathered: Vec<Pending>) {
     if writes.is_empty() {
         return;
     }
-    let batch = Batch { id: Uuid::new_v4(), writes };
+    let batch = Batch { id: Uuid::new_v4(), epoch: core.epoch, writes };
     let known = core.cache.revision();
     let began = now();
     let outcome = match core.store.commit(&batch).await {
@@ -75,6 +75,9 @@ async fn commit(core: &Core, gathered: Vec<Pending>) {
             acknowledge(core, committed, pending).await;
         }
         Err(error) => {
+            if matches!(error, StoreError::NewHistory) {
+                core.end_history();
+            }
             add(&core.counters.failed_commits, 1);
             tracing::warn!(error = %error, source = error_source(&error), writes = pending.len(), "a commit failed");
             let error = Arc::new(error);
@@ -135,7 +138,7 @@ async fn find_outcome(
     known: Revision,
     lost: Box<dyn std::error::Error + Send + Sync>,
 ) -> Result<Committed, StoreError> {
-    let barrier = Batch { id: Uuid::new_v4(), writes: Vec::new() };
+    let barrier = Batch { id: Uuid::new_v4(), epoch: core.epoch, writes: Vec::new() };
     let deadline = now() + PATIENCE;
     let mut pause = FIRST_PAUSE;
     loop {
@@ -146,6 +149,8 @@ async fn find_outcome(
         match looked {
             Ok(Some(committed)) => return Ok(committed),
             Ok(None) => return Err(StoreError::unavailable("commit", lost)),
+            // The log that could tell is gone.
+            Err(StoreError::NewHistory) => return Err(StoreError::OutcomeUnknown { source: lost }),
             Err(error) if now() >= deadline || core.stop.is_cancelled() => {
                 tracing::error!(error = %error, writes = batch.writes.len(), "the outcome of a commit stays unknown");
                 return Err(StoreError::OutcomeUnknown { source: lost });

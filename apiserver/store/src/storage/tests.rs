@@ -232,17 +232,33 @@ async fn idle_storage_sets_no_timer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn new_history_is_read_anew_and_ends_watches() {
-    let store = MemoryStore::shared(Uuid::new_v4(), Duration::from_secs(1));
-    let storage = open(&store).await;
-    storage.write(create("a")).await.unwrap();
-    let (epoch, mut watch) = (storage.epoch(), storage.watch(&things(), Revision(1)).unwrap());
-    store.begin_epoch();
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    assert_ne!(storage.epoch(), epoch);
+async fn poll_finds_that_the_history_is_over() {
+    let store = MemoryStore::shared(Uuid::new_v4(), Duration::from_secs(1)).without_hints();
+    let (one, two) = (open(&store.another()).await, open(&store.another()).await);
+    one.write(create("a")).await.unwrap();
+    two.fresh().await.unwrap();
+    let mut watch = two.watch(&things(), Revision(1)).unwrap();
+    let source = crate::Source {
+        installation: one.installation(),
+        revision: one.revision(),
+        advance: 10,
+        note: "a test".to_owned(),
+    };
+    one.restore(None).await.unwrap().commit(source).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(2), two.replaced()).await.unwrap();
     assert!(watch.next().await.is_none());
-    assert!(storage.watch(&things(), Revision(0)).is_err(), "what was before is unknown");
-    assert_eq!(storage.write(create("b")).await.unwrap().revision, Revision(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn confirmation_is_learnt_from_another() {
+    let store = MemoryStore::shared(Uuid::new_v4(), Duration::from_secs(1)).without_hints();
+    let (one, two) = (open(&store.another()).await, open(&store.another()).await);
+    one.mark_restored(Some("why")).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(two.restored().as_deref(), Some("why"));
+    two.mark_restored(None).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(one.restored(), None);
 }
 
 #[tokio::test]
