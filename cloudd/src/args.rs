@@ -3,23 +3,86 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-use clap::{Parser, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// The daemon of The Cloud: apiserver and controllers in one process.
 ///
 /// It keeps everything it must remember in one store below --data-dir (SQLite) or in a PostgreSQL database, and
 /// drives the Docker daemon of this host. Stop it with SIGTERM; killing it loses nothing.
 #[derive(Parser, Debug, Clone)]
-#[command(name = "cloudd", version)]
-pub(crate) struct Args {
+#[command(name = "cloudd", version, args_conflicts_with_subcommands = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) role: Option<Role>,
+    #[command(flatten)]
+    pub(crate) all: AllInOneArgs,
+}
+
+/// A part of the daemon that runs alone.
+#[derive(Subcommand, Debug, Clone)]
+pub(crate) enum Role {
+    /// Serve the API and nothing else: any number of these on one PostgreSQL.
+    ///
+    /// All of an installation share its sealing key (--key-file); certificates and the administrator's token are kept
+    /// in the store, sealed with it. Logs and exec sessions are served where the controllers run.
+    Apiserver(ApiserverArgs),
+    /// Bring the schema of the store up to date and say what was done. Starting any other role does the same.
+    Migrate(MigrateArgs),
+}
+
+/// Everything in one process.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct AllInOneArgs {
+    #[command(flatten)]
+    pub(crate) state: StateArgs,
+    #[command(flatten)]
+    pub(crate) serve: ServeArgs,
+    #[command(flatten)]
+    pub(crate) compute: ComputeArgs,
+}
+
+/// `apiserver`.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct ApiserverArgs {
+    #[command(flatten)]
+    pub(crate) state: StateArgs,
+    #[command(flatten)]
+    pub(crate) serve: ServeArgs,
+}
+
+/// `migrate`.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct MigrateArgs {
+    #[command(flatten)]
+    pub(crate) state: StateArgs,
+    /// Change nothing; fail if something is missing.
+    #[arg(long)]
+    pub(crate) check: bool,
+}
+
+/// What is remembered, and where.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct StateArgs {
     /// Where the database, keys, certificates and Volumes are kept. Made with mode 0700 if it is missing.
     #[arg(long, env = "CLOUD_DATA_DIR", default_value = ".cloud/data")]
     pub(crate) data_dir: PathBuf,
 
     /// `sqlite` (below --data-dir), `memory` (nothing is kept), or the URL of a PostgreSQL database.
-    #[arg(long, env = "CLOUD_STORE_URL", default_value = "sqlite", value_parser = parse_store)]
+    #[arg(long, env = "CLOUD_STORE_URL", default_value = "sqlite", hide_env_values = true, value_parser = parse_store)]
     pub(crate) store: StoreChoice,
 
+    /// The file with the key that Secrets are sealed with. Default: `secret.key` in --data-dir. Made with a new store.
+    #[arg(long, env = "CLOUD_KEY_FILE")]
+    pub(crate) key_file: Option<PathBuf>,
+
+    /// How log lines are written to standard error. What is logged is set by RUST_LOG (default: info).
+    #[arg(long, env = "CLOUD_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    pub(crate) log_format: LogFormat,
+}
+
+/// How clients reach the API.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct ServeArgs {
     /// The address to serve HTTPS on.
     #[arg(long, env = "CLOUD_LISTEN", default_value = "127.0.0.1:6443")]
     pub(crate) listen: SocketAddr,
@@ -31,7 +94,11 @@ pub(crate) struct Args {
     /// Where to write the administrator's kubeconfig (mode 0600). Default: `kubeconfig` beside --data-dir.
     #[arg(long, env = "CLOUD_KUBECONFIG")]
     pub(crate) kubeconfig: Option<PathBuf>,
+}
 
+/// What runs, and how.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct ComputeArgs {
     /// What runs Instances that don't say. `fake` runs nothing: it is for benchmarks of everything else.
     #[arg(long, env = "COMPUTE_BACKEND", value_enum, default_value_t = BackendChoice::Docker)]
     pub(crate) compute_backend: BackendChoice,
@@ -51,10 +118,6 @@ pub(crate) struct Args {
     /// The Docker daemon's socket.
     #[arg(long, env = "CLOUD_DOCKER_SOCKET", default_value = "/var/run/docker.sock")]
     pub(crate) docker_socket: PathBuf,
-
-    /// How log lines are written to standard error. What is logged is set by RUST_LOG (default: info).
-    #[arg(long, env = "CLOUD_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
-    pub(crate) log_format: LogFormat,
 }
 
 /// Which database holds the state.
@@ -114,10 +177,33 @@ fn parse_range(text: &str) -> Result<PortRange, String> {
     Ok(range)
 }
 
-impl Args {
+impl Cli {
+    /// How log lines look, whatever runs.
+    pub(crate) fn log_format(&self) -> LogFormat {
+        match &self.role {
+            None => self.all.state.log_format,
+            Some(Role::Apiserver(args)) => args.state.log_format,
+            Some(Role::Migrate(args)) => args.state.log_format,
+        }
+    }
+}
+
+impl StateArgs {
+    /// Where the sealing key is.
+    pub(crate) fn key_path(&self) -> PathBuf {
+        self.key_file.clone().unwrap_or_else(|| self.data_dir.join("secret.key"))
+    }
+
+    /// Where the embedded database is.
+    pub(crate) fn database_path(&self) -> PathBuf {
+        self.data_dir.join("cloud.db")
+    }
+}
+
+impl ServeArgs {
     /// Where the administrator's kubeconfig goes.
-    pub(crate) fn kubeconfig_path(&self) -> PathBuf {
-        self.kubeconfig.clone().unwrap_or_else(|| self.data_dir.with_file_name("kubeconfig"))
+    pub(crate) fn kubeconfig_path(&self, state: &StateArgs) -> PathBuf {
+        self.kubeconfig.clone().unwrap_or_else(|| state.data_dir.with_file_name("kubeconfig"))
     }
 }
 
@@ -129,7 +215,23 @@ mod tests {
 
     #[test]
     fn the_command_line_is_consistent() {
-        Args::command().debug_assert();
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn without_a_role_everything_runs() {
+        let cli = Cli::try_parse_from(["cloudd", "--store", "memory", "--compute-backend", "fake"]).unwrap();
+        assert!(cli.role.is_none());
+        assert_eq!((cli.all.state.store, cli.all.compute.compute_backend), (StoreChoice::Memory, BackendChoice::Fake));
+    }
+
+    #[test]
+    fn a_role_has_its_own_options_and_no_others() {
+        let cli = Cli::try_parse_from(["cloudd", "apiserver", "--store", "memory", "--listen", "[::1]:1"]).unwrap();
+        assert!(matches!(cli.role, Some(Role::Apiserver(args)) if args.state.store == StoreChoice::Memory));
+        assert!(Cli::try_parse_from(["cloudd", "apiserver", "--compute-backend", "fake"]).is_err());
+        assert!(Cli::try_parse_from(["cloudd", "--store", "memory", "apiserver"]).is_err(), "it would go unheard");
+        assert!(Cli::try_parse_from(["cloudd", "migrate", "--check"]).is_ok());
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Notices that the store is older than what this host has seen: somebody put back a backup. Then machines and networks
 //! that were made after the backup have no object any more, and removing them is not ours to decide.
 //!
-//! In the data directory, `high-water` says how far the store was, and `restored` stands for as long as nobody has
-//! confirmed: removing that file is the confirmation.
+//! In the data directory, `high-water` says how far the store was. A store that went back is marked as restored, as one
+//! is that a backup was restored into: what has no object is kept until somebody confirms.
 
 use std::fs;
 use std::io::Write as _;
@@ -20,43 +20,31 @@ const PAUSE: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone)]
 pub(crate) struct HighWater {
     note: PathBuf,
-    restored: PathBuf,
     installation: Uuid,
 }
 
 impl HighWater {
-    /// Compares the store with what was noted, and leaves the mark if it was put back.
+    /// Compares the store with what was noted, and marks it if it was put back.
     ///
     /// # Errors
-    /// The mark can't be written.
-    pub(crate) fn check(data_dir: &Path, storage: &Storage) -> anyhow::Result<Self> {
-        let this = Self {
-            note: data_dir.join("high-water"),
-            restored: data_dir.join("restored"),
-            installation: storage.installation(),
-        };
+    /// The mark can't be made.
+    pub(crate) async fn check(data_dir: &Path, storage: &Storage) -> anyhow::Result<Self> {
+        let this = Self { note: data_dir.join("high-water"), installation: storage.installation() };
         let now = storage.revision();
         if let Some(seen) = this.seen().filter(|seen| *seen > now) {
-            let text = format!(
-                "The store is at revision {now}, but this host has seen revision {seen}: a backup was put back.\n\
-                 Machines and networks of this installation that have no object are kept until this file is removed.\n"
-            );
-            write(&this.restored, &text).with_context(|| this.restored.display().to_string())?;
+            let text =
+                format!("an older database was put back: it is at revision {now}, and this host has seen {seen}");
+            storage.mark_restored(Some(&text)).await.context("mark the store as restored")?;
         }
-        if this.is_restored() {
+        if let Some(why) = storage.restored() {
             tracing::warn!(
-                mark = %this.restored.display(),
-                "the store was restored from a backup: machines and networks without an object are kept; remove the \
-                 file when they may go"
+                why,
+                "the store was restored: machines and networks without an object are kept until `cloudctl admin sweep \
+                 confirm`"
             );
         }
         this.write_down(now);
         Ok(this)
-    }
-
-    /// Whether a restore is still to be confirmed.
-    pub(crate) fn is_restored(&self) -> bool {
-        self.restored.exists()
     }
 
     /// Follows the store for ever.
@@ -115,27 +103,31 @@ mod tests {
     async fn a_store_that_went_back_is_held_until_somebody_confirms() {
         let folder = tempfile::tempdir().unwrap();
         let storage = storage(1).await;
-        let first = HighWater::check(folder.path(), &storage).unwrap();
-        assert!(!first.is_restored());
+        let first = HighWater::check(folder.path(), &storage).await.unwrap();
+        assert_eq!(storage.restored(), None);
         first.write_down(Revision(7));
 
-        assert!(HighWater::check(folder.path(), &storage).unwrap().is_restored());
+        HighWater::check(folder.path(), &storage).await.unwrap();
+        assert!(storage.restored().unwrap().contains("this host has seen 7"));
         // The note has gone back with the store; the mark stays.
-        let third = HighWater::check(folder.path(), &storage).unwrap();
-        assert!(third.is_restored());
-        fs::remove_file(folder.path().join("restored")).unwrap();
-        assert!(!third.is_restored());
-        assert!(!HighWater::check(folder.path(), &storage).unwrap().is_restored());
+        HighWater::check(folder.path(), &storage).await.unwrap();
+        assert!(storage.restored().is_some());
+        storage.mark_restored(None).await.unwrap();
+        HighWater::check(folder.path(), &storage).await.unwrap();
+        assert_eq!(storage.restored(), None);
     }
 
     #[tokio::test]
     async fn another_store_is_no_restored_one() {
         let folder = tempfile::tempdir().unwrap();
-        HighWater::check(folder.path(), &storage(1).await).unwrap().write_down(Revision(7));
-        assert!(!HighWater::check(folder.path(), &storage(2).await).unwrap().is_restored());
+        HighWater::check(folder.path(), &storage(1).await).await.unwrap().write_down(Revision(7));
+        let other = storage(2).await;
+        HighWater::check(folder.path(), &other).await.unwrap();
+        assert_eq!(other.restored(), None);
         for spoilt in ["", "x", "x y\n"] {
             fs::write(folder.path().join("high-water"), spoilt).unwrap();
-            assert!(!HighWater::check(folder.path(), &storage(2).await).unwrap().is_restored());
+            HighWater::check(folder.path(), &other).await.unwrap();
+            assert_eq!(other.restored(), None);
         }
     }
 }

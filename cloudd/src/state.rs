@@ -12,19 +12,18 @@ use apiserver_store::{ResourceId, Sealer, Storage, StorageOptions, Store};
 use apiserver_store_postgres::PostgresStore;
 use apiserver_store_sqlite::SqliteStore;
 
-use crate::args::StoreChoice;
+use crate::args::{StateArgs, StoreChoice};
+use crate::keys;
 
 /// Opens the storage, making on first use whatever is missing.
 ///
 /// # Errors
 /// A file can't be made or read, another process has the database, or the key doesn't open it.
-pub(crate) async fn open(data_dir: &Path, choice: &StoreChoice) -> anyhow::Result<Storage> {
-    make_private(data_dir)?;
-    let key = load_or_create_key(&data_dir.join("secret.key"))
-        .context("the sealing key, without which no Secret can be read")?;
-    let store: Arc<dyn Store> = match choice {
+pub(crate) async fn open(args: &StateArgs) -> anyhow::Result<Storage> {
+    make_private(&args.data_dir)?;
+    let store: Arc<dyn Store> = match &args.store {
         StoreChoice::Sqlite => {
-            let path = data_dir.join("cloud.db");
+            let path = args.database_path();
             Arc::new(SqliteStore::open(&path).await.with_context(|| format!("the database {}", path.display()))?)
         }
         StoreChoice::Memory => Arc::new(MemoryStore::new(uuid::Uuid::new_v4())),
@@ -33,12 +32,27 @@ pub(crate) async fn open(data_dir: &Path, choice: &StoreChoice) -> anyhow::Resul
             Arc::new(PostgresStore::connect(url).await.context("the PostgreSQL database that --store names")?)
         }
     };
+    let key_path = args.key_path();
+    let is_sealed = store.meta().await.context("the stored state")?.seal_check.is_some();
+    // A new key would open nothing, and lie about as if it were the right one.
+    anyhow::ensure!(
+        !is_sealed || key_path.exists(),
+        "the store is sealed and its key is not here: copy the key file of this installation (`secret.key` in the data \
+         directory of the process that made it) to {}, or name it with --key-file",
+        key_path.display()
+    );
+    let key =
+        load_or_create_key(&key_path).context("the sealing key, without which no Secret and no key can be read")?;
     let secrets = ResourceId { group: String::new(), plural: "secrets".to_owned() };
-    let options =
-        StorageOptions { sealer: Some(Sealer::new(&key)), sealed: vec![secrets], ..StorageOptions::default() };
+    let options = StorageOptions {
+        sealer: Some(Sealer::new(&key)),
+        sealed: vec![secrets, keys::resource()],
+        private: vec![keys::resource()],
+        ..StorageOptions::default()
+    };
     let storage = Storage::open(store, options).await.context("the stored state")?;
     // For scripts and people; nothing reads it to decide anything.
-    let note = data_dir.join("installation");
+    let note = args.data_dir.join("installation");
     fs::write(&note, format!("{}\n", storage.installation())).with_context(|| note.display().to_string())?;
     Ok(storage)
 }
@@ -85,17 +99,38 @@ mod tests {
         assert_eq!(mode(folder.path()), 0o755);
     }
 
+    pub(crate) fn args(data_dir: &Path) -> StateArgs {
+        StateArgs {
+            data_dir: data_dir.to_owned(),
+            store: StoreChoice::Sqlite,
+            key_file: None,
+            log_format: crate::args::LogFormat::Text,
+        }
+    }
+
     #[tokio::test]
     async fn a_new_directory_is_private_and_the_second_start_finds_the_same_installation() {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
-        let first = open(&data, &StoreChoice::Sqlite).await.unwrap();
+        let first = open(&args(&data)).await.unwrap();
         let installation = first.installation();
         first.shutdown().await;
         drop(first);
         assert_eq!(mode(&data), 0o700);
         assert_eq!(fs::read_to_string(data.join("installation")).unwrap().trim(), installation.to_string());
-        let second = open(&data, &StoreChoice::Sqlite).await.unwrap();
+        let second = open(&args(&data)).await.unwrap();
         assert_eq!(second.installation(), installation);
+    }
+
+    #[tokio::test]
+    async fn a_sealed_store_without_its_key_is_refused_and_no_other_key_is_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        open(&args(&data)).await.unwrap().shutdown().await;
+        let (key, elsewhere) = (data.join("secret.key"), folder.path().join("elsewhere"));
+        fs::rename(&key, &elsewhere).unwrap();
+        let error = open(&args(&data)).await.unwrap_err().to_string();
+        assert!(error.contains("--key-file") && !key.exists(), "{error}");
+        open(&StateArgs { key_file: Some(elsewhere), ..args(&data) }).await.unwrap().shutdown().await;
     }
 }

@@ -23,9 +23,21 @@ pub enum Store {
     Postgres(String),
 }
 
+/// Which parts run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Role {
+    /// Everything.
+    #[default]
+    AllInOne,
+    /// `cloudd apiserver`.
+    Apiserver,
+}
+
 /// How a cloud is started.
 #[derive(Debug, Default)]
 pub struct CloudBuilder {
+    role: Role,
+    joins: Option<(PathBuf, PathBuf)>,
     store: Store,
     docker: Docker,
     fake: bool,
@@ -37,6 +49,20 @@ impl CloudBuilder {
     #[must_use]
     pub fn store(mut self, store: Store) -> Self {
         self.store = store;
+        self
+    }
+
+    /// Runs only this part.
+    #[must_use]
+    pub fn role(mut self, role: Role) -> Self {
+        self.role = role;
+        self
+    }
+
+    /// Joins the installation of another: has its sealing key, and its administrator's token.
+    #[must_use]
+    pub fn joining(mut self, other: &Cloud) -> Self {
+        self.joins = Some((other.data_dir().join("secret.key"), other.kubeconfig()));
         self
     }
 
@@ -65,8 +91,13 @@ impl CloudBuilder {
     #[must_use]
     pub fn start(self) -> Cloud {
         let home = tempfile::Builder::new().prefix("the-cloud-e2e-").tempdir().expect("a temporary directory");
+        if let Some((key, kubeconfig)) = &self.joins {
+            fs::copy(key, home.path().join("joined.key")).expect("the key can be copied");
+            fs::copy(kubeconfig, home.path().join("kubeconfig")).expect("the kubeconfig can be copied");
+        }
         let mut cloud = Cloud {
             home: Some(home),
+            role: self.role,
             store: self.store,
             docker: self.docker,
             fake: self.fake,
@@ -83,6 +114,7 @@ impl CloudBuilder {
 #[derive(Debug)]
 pub struct Cloud {
     home: Option<tempfile::TempDir>,
+    role: Role,
     store: Store,
     docker: Docker,
     fake: bool,
@@ -159,13 +191,20 @@ impl Cloud {
             Store::Sqlite => "sqlite".to_owned(),
             Store::Postgres(url) => url.clone(),
         };
-        let child = Command::new(binary("cloudd"))
-            .arg("--data-dir")
-            .arg(self.data_dir())
-            .arg("--kubeconfig")
-            .arg(self.kubeconfig())
-            .args(["--listen", &listen, "--store", &store, "--docker-socket", self.docker.socket()])
-            .args(self.fake.then_some("--compute-backend=fake"))
+        let mut command = Command::new(binary("cloudd"));
+        if self.role == Role::Apiserver {
+            command.arg("apiserver");
+        }
+        command.arg("--data-dir").arg(self.data_dir()).arg("--kubeconfig").arg(self.kubeconfig());
+        command.args(["--listen", &listen, "--store", &store]);
+        if self.role == Role::AllInOne {
+            command.args(["--docker-socket", self.docker.socket()]).args(self.fake.then_some("--compute-backend=fake"));
+        }
+        let joined = self.home().join("joined.key");
+        if joined.exists() {
+            command.arg("--key-file").arg(joined);
+        }
+        let child = command
             .args(&self.arguments)
             .env("RUST_LOG", std::env::var("E2E_LOG").unwrap_or_else(|_| "info".to_owned()))
             .stdin(Stdio::null())

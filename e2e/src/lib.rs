@@ -10,7 +10,7 @@ mod running;
 mod wait;
 
 pub use clients::{KubectlVersion, client, kubectls, limited};
-pub use cloud::{Cloud, CloudBuilder, Store, binary, condition};
+pub use cloud::{Cloud, CloudBuilder, Role, Store, binary, condition};
 pub use docker::{Docker, docker_is_there};
 pub use run::{Output, run, run_command};
 pub use running::Running;

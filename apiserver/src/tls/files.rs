@@ -57,6 +57,14 @@ pub(super) fn write(path: &Path, text: &str) -> Result<(), FileError> {
 
 const TOKEN_HASH: &str = "admin-token.sha256";
 
+/// The hash of the administrator's token, if one was made.
+///
+/// # Errors
+/// Where the file can't be read.
+pub fn admin_token_hash(directory: &Path) -> Result<Option<TokenHash>, FileError> {
+    Ok(read(&directory.join(TOKEN_HASH))?.as_deref().and_then(TokenHash::parse))
+}
+
 /// The administrator's token. Only its hash is kept: `known` is the token that the caller still has (from the
 /// kubeconfig), and a new one is made where that does not fit, replacing any earlier.
 ///
@@ -67,7 +75,7 @@ const TOKEN_HASH: &str = "admin-token.sha256";
 pub fn bootstrap_token(directory: &Path, known: Option<&str>) -> Result<(String, TokenHash), FileError> {
     make_directory(directory)?;
     let path = directory.join(TOKEN_HASH);
-    let kept = read(&path)?.as_deref().and_then(TokenHash::parse);
+    let kept = admin_token_hash(directory)?;
     if let (Some(known), Some(kept)) = (known, kept)
         && TokenHash::of(known) == kept
     {

@@ -17,7 +17,7 @@ use crate::clock::Clock;
 
 use authority::Authority;
 pub use authority::names;
-pub use files::{FileError, bootstrap_token};
+pub use files::{FileError, admin_token_hash, bootstrap_token};
 use serving::Serving;
 
 /// What TLS needs, and what clients are told to trust.

@@ -103,6 +103,27 @@ impl PostgresServer {
         }
     }
 
+    /// Cuts the connection of every client, as a failing network or an impatient administrator does. Returns how many
+    /// there were.
+    ///
+    /// # Panics
+    /// If the server does not let us.
+    pub async fn cut_connections(&self) -> usize {
+        let options = PgConnectOptions::from_str(&self.url("postgres")).expect("the URL is one");
+        let mut connection = options.disable_statement_logging().connect().await.expect("the server answers");
+        let cut: Vec<bool> = sqlx::query_scalar(
+            "
+            select pg_terminate_backend(pid)
+            from pg_stat_activity
+            where application_name = 'the-cloud'
+            ",
+        )
+        .fetch_all(&mut connection)
+        .await
+        .expect("connections can be cut");
+        cut.len()
+    }
+
     /// Where the server's socket is.
     pub fn folder(&self) -> &Path {
         self.folder.path()

@@ -12,4 +12,5 @@ mod machine;
 mod neighbours;
 mod postgres;
 mod security;
+mod three_apiservers;
 mod tour;

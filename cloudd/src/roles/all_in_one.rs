@@ -1,0 +1,106 @@
+//! Everything in one process: store, apiserver, controllers and backend.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use apiserver::{Clock as _, Identity, SystemClock};
+use controller_backend::Backend;
+use controller_backend::fake::FakeEngine;
+use controller_backend_docker::DockerOptions;
+use tokio_util::sync::CancellationToken;
+
+use super::{Ended, end_in_order};
+use crate::args::{AllInOneArgs, BackendChoice};
+use crate::high_water::HighWater;
+use crate::serving::{Door, Parts, Serving, TokenRule};
+use crate::state;
+use crate::stop::Stop;
+use crate::streams::BackendStreams;
+
+/// Runs until it is asked to end.
+///
+/// # Errors
+/// A part can't start, or the controllers end by themselves.
+pub(crate) async fn run(args: AllInOneArgs) -> anyhow::Result<()> {
+    let mut stop = Stop::listen()?;
+    let door = Door::open(args.serve.listen).await?;
+    let mut rule = TokenRule::Replaced;
+    while let Ended::Outdated(why) = round(&args, &door, rule, &mut stop).await? {
+        tracing::info!(why, "everything starts anew");
+        // Two that replace each other's token would never come to an end.
+        rule = TokenRule::Kept;
+    }
+    Ok(())
+}
+
+async fn round(args: &AllInOneArgs, door: &Door, rule: TokenRule, stop: &mut Stop) -> anyhow::Result<Ended> {
+    let storage = state::open(&args.state).await?;
+    let installation = storage.installation();
+    let high_water =
+        HighWater::check(&args.state.data_dir, &storage).await.context("the note of how far the store was")?;
+    let backend = open_backend(args, installation)?;
+    let metrics = controller::Metrics::default();
+    let measured = metrics.clone();
+    let parts = Parts {
+        streams: Some(Arc::new(BackendStreams(controller::streams::Streams::new(backend.clone())))),
+        measures: Some(Arc::new(move |registry| measured.register(registry))),
+    };
+    let serving = Serving::start(&args.state, &args.serve, door, &storage, rule, parts).await?;
+
+    let client =
+        kube::Client::new(serving.server.service_as(Identity::master("system:the-cloud:controller")), "default");
+    let mut options = controller::Options::new(installation, backend);
+    options.default_instance_type = args.compute.instance_type.clone();
+    options.publish_address = args.compute.publish_address;
+    options.publish_range = args.compute.publish_range.first..=args.compute.publish_range.last;
+    options.metrics = metrics;
+    let held = storage.clone();
+    options.may_sweep = Arc::new(move || held.restored().is_none());
+    let noting = tokio::spawn(high_water.clone().follow(storage.clone()));
+    let controlling = CancellationToken::new();
+    let mut controllers = tokio::spawn(controller::run(client, options, controlling.clone()));
+    tracing::info!(address = %door.address, %installation, "cloudd is ready");
+
+    let ended = tokio::select! {
+        () = stop.requested() => Ok(Ended::Asked),
+        why = serving.is_outdated() => Ok(Ended::Outdated(why)),
+        ended = &mut controllers => match ended {
+            Ok(Ok(())) => Err(anyhow::anyhow!("the controllers ended by themselves")),
+            Ok(Err(error)) => Err(error).context("the controllers"),
+            Err(error) => Err(error).context("the controllers"),
+        },
+    };
+    // The controllers first: they write their last words through the apiserver.
+    let orderly = async {
+        controlling.cancel();
+        if !controllers.is_finished() {
+            let _ = controllers.await;
+        }
+        serving.end().await;
+        noting.abort();
+        if matches!(ended, Ok(Ended::Asked)) {
+            high_water.write_down(storage.revision());
+        }
+        storage.shutdown().await;
+    };
+    end_in_order(orderly, stop).await;
+    ended
+}
+
+fn open_backend(args: &AllInOneArgs, installation: uuid::Uuid) -> anyhow::Result<Backend> {
+    match args.compute.compute_backend {
+        BackendChoice::Fake => {
+            let engine = FakeEngine::with_clock(Arc::new(|| SystemClock.now()));
+            engine.add_every_registry_image();
+            Ok(engine.backend(installation))
+        }
+        BackendChoice::Docker => {
+            let options = DockerOptions {
+                installation,
+                data_dir: args.state.data_dir.canonicalize().context("the data directory")?,
+                socket: args.compute.docker_socket.clone(),
+            };
+            controller_backend_docker::open(&options).context("the Docker backend")
+        }
+    }
+}
