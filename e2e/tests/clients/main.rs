@@ -2,6 +2,7 @@
 //! no Docker is needed. What a client can't do here is a fault of the apiserver, or stands in docs/compatibility.md.
 
 mod helm;
+mod kube_rs;
 mod kubectl;
 mod node;
 mod python;
