@@ -95,7 +95,8 @@ impl Catalog {
         });
         let nearest = names
             .map(|known| (distance(name, known), known))
-            .filter(|(distance, known)| *distance <= 2 && *distance < known.len())
+            // A slip or two, not another word.
+            .filter(|(distance, known)| *distance <= 2 && *distance * 3 <= known.len())
             .min();
         let hint = match nearest {
             Some((_, known)) => format!("did you mean `{known}`?"),
@@ -211,7 +212,7 @@ mod tests {
         let catalog = catalog();
         let error = catalog.of_word("instnaces").unwrap_err();
         assert_eq!(error.to_string(), "the server has no kind `instnaces`; did you mean `instances`?");
-        let error = catalog.of_word("quux").unwrap_err();
+        let error = catalog.of_word("nope").unwrap_err();
         assert!(error.to_string().contains("api-resources"), "{error}");
     }
 

@@ -112,6 +112,11 @@ impl ApiError {
         status.is_not_found() && status.details.as_ref().is_some_and(|details| details.kind == "namespaces")
     }
 
+    /// Whether the server does not take what was sent in that form.
+    pub(crate) fn is_unknown_format(&self) -> bool {
+        matches!(self, Self::Status { status } if status.code == 415)
+    }
+
     /// Whether it exists already.
     pub(crate) fn already_exists(&self) -> bool {
         matches!(self, Self::Status { status } if status.is_already_exists())
@@ -131,6 +136,9 @@ impl ApiError {
 /// A Status for people: several causes are a list, one a line.
 fn words(status: &Status) -> String {
     let causes = status.details.as_ref().map(|details| details.causes.as_slice()).unwrap_or_default();
+    if let (true, Some(cause)) = (status.message.starts_with("the server rejected our request"), causes.first()) {
+        return format!("the server rejected the request: {}", cause.message);
+    }
     // A cause without a field only says that more may be wrong.
     let causes: Vec<_> = causes.iter().filter(|cause| !matches!(cause.field.as_str(), "" | "<nil>")).collect();
     let (Some(details), true) = (&status.details, status.reason == "Invalid" && !causes.is_empty()) else {
@@ -139,9 +147,10 @@ fn words(status: &Status) -> String {
     };
     let kind =
         if details.group.is_empty() { details.kind.clone() } else { format!("{}.{}", details.kind, details.group) };
-    let lines: Vec<_> = causes
+    let mut lines: Vec<_> = causes
         .iter()
         .map(|cause| format!("  {}: {}", cause.field, cause.message.replace(&format!("{} in body ", cause.field), "")))
         .collect();
+    lines.dedup();
     format!("{kind} \"{}\" is invalid:\n{}", details.name, lines.join("\n"))
 }

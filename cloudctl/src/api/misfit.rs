@@ -1,5 +1,5 @@
-//! Decides how an object that does not fit its kind reads to a person. The server words it as upstream does, for whoever wrote
-//! the server; here it names the field, what is wrong with it, and the way out.
+//! Decides how a request that does not fit reads to a person: an object its kind, a selector its grammar. The server words it
+//! as upstream does, for whoever wrote the server; here it names the field, what is wrong with it, and the way out.
 
 /// What comes before the findings when an applied object has no place for something.
 const TYPED: &str = "failed to create typed patch object (";
@@ -8,7 +8,12 @@ const QUOTES: &str = "; put it in quotes";
 
 /// The message in other words, if it is about a misfit.
 pub(super) fn words(message: &str) -> Option<String> {
-    typed(message).or_else(|| unmarshalled(message))
+    typed(message)
+        .or_else(|| unmarshalled(message))
+        .or_else(|| strict(message))
+        .or_else(|| selector(message))
+        // What concerns the whole object has no field to name.
+        .or_else(|| message.contains(" is invalid: : ").then(|| message.replace(" is invalid: : ", " is invalid: ")))
 }
 
 /// The paths of fields that a kind does not have.
@@ -69,6 +74,32 @@ fn unmarshalled(message: &str) -> Option<String> {
     Some(format!("{kind} does not fit its kind:\n  {field}: expected {wanted}, got {found}{hint}"))
 }
 
+/// `Instance in version "v1alpha1" cannot be handled as a Instance: strict decoding error: unknown field "spec.x"`
+fn strict(message: &str) -> Option<String> {
+    let (front, found) = message.split_once(": strict decoding error: ")?;
+    let kind = front.split(' ').next()?;
+    let lines: Vec<_> = found
+        .split(", ")
+        .map(|what| match what.split_once(" field \"").map(|(what, field)| (what, field.trim_end_matches('"'))) {
+            Some(("unknown", field)) => format!("  {field}: there is no such field"),
+            Some(("duplicate", field)) => format!("  {field}: it is there twice"),
+            _ => format!("  {what}"),
+        })
+        .collect();
+    Some(format!("{kind} does not fit its kind:\n{}", lines.join("\n")))
+}
+
+/// `found '==', expected: ...` and `field label not supported: status.phase`
+fn selector(message: &str) -> Option<String> {
+    if message.starts_with("found '") || message.starts_with("unable to parse requirement") {
+        return Some(format!("the label selector makes no sense: {message}\nWrite for example -l app=web,tier!=db"));
+    }
+    let field = message.strip_prefix("field label not supported: ")?;
+    Some(format!(
+        "objects of this kind cannot be selected by the field `{field}`; by metadata.name and metadata.namespace they always can"
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,6 +111,10 @@ mod tests {
             "failed to create typed patch object (/b1; v1, Kind=Namespace): errors:\n  .spec.image: expected string, got a number\n  .spec.ports: duplicate entries for key [port=80,protocol=\"TCP\"]",
             "ConfigMap in version \"v1\" cannot be handled as a ConfigMap: json: cannot unmarshal number into Go struct field ConfigMap.data of type string",
             "Instance in version \"v1alpha1\" cannot be handled as a Instance: json: cannot unmarshal array into Go struct field ObjectMeta.labels of type map[string]string",
+            "Instance in version \"v1alpha1\" cannot be handled as a Instance: strict decoding error: unknown field \"spec.imgae\", duplicate field \"spec.image\"",
+            "ConfigMap \"big\" is invalid: : Too long: may not be more than 1048576 bytes",
+            "found '==', expected: !, identifier, or 'end of string'",
+            "field label not supported: status.phase",
         ];
         let told: Vec<_> = messages.iter().map(|message| words(message).unwrap()).collect();
         insta::assert_snapshot!(told.join("\n"));

@@ -52,6 +52,8 @@ pub(crate) enum Patch {
     Json,
     /// RFC 7386: what is set; null removes.
     Merge,
+    /// Kubernetes' own: as merge, with lists that have keys.
+    Strategic,
 }
 
 impl Patch {
@@ -61,6 +63,7 @@ impl Patch {
             Self::Apply => "application/apply-patch+yaml",
             Self::Json => "application/json-patch+json",
             Self::Merge => "application/merge-patch+json",
+            Self::Strategic => "application/strategic-merge-patch+json",
         }
     }
 }

@@ -4,8 +4,6 @@
 use std::error::Error;
 use std::io;
 
-use crate::error::chain;
-
 /// A cause and a way out.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Explained {
@@ -40,7 +38,25 @@ pub(crate) fn explained(error: &(dyn Error + 'static)) -> Explained {
             None => current.source(),
         };
     }
-    Explained { cause: chain(error), hint: "Is it running? `./justw up` starts the cloud." }
+    let cause = root(error);
+    match cause.as_str() {
+        "invalid HTTP version parsed" => {
+            Explained { cause: "it does not speak HTTP".to_owned(), hint: "Should the address begin with https://?" }
+        }
+        text if text.starts_with("failed to lookup address information") => {
+            Explained { cause: "its name cannot be resolved".to_owned(), hint: "Is the address right?" }
+        }
+        _ => Explained { cause, hint: "Is it running? `./justw up` starts the cloud." },
+    }
+}
+
+/// The innermost cause: what wraps it are the layers of the client.
+fn root(error: &(dyn Error + 'static)) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
 }
 
 fn system(error: &io::Error) -> Option<Explained> {
@@ -104,6 +120,16 @@ mod tests {
     #[test]
     fn anything_else_keeps_its_own_words() {
         let error = Wrapped(io::Error::other("the moon is full"));
-        assert!(explained(&error).cause.contains("the moon is full"));
+        assert_eq!(explained(&error).cause, "the moon is full");
+    }
+
+    #[test]
+    fn address_that_leads_elsewhere_is_told_in_plain_words() {
+        let told = |text: &'static str| explained(&Wrapped(io::Error::other(text))).cause;
+        assert_eq!(
+            told("failed to lookup address information: Name or service not known"),
+            "its name cannot be resolved"
+        );
+        assert_eq!(told("invalid HTTP version parsed"), "it does not speak HTTP");
     }
 }

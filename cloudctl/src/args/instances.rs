@@ -31,6 +31,7 @@ pub(crate) struct LogsArgs {
 
 /// Arguments of `exec`.
 #[derive(Args, Debug)]
+#[command(override_usage = "cloudctl exec [OPTIONS] <NAME> -- <COMMAND>...")]
 pub(crate) struct ExecArgs {
     /// The Instance: NAME, or KIND/NAME for another kind with exec
     #[arg(value_name = "NAME")]
@@ -41,8 +42,11 @@ pub(crate) struct ExecArgs {
     /// Give the command a terminal
     #[arg(short = 't', long)]
     pub(crate) tty: bool,
+    /// Words of a command that was written without `--`
+    #[arg(hide = true)]
+    pub(crate) misplaced: Vec<String>,
     /// The command and its arguments
-    #[arg(last = true, required = true, value_name = "COMMAND")]
+    #[arg(last = true, value_name = "COMMAND")]
     pub(crate) command: Vec<String>,
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
+pub(crate) mod changes;
 pub(crate) mod instances;
 pub(crate) mod manifests;
 pub(crate) mod objects;
@@ -98,6 +99,18 @@ pub(crate) enum Command {
     /// See the cloud at work
     #[command(display_order = 10, subcommand)]
     Demo(instances::DemoCommand),
+    /// Make a Namespace, ConfigMap or Secret without a file
+    #[command(display_order = 11, subcommand)]
+    Create(changes::CreateCommand),
+    /// Change an object in your editor
+    #[command(display_order = 11)]
+    Edit(changes::EditArgs),
+    /// Change some fields of an object
+    #[command(display_order = 11)]
+    Patch(changes::PatchArgs),
+    /// Set how many there shall be, for kinds that are counted
+    #[command(display_order = 11)]
+    Scale(changes::ScaleArgs),
     /// Set or remove labels
     #[command(display_order = 11)]
     Label(objects::LabelArgs),

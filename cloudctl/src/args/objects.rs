@@ -18,7 +18,7 @@ pub(crate) struct GetArgs {
     /// With -f: read folders recursively
     #[arg(short = 'R', long)]
     pub(crate) recursive: bool,
-    /// yaml, json, wide, name, jsonpath=TEMPLATE
+    /// yaml, json, wide, name, jsonpath=TEMPLATE, custom-columns=HEADING:PATH,...
     #[arg(short, long, value_name = "FORMAT")]
     pub(crate) output: Option<String>,
     /// After listing, print every change until interrupted
@@ -109,7 +109,7 @@ pub(crate) struct DeleteArgs {
     #[arg(long)]
     pub(crate) ignore_not_found: bool,
     /// Ask the server, but delete nothing
-    #[arg(long, value_enum, num_args = 0..=1, default_missing_value = "client", value_name = "HOW")]
+    #[arg(long, value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "client", value_name = "HOW")]
     pub(crate) dry_run: Option<super::manifests::DryRun>,
 }
 

@@ -177,6 +177,7 @@ async fn heal(session: &Session, named: &Named, machine: &str, limit: Duration, 
     let mut kill = pin!(docker(&arguments));
     let mut killed: Option<Duration> = None;
     let mut recovery = Recovery::default();
+    let mut why = String::new();
     while recovery.ready.is_none() {
         // The controller may be faster than the command that killed the container.
         let sight = tokio::select! {
@@ -189,10 +190,11 @@ async fn heal(session: &Session, named: &Named, machine: &str, limit: Duration, 
             }
             sight = timeout_at(deadline, follow.next()) => sight,
         };
-        let late = || Error::Timeout(format!("{} is not back after {}", named.full(), age::span(limit)));
+        let late = || Error::Timeout(format!("{} is not back after {}{why}", named.full(), age::span(limit)));
         let Sight::Present(object) = sight.map_err(|_| late())?? else {
             return Err(Error::NotFound(format!("{} was deleted meanwhile", named.full())));
         };
+        why = readiness::summary(&object).map_or(String::new(), |summary| format!(": {summary}"));
         let elapsed = started.elapsed();
         for text in recovery.see(&before, &object, elapsed) {
             tell(elapsed, &text)?;

@@ -14,7 +14,7 @@ use crate::output::Screen;
 pub(super) async fn run(args: &LogsArgs, global: &Global, screen: &Screen) -> Result<(), Error> {
     let session = connect::connect(global, screen).await?;
     let catalog = Catalog::fetch(&session).await?;
-    let named = targets::one(&args.target, "instances", &catalog, session.namespace())?;
+    let named = targets::with_stream(&args.target, "log", &catalog, session.namespace())?;
     let query = Query::new()
         .with_set("follow", args.follow.then_some("true"))
         .with_set("tailLines", args.tail.map(|lines| lines.to_string()))

@@ -10,10 +10,12 @@ mod annotate;
 mod api_resources;
 mod apply;
 mod completion;
+mod create;
 mod delete;
 mod demo_heal;
 mod describe;
 mod diff;
+mod edit;
 mod events;
 mod exec;
 mod explain;
@@ -21,8 +23,10 @@ mod failures;
 mod get;
 mod label;
 mod logs;
+mod patch;
 mod readiness;
 mod run;
+mod scale;
 mod targets;
 mod version;
 mod wait;
@@ -42,6 +46,10 @@ pub(crate) async fn run(cli: Cli, screen: &Screen) -> Result<(), Error> {
         Command::Wait(args) => wait::run(args, global, screen).await,
         Command::Run(args) => run::run(args, global, screen).await,
         Command::Demo(DemoCommand::Heal(args)) => demo_heal::run(args, global, screen).await,
+        Command::Create(command) => create::run(command, global, screen).await,
+        Command::Edit(args) => edit::run(args, global, screen).await,
+        Command::Patch(args) => patch::run(args, global, screen).await,
+        Command::Scale(args) => scale::run(args, global, screen).await,
         Command::Label(args) => label::run(args, global, screen).await,
         Command::Annotate(args) => annotate::run(args, global, screen).await,
         Command::Events(args) => events::run(args, global, screen).await,

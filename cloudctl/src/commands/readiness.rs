@@ -14,7 +14,11 @@ pub(crate) enum Verdict {
 /// Whether a condition has a value, and tells about the present spec, not about an older one.
 pub(crate) fn condition(object: &Value, name: &str, wanted: &str) -> Verdict {
     let Some(found) = find(object, name) else {
-        return Verdict::NotYet(summary(object).unwrap_or_else(|| format!("nothing is known of {name} yet")));
+        return Verdict::NotYet(match (summary(object), has_conditions(object)) {
+            (None, _) => "no controller has taken it up yet".to_owned(),
+            (Some(summary), false) => summary,
+            (Some(summary), true) => format!("it has no condition `{name}` ({summary})"),
+        });
     };
     let generation = object["metadata"]["generation"].as_i64();
     let observed = found["observedGeneration"].as_i64().or_else(|| object["status"]["observedGeneration"].as_i64());
@@ -35,8 +39,9 @@ pub(crate) fn summary(object: &Value) -> Option<String> {
     let phase = object["status"]["phase"].as_str();
     let reason = find(object, "Ready").and_then(told);
     match (phase, reason) {
-        (Some(phase), Some(reason)) if reason != phase => Some(format!("{phase}: {reason}")),
-        (None, Some(reason)) => Some(reason),
+        // A reason often repeats the phase.
+        (Some(phase), Some(reason)) if !reason.starts_with(phase) => Some(format!("{phase}: {reason}")),
+        (_, Some(reason)) => Some(reason),
         (phase, _) => phase.map(str::to_owned),
     }
 }
@@ -59,6 +64,10 @@ pub(crate) fn held(object: &Value) -> String {
             format!("held by {}", finalizers.join(", "))
         }
     })
+}
+
+fn has_conditions(object: &Value) -> bool {
+    object["status"]["conditions"].as_array().is_some_and(|conditions| !conditions.is_empty())
 }
 
 fn find<'a>(object: &'a Value, name: &str) -> Option<&'a Value> {
@@ -106,7 +115,20 @@ mod tests {
     #[test]
     fn object_without_conditions_is_not_ready() {
         let Verdict::NotYet(why) = condition(&json!({"metadata": {}}), "Ready", "True") else { panic!("met") };
-        assert_eq!(why, "nothing is known of Ready yet");
+        assert_eq!(why, "no controller has taken it up yet");
+    }
+
+    #[test]
+    fn condition_that_is_none_of_the_objects_is_named() {
+        let Verdict::NotYet(why) = condition(&object("False", 2), "Nope", "True") else { panic!("met") };
+        assert_eq!(why, "it has no condition `Nope` (Pending: DependencyMissing: Volume `x` does not exist)");
+    }
+
+    #[test]
+    fn reason_that_repeats_the_phase_is_told_once() {
+        let running = json!({"status": {"phase": "Running", "conditions": [
+            {"type": "Ready", "status": "True", "reason": "Running", "message": "It runs."}]}});
+        assert_eq!(summary(&running).unwrap(), "Running: It runs.");
     }
 
     #[test]

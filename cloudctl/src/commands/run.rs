@@ -69,7 +69,7 @@ async fn until_ready(
     let deadline = started + limit;
     let mut progress = Progress::start(screen);
     let mut follow = Follow::new(session, &named.resource, &named.namespace, &named.name);
-    let mut why = "nothing is known yet".to_owned();
+    let mut why = "no controller has taken it up yet".to_owned();
     let mut stalled_since: Option<Instant> = None;
     let mut attempts = Attempts::default();
     loop {
@@ -78,7 +78,12 @@ async fn until_ready(
             Ok(sight) => sight.map_err(Error::Api)?,
             Err(_) if stalled_since.is_some() => return Err(needs_you(named, &why)),
             Err(_) => {
-                return Err(Error::Timeout(format!("{} not ready after {}: {why}", named.full(), age::span(limit))));
+                return Err(Error::Timeout(format!(
+                    "{} not ready after {}: {why}\nIt goes on by itself; `cloudctl describe inst {}` shows more.",
+                    named.full(),
+                    age::span(limit),
+                    named.name
+                )));
             }
         };
         let Sight::Present(object) = sight else {

@@ -92,6 +92,32 @@ pub(crate) fn one(word: &str, default_kind: &str, catalog: &Catalog, namespace: 
     named(catalog.of_word(kind)?, namespace, name)
 }
 
+/// A machine, or whatever else has a stream such as `log` or `exec`.
+pub(crate) fn with_stream(word: &str, stream: &str, catalog: &Catalog, namespace: &str) -> Result<Named, Error> {
+    let named = one(word, "instances", catalog, namespace)?;
+    require(&named.resource, stream, catalog)?;
+    Ok(named)
+}
+
+/// Refuses a kind that does not have something below its objects.
+pub(crate) fn require(resource: &Resource, subresource: &str, catalog: &Catalog) -> Result<(), Error> {
+    if resource.has(subresource) {
+        return Ok(());
+    }
+    let with: Vec<_> =
+        catalog.preferred().filter(|other| other.has(subresource)).map(|other| other.plural.as_str()).collect();
+    let with = if with.is_empty() { "no kind has".to_owned() } else { format!("{} have", with.join(", ")) };
+    Err(Error::Usage(format!("{} have no {subresource}; {with}", resource.plural)))
+}
+
+/// The one object that words name.
+pub(crate) fn single(words: &[String], catalog: &Catalog, namespace: &str) -> Result<Named, Error> {
+    match select(words, catalog, namespace)? {
+        Selection::Objects(mut objects) if objects.len() == 1 => Ok(objects.remove(0)),
+        _ => Err(Error::Usage("name one object: KIND NAME or KIND/NAME".to_owned())),
+    }
+}
+
 /// The objects that a verb acts on when a list has to be looked up first: words with `--all` or `-l`.
 pub(crate) async fn expand(
     session: &Session,

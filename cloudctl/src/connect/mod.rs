@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 use thiserror::Error;
 
@@ -121,7 +121,7 @@ pub(crate) async fn connect(global: &Global, screen: &Screen) -> Result<Session,
 /// Reads the file and prepares a client; sends nothing.
 async fn open(found: &Found, global: &Global, screen: &Screen) -> Result<Session, ConnectError> {
     let bad = |reason: String| ConnectError::BadFile { path: found.path.clone(), reason };
-    let kubeconfig = Kubeconfig::read_from(&found.path).map_err(|error| bad(chain(&error)))?;
+    let kubeconfig = Kubeconfig::read_from(&found.path).map_err(|error| bad(unreadable(&error)))?;
     let context = global.context.clone().or_else(|| kubeconfig.current_context.clone()).unwrap_or_default();
     if let Some(wanted) = &global.context
         && !kubeconfig.contexts.iter().any(|context| &context.name == wanted)
@@ -134,7 +134,8 @@ async fn open(found: &Found, global: &Global, screen: &Screen) -> Result<Session
         .iter()
         .any(|cluster| cluster.cluster.as_ref().is_some_and(|cluster| cluster.proxy_url.is_some()));
     let options = KubeConfigOptions { context: global.context.clone(), ..KubeConfigOptions::default() };
-    let mut config = Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(|error| bad(chain(&error)))?;
+    let mut config =
+        Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(|error| bad(unreadable(&error)))?;
     config.connect_timeout = Some(CONNECT_TIMEOUT);
     if !names_a_proxy {
         // kube takes HTTPS_PROXY from the environment, which is never meant for a server on this machine.
@@ -174,6 +175,19 @@ fn refusal(error: ApiError, address: String, path: PathBuf) -> ConnectError {
             ConnectError::NoAnswer { address, path, cause: explained.cause, hint: explained.hint.to_owned() }
         }
         source => ConnectError::NoVersion { address, path, source: Box::new(source) },
+    }
+}
+
+/// Why a kubeconfig makes no sense. The parser would show the lines around a mistake, and a token may be on them.
+fn unreadable(error: &KubeconfigError) -> String {
+    match error {
+        KubeconfigError::ReadConfig(source, _) => source.to_string(),
+        KubeconfigError::CurrentContextNotSet => "it names no current context".to_owned(),
+        error => {
+            let text = chain(error);
+            let first = text.lines().next().unwrap_or_default();
+            first.replace("failed to parse kubeconfig YAML: error: ", "")
+        }
     }
 }
 

@@ -85,9 +85,13 @@ async fn context_and_namespace_come_from_the_file_unless_given() {
 async fn file_that_is_no_kubeconfig_is_named() {
     let folder = tempfile::TempDir::new().unwrap();
     let path = folder.path().join("kubeconfig");
-    std::fs::write(&path, "clusters: 12\n").unwrap();
-    let Err(error) = connect(&global(path), &Screen::plain()).await else { panic!("connected") };
-    assert!(error.to_string().contains("is not a usable kubeconfig"), "{error}");
+    for text in ["users:\n- user: {token: hunter2}\nclusters: 12\n", "hello", "", "- token: [hunter2\n"] {
+        std::fs::write(&path, text).unwrap();
+        let Err(error) = connect(&global(path.clone()), &Screen::plain()).await else { panic!("connected") };
+        let told = error.to_string();
+        assert!(told.contains("kubeconfig is not a usable kubeconfig: "), "{told}");
+        assert!(!told.contains("hunter2") && told.lines().count() == 1, "{told}");
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Decides what a JSONPath template selects: the part of kubectl's language that people use in scripts. Text stands for itself,
-//! `{...}` selects: `.field`, `['field']`, `[2]`, `[-1]`, `[*]`, `.*` and `[?(@.field=="value")]`. `range` is not there.
+//! `{...}` selects: `.field`, `['field']`, `[2]`, `[-1]`, `[*]`, `.*`, `[?(@.field)]` and `[?(@.field=="value")]`;
+//! `{range PATH}...{end}` repeats what is between for everything that the path selects.
 
 use serde_json::Value;
 
@@ -12,12 +13,14 @@ enum Step {
     Index(i64),
     Every,
     Filter { path: Vec<Step>, equal: bool, literal: Value },
+    Having(Vec<Step>),
 }
 
 #[derive(Clone, Debug, PartialEq)]
 enum Part {
     Text(String),
     Path(Vec<Step>),
+    Range(Vec<Step>, Vec<Part>),
 }
 
 /// A parsed template.
@@ -35,15 +38,7 @@ impl Template {
     /// The text that it makes of a value; several selected values are separated by blanks.
     pub(crate) fn render(&self, value: &Value) -> String {
         let mut text = String::new();
-        for part in &self.parts {
-            match part {
-                Part::Text(literal) => text.push_str(literal),
-                Part::Path(steps) => {
-                    let words: Vec<_> = select(value, steps).into_iter().map(plain).collect();
-                    text.push_str(&words.join(" "));
-                }
-            }
-        }
+        render(&self.parts, value, &mut text);
         text
     }
 
@@ -51,8 +46,25 @@ impl Template {
     pub(crate) fn first<'a>(&self, value: &'a Value) -> Option<&'a Value> {
         self.parts.iter().find_map(|part| match part {
             Part::Path(steps) => select(value, steps).into_iter().next(),
-            Part::Text(_) => None,
+            Part::Text(_) | Part::Range(..) => None,
         })
+    }
+}
+
+fn render(parts: &[Part], value: &Value, text: &mut String) {
+    for part in parts {
+        match part {
+            Part::Text(literal) => text.push_str(literal),
+            Part::Path(steps) => {
+                let words: Vec<_> = select(value, steps).into_iter().map(plain).collect();
+                text.push_str(&words.join(" "));
+            }
+            Part::Range(steps, parts) => {
+                for selected in select(value, steps) {
+                    render(parts, selected, text);
+                }
+            }
+        }
     }
 }
 
@@ -84,6 +96,9 @@ fn one<'a>(value: &'a Value, step: &Step) -> Vec<&'a Value> {
         (Step::Every, Value::Object(map)) => map.values().collect(),
         (Step::Filter { path, equal, literal }, Value::Array(items)) => {
             items.iter().filter(|item| select(item, path).into_iter().any(|found| found == literal) == *equal).collect()
+        }
+        (Step::Having(path), Value::Array(items)) => {
+            items.iter().filter(|item| !select(item, path).is_empty()).collect()
         }
         _ => Vec::new(),
     }
@@ -118,13 +133,20 @@ mod tests {
         assert_eq!(render("{.status.conditions[?(@.type==\"Ready\")].status}"), "True");
         assert_eq!(render("{.status.conditions[?(@.type!='Ready')].type}"), "Stalled");
         assert_eq!(render("{.status.ports[?(@.port==443)].publishedPort}"), "8443");
+        assert_eq!(
+            render("{range .status.ports[*]}{.port}->{.publishedPort}{'\\n'}{end}done"),
+            "80->8080\n443->8443\ndone"
+        );
+        assert_eq!(render("{range .status.conditions[?(@.reason)]}{.type}{end}"), "");
+        assert_eq!(render("{.status.conditions[?(@.type)].type}"), "Ready Stalled");
+        assert_eq!(render("{range .status}{range .ports[*]}{.port},{end};{end}"), "80,443,;");
         assert_eq!(render("{.status.nothing[3].here}"), "");
         assert_eq!(render("{.status.ports[0]}"), "{\"port\":80,\"publishedPort\":8080}");
     }
 
     #[test]
     fn mistakes_are_told() {
-        for template in ["{.a", "{.a[}", "{.a[x]}", "{range .items[*]}", "{.a[?(@.b)]}", "{.a[?(@.b==)]}"] {
+        for template in ["{.a", "{.a[}", "{.a[x]}", "{range .items[*]}", "{end}", "{.a[?()]}", "{.a[?(@.b==)]}"] {
             assert!(Template::parse(template).is_err(), "{template}");
         }
     }

@@ -4,11 +4,16 @@ use serde_json::Value;
 
 use super::{Part, Step};
 
+/// How deep ranges may be in each other; far more than anybody reads.
+const DEEPEST: usize = 16;
+
 pub(super) fn template(text: &str) -> Result<Vec<Part>, String> {
     if !text.contains('{') {
         return Ok(vec![Part::Path(path(text.trim())?)]);
     }
     let mut parts = Vec::new();
+    // The ranges that are open: what each goes through, and what was before it.
+    let mut open_ranges: Vec<(Vec<Step>, Vec<Part>)> = Vec::new();
     let mut rest = text;
     while !rest.is_empty() {
         let Some(open) = rest.find('{') else {
@@ -20,8 +25,22 @@ pub(super) fn template(text: &str) -> Result<Vec<Part>, String> {
         }
         let inside = &rest[open + 1..];
         let close = closing(inside).ok_or_else(|| format!("`{rest}` lacks a closing brace"))?;
-        parts.push(expression(inside[..close].trim())?);
+        match inside[..close].trim() {
+            "end" => {
+                let (steps, before) = open_ranges.pop().ok_or("`{end}` ends no `{range}`")?;
+                let repeated = std::mem::replace(&mut parts, before);
+                parts.push(Part::Range(steps, repeated));
+            }
+            expression => match expression.strip_prefix("range ") {
+                Some(_) if open_ranges.len() >= DEEPEST => return Err("too many ranges in each other".to_owned()),
+                Some(through) => open_ranges.push((path(through.trim())?, std::mem::take(&mut parts))),
+                None => parts.push(single(expression)?),
+            },
+        }
         rest = &inside[close + 1..];
+    }
+    if !open_ranges.is_empty() {
+        return Err("`{range}` lacks its `{end}`".to_owned());
     }
     Ok(parts)
 }
@@ -40,15 +59,11 @@ fn closing(text: &str) -> Option<usize> {
     None
 }
 
-fn expression(text: &str) -> Result<Part, String> {
-    if let Some(quoted) = quoted(text) {
-        return Ok(Part::Text(unescaped(quoted)));
+fn single(text: &str) -> Result<Part, String> {
+    match quoted(text) {
+        Some(quoted) => Ok(Part::Text(unescaped(quoted))),
+        None => path(text).map(Part::Path),
     }
-    let word = text.split(|letter: char| !letter.is_alphanumeric()).next().unwrap_or_default();
-    if matches!(word, "range" | "end") {
-        return Err("`range` is not supported; use [*], or -o json".to_owned());
-    }
-    path(text).map(Part::Path)
 }
 
 fn path(text: &str) -> Result<Vec<Step>, String> {
@@ -125,7 +140,8 @@ fn filter(text: &str) -> Result<Step, String> {
     let (left, equal, right) = match (text.split_once("=="), text.split_once("!=")) {
         (Some((left, right)), _) => (left, true, right),
         (None, Some((left, right))) => (left, false, right),
-        (None, None) => return Err(format!("`?({text})` needs == or !=")),
+        (None, None) if text.starts_with('@') => return path(text).map(Step::Having),
+        (None, None) => return Err(format!("`?({text})` needs a path that begins with @")),
     };
     let right = right.trim();
     let literal = match quoted(right) {

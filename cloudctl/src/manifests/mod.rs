@@ -26,6 +26,8 @@ const MOST_BYTES_A_FILE: u64 = 64 * 1024 * 1024;
 const MOST_REPEATED: usize = 50_000;
 const MOST_NODES: usize = 500_000;
 const MOST_DEPTH: usize = 64;
+/// What standard input is called in messages.
+const STDIN: &str = "standard input";
 const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
 
 /// Where an object was written.
@@ -149,7 +151,7 @@ pub(crate) fn read(paths: &[PathBuf], recursive: bool) -> Result<Vec<Manifest>, 
             return Err(ManifestError::Address { address: text.into_owned() });
         }
         if text == "-" {
-            let file = "standard input".to_owned();
+            let file = STDIN.to_owned();
             let content = bounded(io::stdin().lock(), &file)?;
             manifests.extend(parse(&file, &content)?);
             continue;
@@ -161,7 +163,8 @@ pub(crate) fn read(paths: &[PathBuf], recursive: bool) -> Result<Vec<Manifest>, 
         }
     }
     if manifests.is_empty() {
-        let names: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
+        let name = |path: &PathBuf| if path == Path::new("-") { STDIN.to_owned() } else { path.display().to_string() };
+        let names: Vec<_> = paths.iter().map(name).collect();
         return Err(ManifestError::Nothing { files: names.join(", ") });
     }
     Ok(manifests)
@@ -176,13 +179,28 @@ pub(crate) fn parse(file: &str, text: &str) -> Result<Vec<Manifest>, ManifestErr
             let mebibytes = document.text.len() as f64 / f64::from(1 << 20);
             return Err(ManifestError::DocumentTooLarge { origin, mebibytes });
         }
-        let value = value(&document.text, &origin, document.offset)?;
+        let value = parsed(&document.text, &origin, document.offset)?;
         objects(value, &origin, &mut manifests)?;
     }
     Ok(manifests)
 }
 
-fn value(text: &str, origin: &Origin, offset: usize) -> Result<Value, ManifestError> {
+/// A text that is any one value; `name` is what it is called in messages.
+pub(crate) fn value(name: &str, text: &str) -> Result<Value, ManifestError> {
+    let origin = Origin { file: name.to_owned(), document: 1, line: 1 };
+    parsed(text, &origin, 0)
+}
+
+/// A file, or with `-` standard input, that is any one value.
+pub(crate) fn read_value(path: &str) -> Result<Value, ManifestError> {
+    if path == "-" {
+        return value(STDIN, &bounded(io::stdin().lock(), STDIN)?);
+    }
+    let opened = fs::File::open(path).map_err(|source| ManifestError::Read { file: path.to_owned(), source })?;
+    value(path, &bounded(opened, path)?)
+}
+
+fn parsed(text: &str, origin: &Origin, offset: usize) -> Result<Value, ManifestError> {
     let options = serde_saphyr::options! {
         budget: serde_saphyr::budget! {
             max_nodes: MOST_NODES,
@@ -208,7 +226,7 @@ fn value(text: &str, origin: &Origin, offset: usize) -> Result<Value, ManifestEr
 
 /// The parser's own words, without the place that it puts in front or behind.
 fn reason(text: &str) -> String {
-    if text.contains("budget breached") || text.contains("replay limit") {
+    if ["budget breached", "replay limit", "recursion limit"].iter().any(|limit| text.contains(limit)) {
         return "the document nests too deeply, or its aliases repeat too much".to_owned();
     }
     let first = text.lines().next().unwrap_or(text).trim();

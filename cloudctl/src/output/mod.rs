@@ -6,6 +6,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::{Arc, Mutex};
 
 pub(crate) mod age;
+pub(crate) mod custom;
 pub(crate) mod describe;
 pub(crate) mod listing;
 pub(crate) mod progress;

@@ -179,6 +179,40 @@ fn prune_that_was_cut_off_is_made_up_for_by_the_next() {
 }
 
 #[test]
+fn small_changes_need_no_file() {
+    let cloud = Cloud::builder().argument("--compute-backend=fake").start();
+    let _ = cloud.cloudctl(&["create", "ns", "shop"]).ok();
+    let _ = cloud.cloudctl(&["-n", "shop", "create", "secret", "db", "--from-literal", "password=hunter2"]).ok();
+    let password = ["-n", "shop", "get", "secret", "db", "-o", "jsonpath={.data.password}"];
+    assert_eq!(cloud.cloudctl(&password).ok(), "aHVudGVyMg==");
+
+    cloud.apply(&sleeper("web", ""));
+    let patch = ["patch", "inst", "web", "-p", "spec: {resources: {cpu: 200m}}"];
+    assert_eq!(cloud.cloudctl(&patch).ok(), "instance.thecloud.dev/web patched\n");
+    assert_eq!(cloud.cloudctl(&patch).ok(), "instance.thecloud.dev/web unchanged\n");
+    let operation = r#"[{"op": "add", "path": "/spec/workingDir", "value": "/tmp"}]"#;
+    let _ = cloud.cloudctl(&["patch", "inst", "web", "--type", "json", "-p", operation]).ok();
+    let misspelt = cloud.cloudctl(&["patch", "inst", "web", "-p", "spec: {imgae: x}"]);
+    assert!(misspelt.stderr.contains("spec.imgae: there is no such field"), "{misspelt}");
+
+    let edit = r#"EDITOR="sed -i -e s/200m/250m/ -e /workingDir/d" "$0" --kubeconfig "$1" edit inst web"#;
+    let program = e2e::binary("cloudctl");
+    let kubeconfig = cloud.kubeconfig();
+    let edited = e2e::run("sh", ["-c", edit, program.to_str().unwrap(), kubeconfig.to_str().unwrap()], "").ok();
+    assert_eq!(edited, "instance.thecloud.dev/web edited\n");
+    let spec = cloud.object("instances", "web")["spec"].clone();
+    assert_eq!((&spec["resources"]["cpu"], spec.get("workingDir")), (&"250m".into(), None));
+
+    let columns =
+        cloud.cloudctl(&["get", "inst", "-o", "custom-columns=N:.metadata.name,CPU:.spec.resources.cpu"]).ok();
+    assert_eq!(columns, "N    CPU\nweb  250m\n");
+    let range = "jsonpath={range .items[*]}{.metadata.name}={.spec.resources.cpu};{end}";
+    assert_eq!(cloud.cloudctl(&["get", "inst", "-o", range]).ok(), "web=250m;");
+    let refused = cloud.cloudctl(&["scale", "inst", "web", "--replicas", "2"]);
+    assert_eq!((refused.code, refused.stderr.contains("instances have no scale")), (2, true), "{refused}");
+}
+
+#[test]
 fn run_makes_a_machine_and_prints_where_it_is_reached() {
     skip_unless!(docker_is_there(), "no Docker daemon answers");
     let cloud = Cloud::start();

@@ -17,7 +17,7 @@ pub(crate) const RUN_MANAGER: &str = "cloudctl-run";
 /// Whose fields are handed over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum From {
-    /// Those of `run` and of an older cloudctl: before applying, because nobody else can mind.
+    /// Those of `run` and an older cloudctl: before applying, because nobody else can mind.
     Ourselves,
     /// Those of another client-side applier, such as kubectl: after an apply that took nothing from it, or was told to.
     Others,

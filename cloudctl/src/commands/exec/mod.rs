@@ -32,9 +32,14 @@ type Socket = WebSocketStream<TokioIo<hyper::upgrade::Upgraded>>;
 
 /// Runs the command; its exit code becomes ours.
 pub(super) async fn run(args: &ExecArgs, global: &Global, screen: &Screen) -> Result<(), Error> {
+    if args.command.is_empty() || !args.misplaced.is_empty() {
+        let command = [&args.misplaced[..], &args.command[..]].concat().join(" ");
+        let command = if command.is_empty() { "sh" } else { &command };
+        return Err(Error::Usage(format!("the command comes behind `--`: cloudctl exec {} -- {command}", args.target)));
+    }
     let session = connect::connect(global, screen).await?;
     let catalog = Catalog::fetch(&session).await?;
-    let named = targets::one(&args.target, "instances", &catalog, session.namespace())?;
+    let named = targets::with_stream(&args.target, "exec", &catalog, session.namespace())?;
     let mut tty = args.tty;
     if tty && !std::io::stdin().is_terminal() {
         screen.warning("no terminal for the command: standard input is not one");

@@ -12,6 +12,7 @@ use crate::args::objects::GetArgs;
 use crate::connect;
 use crate::error::{Error, Exit};
 use crate::jsonpath::{self, Template};
+use crate::output::custom::CustomColumns;
 use crate::output::listing::{Columns, Shape};
 use crate::output::table::Layout;
 use crate::output::{Screen, yaml};
@@ -23,6 +24,7 @@ enum Format {
     Json,
     Name,
     JsonPath(Template),
+    Columns(CustomColumns),
 }
 
 /// Lists, and watches.
@@ -62,9 +64,10 @@ fn format(output: Option<&str>) -> Result<Format, Error> {
         Some("name") => Format::Name,
         Some(other) => match other.split_once('=') {
             Some(("jsonpath", template)) => Format::JsonPath(Template::parse(template).map_err(Error::Usage)?),
+            Some(("custom-columns", text)) => Format::Columns(CustomColumns::parse(text).map_err(Error::Usage)?),
             _ => {
                 return Err(Error::Usage(format!(
-                    "`{other}` is not a format; there are yaml, json, wide, name and jsonpath=TEMPLATE"
+                    "`{other}` is not a format; there are yaml, json, wide, name, jsonpath=TEMPLATE and custom-columns=HEADING:PATH,..."
                 )));
             }
         },
@@ -112,20 +115,37 @@ impl Get<'_> {
             objects.sort_by(|left, right| compare(template.first(left), template.first(right)));
         }
         if !(single && objects.is_empty()) {
-            self.print(objects, single, &selection)?;
+            self.print(objects, single, &selection, &mut false)?;
         }
         end(self.screen, &missing)
     }
 
-    fn print(&self, mut objects: Vec<Value>, single: bool, selection: &Selection) -> Result<(), Error> {
+    /// Prints objects; `headed` says whether the line of headings was printed before.
+    fn print(
+        &self,
+        mut objects: Vec<Value>,
+        single: bool,
+        selection: &Selection,
+        headed: &mut bool,
+    ) -> Result<(), Error> {
         if !self.args.show_managed_fields {
             objects.iter_mut().for_each(yaml::without_managed_fields);
         }
-        if let Format::Name = self.format {
-            for object in &objects {
-                self.screen.line(&full_name(object, selection))?;
+        match &self.format {
+            Format::Name => {
+                for object in &objects {
+                    self.screen.line(&full_name(object, selection))?;
+                }
+                return Ok(());
             }
-            return Ok(());
+            Format::Columns(columns) => {
+                let heading = !self.args.no_headers && !std::mem::replace(headed, true);
+                for line in columns.lines(&objects, self.screen.paint()).into_iter().skip(usize::from(!heading)) {
+                    self.screen.line(&line)?;
+                }
+                return Ok(());
+            }
+            _ => {}
         }
         let whole = if single {
             objects.remove(0)
@@ -285,7 +305,7 @@ impl Get<'_> {
         let selection = Selection::Kinds(vec![resource.clone()]);
         let mut watch = Watch::new(self.session, path, query, JSON);
         let mut seen: BTreeMap<String, String> = BTreeMap::new();
-        let mut first = true;
+        let (mut first, mut headed) = (true, false);
         loop {
             let objects = match watch.next().await? {
                 News::Listed(mut list) => list["items"].as_array_mut().map(std::mem::take).unwrap_or_default(),
@@ -305,7 +325,7 @@ impl Get<'_> {
                 if let Format::Yaml = self.format {
                     self.screen.line("---")?;
                 }
-                self.print(vec![object], true, &selection)?;
+                self.print(vec![object], true, &selection, &mut headed)?;
             }
             first = false;
         }

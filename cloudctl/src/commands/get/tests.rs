@@ -91,6 +91,7 @@ async fn every_shape_of_a_list() {
         "instance/web vpc/main",
         "instance web -o yaml",
         "instance web -o json",
+        "instances -o custom-columns=N:.metadata.name,I:.spec.image,X:.spec.x",
         "instance web -o jsonpath={.spec.image}",
         "instances -o jsonpath={.items[*].metadata.name}",
         "instance web nope",
