@@ -100,7 +100,7 @@ impl ApiServer {
     async fn established(&self, name: &str) -> Result<(), InstallError> {
         let key = Key::new(rules::definitions(), "", name);
         let (snapshot, mut watch) = self.state.storage().snapshot_and_watch(&key.resource);
-        if snapshot.entries.get(&(String::new(), name.to_owned())).is_some_and(|entry| is_established(&entry.value())) {
+        if snapshot.entries.get("", name).is_some_and(|entry| is_established(&entry.value())) {
             return Ok(());
         }
         let waiting = async {

@@ -77,7 +77,7 @@ pub(crate) async fn publish(storage: &Storage, pki: &Path, adopted: &Adopted) ->
 pub(crate) async fn changed(storage: &Storage, pki: &Path) {
     loop {
         let (snapshot, mut watch) = storage.snapshot_and_watch(&resource());
-        let mut current = snapshot.entries.values().next().cloned();
+        let mut current = snapshot.entries.iter().next().cloned();
         loop {
             if current.as_deref().is_some_and(|entry| !is_adopted(&contents(entry), pki)) {
                 return;

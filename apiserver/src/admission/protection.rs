@@ -31,11 +31,12 @@ pub(crate) fn within_kind(storage: &Storage, kind: &Kind) -> Vec<String> {
 
 fn within(storage: &Storage, kind: &Kind, namespace: Option<&str>) -> Vec<String> {
     let resource = kind.resource();
-    let from = (namespace.unwrap_or_default().to_owned(), String::new());
     let snapshot = storage.snapshot(&resource);
-    let entries = snapshot.entries.range(from..).map(|(_, entry)| entry);
+    let entries: Box<dyn Iterator<Item = _>> = match namespace {
+        Some(namespace) => Box::new(snapshot.entries.within(namespace)),
+        None => Box::new(snapshot.entries.iter()),
+    };
     entries
-        .take_while(|entry| namespace.is_none_or(|namespace| entry.key.namespace == namespace))
         .filter(|entry| is_protected(entry))
         .map(|entry| match (namespace, entry.key.namespace.as_str()) {
             (None, outer) if !outer.is_empty() => format!("{resource}/{outer}/{}", entry.key.name),

@@ -48,7 +48,7 @@ impl Definitions {
     pub(crate) fn review(&mut self, storage: &Storage, now: Timestamp) -> Review {
         let snapshot = storage.snapshot(&rules::definitions());
         let mut definitions: Vec<(Arc<Entry>, Value)> =
-            snapshot.entries.iter().map(|(_, entry)| (Arc::clone(entry), entry.value())).collect();
+            snapshot.entries.iter().map(|entry| (Arc::clone(entry), entry.value())).collect();
         // Who has its names already keeps them; then who was first.
         definitions.sort_by_cached_key(|(entry, definition)| {
             let created = definition["metadata"]["creationTimestamp"].as_str().unwrap_or_default().to_owned();
@@ -178,8 +178,7 @@ impl Lifecycle {
     /// Deletes every object of a kind; whether none is left.
     async fn clear(&self, served: &Served) -> Result<bool, ApiError> {
         let resource = served.kind.resource();
-        let all: Vec<Arc<Entry>> =
-            self.state.storage().snapshot(&resource).entries.iter().map(|(_, entry)| Arc::clone(entry)).collect();
+        let all: Vec<Arc<Entry>> = self.state.storage().snapshot(&resource).entries.iter().map(Arc::clone).collect();
         futures::stream::iter(all)
             .map(|entry| async move {
                 if metadata::is_deleting(&entry.value()) {

@@ -177,7 +177,7 @@ impl Driver {
             Fed::State(resource, snapshot) => {
                 let known = self.lifecycle.graph().keys_of(&resource);
                 for (key, uid) in known {
-                    let now = snapshot.entries.get(&(key.namespace.clone(), key.name.clone()));
+                    let now = snapshot.entries.get(&key.namespace, &key.name);
                     if now.is_none_or(|entry| entry.uid.to_string() != uid) {
                         self.queue.push(Work::Collect(key));
                     }
@@ -185,7 +185,7 @@ impl Driver {
                 if resource == rules::definitions() {
                     self.queue.push(Work::Review);
                 }
-                for entry in snapshot.entries.values() {
+                for entry in snapshot.entries.iter() {
                     self.present(entry);
                 }
             }

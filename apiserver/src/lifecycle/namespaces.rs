@@ -71,14 +71,8 @@ impl Lifecycle {
             .flat_map(|kind| {
                 let served = Served::stored(&edition, kind);
                 let snapshot = self.state.storage().snapshot(&kind.resource());
-                let from = (namespace.to_owned(), String::new());
-                let entries: Vec<_> = snapshot
-                    .entries
-                    .range(from..)
-                    .map(|(_, entry)| entry)
-                    .take_while(|entry| entry.key.namespace == namespace)
-                    .map(|entry| (served.clone(), Arc::clone(entry)))
-                    .collect();
+                let entries: Vec<_> =
+                    snapshot.entries.within(namespace).map(|entry| (served.clone(), Arc::clone(entry))).collect();
                 entries
             })
             .collect()

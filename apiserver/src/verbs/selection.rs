@@ -1,6 +1,5 @@
 //! Which objects a list, watch or deletion of many is about: namespace, labels and fields.
 
-use std::ops::Bound;
 use std::sync::Arc;
 
 use apiserver_store::{Entry, Snapshot};
@@ -54,15 +53,22 @@ impl Selection {
         snapshot: &'a Snapshot,
         behind: Option<(String, String)>,
     ) -> impl Iterator<Item = &'a Arc<Entry>> {
-        let start = match behind {
-            Some(place) => Bound::Excluded(place),
-            None => Bound::Included((self.namespace.clone(), String::new())),
+        let Snapshot { entries, .. } = snapshot;
+        let is_inside = |entry: &&Arc<Entry>| self.namespace.is_empty() || entry.key.namespace == self.namespace;
+        let candidates: Box<dyn Iterator<Item = &'a Arc<Entry>> + 'a> = match behind {
+            Some((namespace, name)) => Box::new(entries.behind(&namespace, &name).take_while(is_inside)),
+            None => match self.one_name(served) {
+                Some(name) => Box::new(entries.get(&self.namespace, name).into_iter()),
+                None if self.namespace.is_empty() => Box::new(entries.iter()),
+                None => Box::new(entries.within(&self.namespace)),
+            },
         };
-        snapshot
-            .entries
-            .range((start, Bound::Unbounded))
-            .map(|(_, entry)| entry)
-            .take_while(|entry| self.namespace.is_empty() || entry.key.namespace == self.namespace)
-            .filter(|entry| self.contains(served, entry))
+        candidates.filter(|entry| self.contains(served, entry))
+    }
+
+    /// The name of the one object that can be meant: kubectl waits for one object with a list of this form.
+    fn one_name(&self, served: &Served) -> Option<&str> {
+        let is_whole = !served.kind.namespaced || !self.namespace.is_empty();
+        self.fields.as_ref().and_then(field::Selector::name).filter(|_| is_whole)
     }
 }

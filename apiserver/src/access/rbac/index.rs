@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use apiserver_store::{Entries, Entry, ResourceId, Revision, Storage};
-use imbl::ordmap::DiffItem;
 use serde::Deserialize;
 
 use super::Rule;
@@ -49,12 +48,7 @@ impl Index {
         for (place, plural) in PLURALS.into_iter().enumerate() {
             let now = storage.snapshot(&ResourceId::new(GROUP, plural)).entries;
             let before = std::mem::replace(&mut self.seen[place], now.clone());
-            for change in before.diff(&now) {
-                let (old, new) = match change {
-                    DiffItem::Add(_, new) => (None, Some(new)),
-                    DiffItem::Remove(_, old) => (Some(old), None),
-                    DiffItem::Update { old: (_, old), new: (_, new) } => (Some(old), Some(new)),
-                };
+            for (old, new) in before.differences(&now) {
                 if plural.ends_with("bindings") {
                     old.into_iter().for_each(|entry| self.remove_binding(&Binding::read(entry)));
                     new.into_iter().for_each(|entry| self.add_binding(Binding::read(entry)));

@@ -3,6 +3,7 @@
 //! In: applied writes in the order of their revisions. Out: objects, snapshots and watches, without a database.
 //! Never reads a clock (the caller says what time it is) and never decides what is written.
 
+mod entries;
 mod resource;
 #[cfg(test)]
 mod tests;
@@ -16,8 +17,9 @@ use tokio::time::Instant;
 
 use crate::{Entry, Key, ResourceId, Revision};
 
+pub use entries::Entries;
 use resource::Resource;
-pub use resource::{Entries, Expired, Snapshot};
+pub use resource::{Expired, Snapshot};
 use watch::Queue;
 pub use watch::{Watch, WatchItem};
 
@@ -97,12 +99,10 @@ impl Cache {
     pub(crate) fn fill(&self, revision: Revision, entries: Vec<Arc<Entry>>, now: Instant) {
         let mut fresh: HashMap<ResourceId, Entries> = HashMap::new();
         for entry in entries {
-            let place = (entry.key.namespace.clone(), entry.key.name.clone());
-            if let Some(entries) = fresh.get_mut(&entry.key.resource) {
-                entries.insert(place, entry);
-            } else {
-                fresh.insert(entry.key.resource.clone(), Entries::unit(place, entry));
-            }
+            match fresh.get_mut(&entry.key.resource) {
+                Some(entries) => entries.insert(entry),
+                None => fresh.entry(entry.key.resource.clone()).or_default().insert(entry),
+            };
         }
         let mut state = self.write();
         for resource in state.resources.values() {
@@ -134,7 +134,9 @@ impl Cache {
             }
             let resource = match state.resources.get_mut(id) {
                 Some(resource) => resource,
-                None => state.resources.entry(id.clone()).or_insert_with(|| Resource::new(filled, Entries::new(), now)),
+                None => {
+                    state.resources.entry(id.clone()).or_insert_with(|| Resource::new(filled, Entries::default(), now))
+                }
             };
             let lost = resource.apply(applied, now, &self.limits, &mut wakers);
             state.cut_off += lost;
@@ -184,7 +186,7 @@ impl Cache {
         let current = state.revision;
         match state.resources.get(id) {
             Some(resource) => resource.snapshot_at(at, current),
-            None if at >= state.filled && at <= current => Ok(Snapshot { revision: at, entries: Entries::new() }),
+            None if at >= state.filled && at <= current => Ok(Snapshot { revision: at, entries: Entries::default() }),
             None => Err(Expired { oldest: state.filled, current }),
         }
     }
@@ -272,7 +274,7 @@ impl State {
             resource.add_watch(number, Arc::clone(&queue));
         } else {
             // Time does not matter here: an empty state that nothing has replaced does not age.
-            let mut resource = Resource::new(filled, Entries::new(), Instant::now());
+            let mut resource = Resource::new(filled, Entries::default(), Instant::now());
             resource.add_watch(number, Arc::clone(&queue));
             self.resources.insert(id.clone(), resource);
         }

@@ -4,16 +4,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::Waker;
 
-use imbl::OrdMap;
 use tokio::time::Instant;
 
 use crate::{Entry, Event, EventKind, Revision};
 
+use super::entries::Entries;
 use super::watch::{Offer, Queue};
 use super::{Applied, Counts, Limits};
-
-/// The objects of a resource by namespace and name. Cloning costs nothing.
-pub type Entries = OrdMap<(String, String), Arc<Entry>>;
 
 /// All objects of a resource at one revision.
 #[derive(Debug, Clone)]
@@ -64,7 +61,7 @@ impl Resource {
     }
 
     pub(super) fn get(&self, namespace: &str, name: &str) -> Option<Arc<Entry>> {
-        self.entries.get(&(namespace.to_owned(), name.to_owned())).cloned()
+        self.entries.get(namespace, name).cloned()
     }
 
     pub(super) fn entries(&self) -> Entries {
@@ -74,9 +71,7 @@ impl Resource {
     /// Applies one write, tells the watchers and returns how many of them were too slow.
     pub(super) fn apply(&mut self, applied: Applied, now: Instant, limits: &Limits, wakers: &mut Vec<Waker>) -> u64 {
         let Applied { entry, deleted } = applied;
-        let place = (entry.key.namespace.clone(), entry.key.name.clone());
-        let previous =
-            if deleted { self.entries.remove(&place) } else { self.entries.insert(place, Arc::clone(&entry)) };
+        let previous = put(&mut self.entries, &entry, deleted);
         let kind = match (deleted, &previous) {
             (true, _) => EventKind::Deleted,
             (false, Some(_)) => EventKind::Modified,
@@ -148,11 +143,7 @@ impl Resource {
             let from = self.window.partition_point(|(_, event)| event.revision <= past.revision);
             let events = self.window.range(from..).map(|(_, event)| event);
             for event in events.take_while(|event| event.revision <= at) {
-                let place = (event.entry.key.namespace.clone(), event.entry.key.name.clone());
-                match event.kind {
-                    EventKind::Deleted => entries.remove(&place),
-                    EventKind::Added | EventKind::Modified => entries.insert(place, Arc::clone(&event.entry)),
-                };
+                put(&mut entries, &event.entry, event.kind == EventKind::Deleted);
             }
         }
         Ok(Snapshot { revision: at, entries })
@@ -194,4 +185,9 @@ impl Resource {
         counts.window_events += self.window.len();
         counts.snapshots += self.history.len();
     }
+}
+
+/// Makes a write part of the state. Returns what was there before it.
+fn put(entries: &mut Entries, entry: &Arc<Entry>, deleted: bool) -> Option<Arc<Entry>> {
+    if deleted { entries.remove(&entry.key.namespace, &entry.key.name) } else { entries.insert(Arc::clone(entry)) }
 }

@@ -146,7 +146,7 @@ fn options(seal_key: &SealKey) -> StorageOptions {
 async fn carry(from: &Storage, into: &mut Restore) -> Source {
     let export = from.export();
     for (_, entries) in &export.resources {
-        for entry in entries.values() {
+        for entry in entries.iter() {
             let content = export.content(entry).expect("content");
             let incoming = Incoming { key: entry.key.clone(), uid: entry.uid, revision: entry.revision, content };
             into.put(incoming).await.expect("taken");

@@ -55,7 +55,7 @@ pub(super) async fn writer_reads_its_own_write(database: &dyn Database) {
     assert_eq!(changed.value()["value"], "2");
     let snapshot = storage.snapshot(&things());
     assert_eq!(snapshot.revision, Revision(2));
-    assert_eq!(snapshot.entries.values().cloned().collect::<Vec<_>>(), [changed]);
+    assert_eq!(snapshot.entries.iter().cloned().collect::<Vec<_>>(), [changed]);
     let gone = storage.write(delete(key("a"), Revision(2), "last")).await.expect("deleted");
     assert_eq!((gone.revision, gone.uid), (Revision(3), made.uid));
     assert_eq!(gone.value()["value"], "last");
@@ -129,10 +129,9 @@ pub(super) async fn follow(mut watch: Watch, snapshot: crate::Snapshot, last: Re
                 assert!(event.revision > revision, "{} follows {revision}", event.revision);
                 assert_eq!(event.entry.revision, event.revision);
                 revision = event.revision;
-                let place = (event.entry.key.namespace.clone(), event.entry.key.name.clone());
                 let before = match event.kind {
-                    EventKind::Deleted => entries.remove(&place),
-                    EventKind::Added | EventKind::Modified => entries.insert(place, Arc::clone(&event.entry)),
+                    EventKind::Deleted => entries.remove(&event.entry.key.namespace, &event.entry.key.name),
+                    EventKind::Added | EventKind::Modified => entries.insert(Arc::clone(&event.entry)),
                 };
                 assert_eq!(before, event.previous, "each event continues from the one before");
                 assert_eq!(event.kind == EventKind::Added, before.is_none());
@@ -158,7 +157,7 @@ pub(super) async fn watch_sees_every_event_once_and_in_order(database: &dyn Data
     let watchers = join_all(watches.into_iter().map(|(resource, watch)| {
         let storage = &storage;
         async move {
-            let nothing = crate::Snapshot { revision: Revision::ZERO, entries: imbl::OrdMap::new() };
+            let nothing = crate::Snapshot { revision: Revision::ZERO, entries: crate::Entries::default() };
             let end = follow(watch, nothing, Revision(total)).await;
             assert_eq!(end.entries, storage.snapshot(&resource).entries);
         }
@@ -263,13 +262,12 @@ pub(super) async fn old_page_is_what_it_was(database: &dyn Database) {
     }
     // Also those in the middle of a batch: replaying the events must give the same.
     let mut watch = storage.watch(&things(), Revision::ZERO).expect("the window reaches back");
-    let mut replayed = imbl::OrdMap::new();
+    let mut replayed = crate::Entries::default();
     while watch.progress() < storage.revision() {
         let event = next_event(&mut watch).await;
-        let place = (event.entry.key.namespace.clone(), event.entry.key.name.clone());
         match event.kind {
-            EventKind::Deleted => replayed.remove(&place),
-            EventKind::Added | EventKind::Modified => replayed.insert(place, Arc::clone(&event.entry)),
+            EventKind::Deleted => replayed.remove(&event.entry.key.namespace, &event.entry.key.name),
+            EventKind::Added | EventKind::Modified => replayed.insert(Arc::clone(&event.entry)),
         };
         let page = storage.snapshot_at(&things(), event.revision).expect("it is kept");
         assert_eq!(page.entries, replayed, "at {}", event.revision);

@@ -252,7 +252,7 @@ impl Restore {
     /// What is private stays.
     fn keep_private(&mut self, revision: Revision) -> Result<(), RestoreError> {
         for resource in &self.core.options.private {
-            for entry in self.core.cache.snapshot(resource).entries.values() {
+            for entry in self.core.cache.snapshot(resource).entries.iter() {
                 let malformed = |reason| RestoreError::Malformed { key: Box::new(entry.key.clone()), reason };
                 let body = Body::parse(&entry.body).map_err(malformed)?;
                 let body = self.core.stored(&entry.key, entry.uid, body.stored())?;
