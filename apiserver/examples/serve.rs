@@ -20,7 +20,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let store = Arc::new(MemoryStore::new(uuid::Uuid::new_v4()));
     let storage = Storage::open(store, StorageOptions::default()).await?;
     let tokens = TokenTable::new().with(hash, Identity::master("admin"));
-    let server = ApiServer::new(Config::new(storage, tokens)).await?;
+    let mut config = Config::new(storage, tokens);
+    config.service_account_key = Arc::new(tls::service_account_key(&directory)?);
+    let server = ApiServer::new(config).await?;
     let listener = tokio::net::TcpListener::bind(&address).await?;
     let authority = base64::engine::general_purpose::STANDARD.encode(&identity.authority);
     let kubeconfig = serde_json::json!({

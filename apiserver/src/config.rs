@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::access::{Authorizer, Rbac, TokenTable};
+use crate::access::{Authorizer, Rbac, ServiceAccountKey, TokenTable};
 use crate::clock::{Clock, SystemClock};
 use crate::streams::Streams;
 
@@ -23,6 +23,9 @@ pub struct Config {
     pub storage: Storage,
     /// Who comes in over the network.
     pub tokens: TokenTable,
+    /// What makes and proves the tokens of service accounts. One that is not kept makes tokens that die with the
+    /// process; the apiservers of an installation share one.
+    pub service_account_key: Arc<ServiceAccountKey>,
     /// What they may do.
     pub authorizer: Arc<dyn Authorizer>,
     /// Logs and exec sessions of machines; without it these answer 503.
@@ -51,6 +54,7 @@ impl Config {
             authorizer: Arc::new(Rbac::new(storage.clone())),
             storage,
             tokens,
+            service_account_key: Arc::new(ServiceAccountKey::generate()),
             streams: None,
             measures: None,
             version: VersionInfo::default(),

@@ -44,7 +44,7 @@ mod fixtures;
 
 pub use access::{
     AUTHENTICATED, Attributes, Authorizer, Decision, Grant, Identity, MASTERS, Object, Rbac, ResourceAttributes,
-    Rights, Rule, TokenHash, TokenTable, generate_token,
+    Rights, Rule, ServiceAccountKey, TokenHash, TokenTable, UnusableKey, generate_token,
 };
 pub use body::{BoxError, ResponseBody};
 pub use clock::{Clock, SystemClock, whole_seconds};

@@ -96,7 +96,7 @@ pub(crate) async fn answer(
             watch::watch(call, options).await
         }
         ("", "create") if let Some(review) = call.served.kind.review => {
-            reviews::create(&call, who, review, &body(request).await?)
+            reviews::create(&call, who, review, &body(request).await?).await
         }
         ("", "create") => create::create(&call, body(request).await?).await,
         ("", "update") => update::update(&call, body(request).await?, Part::Object).await,
@@ -109,6 +109,7 @@ pub(crate) async fn answer(
         ("status", "get") => get::get(&call).await,
         ("status", "update") => update::update(&call, body(request).await?, Part::Status).await,
         ("status", "patch") => patch::patch(&call, body(request).await?, Part::Status).await,
+        ("token", "create") => reviews::token_request::create(&call, &body(request).await?).await,
         ("finalize", "update") => finalize::finalize(&call, body(request).await?).await,
         ("scale", _) => match (&version.scale, verb) {
             (Some(paths), "get") => scale::get(&call, paths).await,
@@ -136,7 +137,8 @@ fn find(state: &State, path: &Resource, method: &Method) -> Option<Served> {
         "" => true,
         "status" => served.version().status,
         "scale" => served.version().scale.is_some(),
-        "finalize" => crate::lifecycle::rules::is_namespace(kind),
+        "finalize" => rules::is_namespace(kind),
+        "token" => rules::has_tokens(kind),
         other => kind.connects.iter().any(|connect| connect == other),
     };
     (is_placed && has_subresource).then_some(served)

@@ -14,7 +14,7 @@ use http::{Method, Request, Response, header};
 use http_body_util::BodyExt;
 use tokio::time::Instant;
 
-use crate::access::{Identity, authenticate, impersonated};
+use crate::access::{Identity, impersonated};
 use crate::body::{BoxError, RequestBody, ResponseBody, stream};
 use crate::error::{ApiError, Reason};
 use crate::metrics::RequestLabels;
@@ -100,7 +100,7 @@ impl Service {
         let config = &state.config;
         let known = match &self.identity {
             Some(identity) => Arc::clone(identity),
-            None => authenticate(request.headers(), &config.tokens)?,
+            None => state.authenticator.authenticate(request.headers()).await?,
         };
         let who = impersonated(request.headers(), known, config.authorizer.as_ref())?;
         let Some(plan) = plan else { return Ok(response::no_such_path()) };

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use apiserver_store::{Storage, Write, WriteError};
 use tokio::sync::Semaphore;
 
+use crate::access::Authenticator;
 use crate::catalog::Catalog;
 use crate::clock::{Dice, whole_seconds};
 use crate::config::Config;
@@ -15,6 +16,7 @@ use crate::metrics::Metrics;
 pub(crate) struct State {
     pub(crate) config: Config,
     pub(crate) catalog: Catalog,
+    pub(crate) authenticator: Authenticator,
     pub(crate) dice: Dice,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) requests: Arc<Semaphore>,
@@ -25,6 +27,7 @@ impl State {
     pub(crate) fn new(config: Config, catalog: Catalog) -> Self {
         Self {
             catalog,
+            authenticator: Authenticator::new(&config),
             dice: Dice::new(config.seed),
             metrics: Arc::new(Metrics::new(config.storage.clone(), config.measures.as_deref())),
             requests: Arc::new(Semaphore::new(config.limits.requests)),

@@ -1,5 +1,5 @@
-//! Decides with which keys a process serves: all of an installation have one certificate authority and one
-//! administrator's token. The store holds them, sealed; the files in the `pki` folder are this process's copy.
+//! Decides with which keys a process serves: all of an installation have one certificate authority, one administrator's
+//! token and one key that signs service accounts' tokens. The store holds them, sealed; the files in the `pki` folder are this process's copy.
 //!
 //! They are of the installation as it runs, not of its content: no backup has them, and a restore leaves them.
 
@@ -14,7 +14,7 @@ use apiserver_store::{Change, Entry, Expect, Key, ResourceId, Storage, WatchItem
 use serde_json::{Map, Value, json};
 
 /// What all processes share. The authority's key goes before its certificate, which would be taken for spoilt alone.
-const FILES: [&str; 3] = ["ca.key", "ca.crt", "admin-token.sha256"];
+const FILES: [&str; 4] = ["ca.key", "ca.crt", "admin-token.sha256", "service-account.key"];
 
 /// Where the store holds them. No API serves this.
 pub(crate) fn resource() -> ResourceId {

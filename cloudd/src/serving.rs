@@ -87,7 +87,7 @@ impl Serving {
             names.push(serve.listen.ip().to_string());
         }
         let path = serve.kubeconfig_path(state);
-        let (tls, token, hash) = loop {
+        let (tls, token, hash, key) = loop {
             let adopted = keys::adopt(storage, &pki)?;
             let tls = apiserver::tls::identity(&pki, &names, &SystemClock).context("the certificates")?;
             let known = kubeconfig::token_of(&path);
@@ -100,13 +100,15 @@ impl Serving {
                     (Some(token), hash)
                 }
             };
+            let key = apiserver::tls::service_account_key(&pki).context("the key of service accounts' tokens")?;
             if keys::publish(storage, &pki, &adopted).await? {
-                break (tls, token, hash);
+                break (tls, token, hash, key);
             }
         };
 
         let (ending, tasks) = (CancellationToken::new(), TaskTracker::new());
         let mut config = Config::new(storage.clone(), TokenTable::new().with(hash, Identity::master("admin")));
+        config.service_account_key = Arc::new(key);
         config.streams = parts.streams;
         config.measures = parts.measures;
         config.shutdown = ending.clone();

@@ -4,13 +4,18 @@ use std::sync::Arc;
 
 use http::{HeaderMap, header};
 
-use super::service_account::AUDIENCE;
+use super::service_account::{AUDIENCE, Accounts};
 use super::{Identity, TokenTable};
+use crate::config::Config;
 use crate::error::{ApiError, Reason};
 
-/// The owner of the bearer token that a request brings.
-pub(crate) fn authenticate(headers: &HeaderMap, tokens: &TokenTable) -> Result<Arc<Identity>, ApiError> {
-    bearer(headers).and_then(|token| tokens.owner(token)).map(Arc::clone).ok_or_else(unauthorized)
+/// What upstream says of a token that nobody knows.
+const UNKNOWN: &str = "invalid bearer token";
+
+/// Whoever knows tokens.
+pub(crate) struct Authenticator {
+    tokens: TokenTable,
+    pub(crate) accounts: Accounts,
 }
 
 /// Whose a token is, and for whom it is meant.
@@ -20,18 +25,42 @@ pub(crate) struct Found {
     pub(crate) audiences: Vec<String>,
 }
 
-/// The owner of a token that somebody else was given. `asked` is who that is; this API if it is empty.
-///
-/// # Errors
-/// Why the token proves nothing to them.
-pub(crate) fn review(token: &str, asked: &[String], tokens: &TokenTable) -> Result<Found, &'static str> {
-    let is_meant = asked.is_empty() || asked.iter().any(|audience| audience == AUDIENCE);
-    let owner = tokens.owner(token).filter(|_| is_meant).ok_or("invalid bearer token")?;
-    Ok(Found { identity: Arc::clone(owner), audiences: vec![AUDIENCE.to_owned()] })
-}
+impl Authenticator {
+    pub(crate) fn new(config: &Config) -> Self {
+        let Config { storage, clock, tokens, service_account_key, .. } = config;
+        Self {
+            tokens: tokens.clone(),
+            accounts: Accounts::new(service_account_key, storage.clone(), Arc::clone(clock)),
+        }
+    }
 
-fn unauthorized() -> ApiError {
-    ApiError::new(Reason::Unauthorized, "Unauthorized")
+    /// The owner of the bearer token that a request brings.
+    ///
+    /// # Errors
+    /// 401, whatever is wrong with it.
+    pub(crate) async fn authenticate(&self, headers: &HeaderMap) -> Result<Arc<Identity>, ApiError> {
+        let unauthorized = || ApiError::new(Reason::Unauthorized, "Unauthorized");
+        let token = bearer(headers).ok_or_else(unauthorized)?;
+        let found = self.owner(token, &[]).await.map_err(|_| unauthorized())?;
+        Ok(found.identity)
+    }
+
+    /// The owner of a token, and for which of the audiences that are asked for it is meant. None asked for means this
+    /// API.
+    ///
+    /// # Errors
+    /// Why the token proves nothing to them.
+    pub(crate) async fn owner(&self, token: &str, asked: &[String]) -> Result<Found, String> {
+        if let Some(owner) = self.tokens.owner(token) {
+            let is_meant = asked.is_empty() || asked.iter().any(|audience| audience == AUDIENCE);
+            let found = || Found { identity: Arc::clone(owner), audiences: vec![AUDIENCE.to_owned()] };
+            return is_meant.then(found).ok_or_else(|| UNKNOWN.to_owned());
+        }
+        self.accounts.owner(token, asked).await.map_err(|why| match why {
+            Some(why) => format!("[{UNKNOWN}, {why}]"),
+            None => UNKNOWN.to_owned(),
+        })
+    }
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
@@ -41,43 +70,55 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use apiserver_store::memory::MemoryStore;
+    use apiserver_store::{Storage, StorageOptions};
+
     use super::*;
     use crate::access::TokenHash;
 
-    fn ask(headers: &[(&'static str, &str)]) -> Result<Arc<Identity>, ApiError> {
+    async fn authenticator() -> Authenticator {
+        let store = Arc::new(MemoryStore::new(uuid::Uuid::from_u128(1)));
+        let storage = Storage::open(store, StorageOptions::default()).await.unwrap();
         let tokens = TokenTable::new()
             .with(TokenHash::of("t-admin"), Identity::master("admin"))
             .with(TokenHash::of("t-bob"), Identity::new("bob", []));
+        Authenticator::new(&Config::new(storage, tokens))
+    }
+
+    async fn ask(headers: &[(&'static str, &str)]) -> Result<Arc<Identity>, ApiError> {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.append(*name, value.parse().unwrap());
         }
-        authenticate(&map, &tokens)
+        authenticator().await.authenticate(&map).await
     }
 
-    #[test]
-    fn unknown_missing_and_malformed_tokens_are_refused_alike() {
+    #[tokio::test]
+    async fn unknown_missing_and_malformed_tokens_are_refused_alike() {
         for headers in [&[][..], &[("authorization", "Bearer nope")], &[("authorization", "t-admin")]] {
-            assert_eq!(ask(headers).unwrap_err().reason, Reason::Unauthorized);
+            assert_eq!(ask(headers).await.unwrap_err().reason, Reason::Unauthorized);
         }
     }
 
-    #[test]
-    fn a_token_is_meant_for_this_api() {
-        let tokens = TokenTable::new().with(TokenHash::of("t-bob"), Identity::new("bob", []));
-        let ask = |token: &str, asked: &[&str]| {
-            let asked: Vec<String> = asked.iter().map(|audience| (*audience).to_owned()).collect();
-            review(token, &asked, &tokens).map(|found| (found.identity.user.clone(), found.audiences))
-        };
-        let bob = Ok(("bob".to_owned(), vec![AUDIENCE.to_owned()]));
-        assert_eq!(ask("t-bob", &[]), bob);
-        assert_eq!(ask("t-bob", &["vault", AUDIENCE]), bob);
-        assert_eq!(ask("t-bob", &["vault"]), Err("invalid bearer token"));
-        assert_eq!(ask("nope", &[]), Err("invalid bearer token"));
+    #[tokio::test]
+    async fn the_scheme_is_case_insensitive() {
+        assert_eq!(ask(&[("authorization", "bearer t-admin")]).await.unwrap().user, "admin");
     }
 
-    #[test]
-    fn the_scheme_is_case_insensitive() {
-        assert_eq!(ask(&[("authorization", "bearer t-admin")]).unwrap().user, "admin");
+    #[tokio::test]
+    async fn a_token_of_the_table_is_meant_for_this_api() {
+        let authenticator = authenticator().await;
+        let bob = Ok(("bob".to_owned(), vec![AUDIENCE.to_owned()]));
+        let cases = [
+            ("t-bob", &[][..], bob.clone()),
+            ("t-bob", &["vault", AUDIENCE], bob),
+            ("t-bob", &["vault"], Err(UNKNOWN.to_owned())),
+            ("nope", &[], Err(UNKNOWN.to_owned())),
+        ];
+        for (token, asked, answer) in cases {
+            let asked: Vec<String> = asked.iter().map(|audience| (*audience).to_owned()).collect();
+            let found = authenticator.owner(token, &asked).await;
+            assert_eq!(found.map(|found| (found.identity.user.clone(), found.audiences)), answer, "{token} {asked:?}");
+        }
     }
 }

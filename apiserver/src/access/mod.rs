@@ -7,14 +7,15 @@ mod authorize;
 mod identity;
 mod impersonate;
 mod rbac;
-mod service_account;
+pub(crate) mod service_account;
 mod tokens;
 
-pub(crate) use authenticate::{authenticate, review};
+pub(crate) use authenticate::Authenticator;
 pub use authorize::{Attributes, Authorizer, Decision, Grant, Object, ResourceAttributes, Rights};
 pub use identity::Identity;
 pub(crate) use impersonate::impersonated;
 pub use rbac::{Rbac, Rule};
+pub use service_account::{ServiceAccountKey, UnusableKey};
 pub use tokens::{TokenHash, TokenTable, generate_token};
 
 /// The group whose members may do everything.

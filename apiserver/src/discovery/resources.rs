@@ -1,5 +1,6 @@
 //! Which resources and subresources a kind has in a version, with their verbs: what both forms of discovery print.
 
+use crate::lifecycle::rules;
 use crate::registry::{Kind, Version};
 
 /// A subresource.
@@ -15,6 +16,10 @@ pub(super) fn subresources(kind: &Kind, version: &Version) -> Vec<Subresource> {
     let mut subresources = Vec::new();
     if kind.group.is_empty() && kind.kind == "Namespace" {
         subresources.push(Subresource { name: "finalize".to_owned(), answer: None, verbs: vec!["update"] });
+    }
+    if rules::has_tokens(kind) {
+        let answer = Some(("authentication.k8s.io", "v1", "TokenRequest"));
+        subresources.push(Subresource { name: "token".to_owned(), answer, verbs: vec!["create"] });
     }
     if version.status {
         let verbs = vec!["get", "patch", "update"];

@@ -1,4 +1,5 @@
-//! What is special about the few kinds that the server itself lives by: namespaces and definitions of kinds.
+//! What is special about the few kinds that the server itself lives by: namespaces, definitions of kinds, service
+//! accounts.
 //!
 //! The verbs ask here instead of knowing a kind.
 
@@ -43,6 +44,11 @@ pub(crate) fn is_namespace(kind: &Kind) -> bool {
 
 pub(crate) fn is_definition(kind: &Kind) -> bool {
     kind.group == DEFINITIONS_GROUP && kind.plural == DEFINITIONS
+}
+
+/// Whether tokens are made for objects of the kind.
+pub(crate) fn has_tokens(kind: &Kind) -> bool {
+    kind.group.is_empty() && kind.plural == "serviceaccounts"
 }
 
 /// Whether `metadata.generation` counts changes. Upstream's small built-in kinds have none.

@@ -1,8 +1,9 @@
-//! The schemas that documents share: `ObjectMeta`, `Status`, `Scale` and what they point at. They come from the
+//! The schemas that documents share: `ObjectMeta`, `Status`, `Scale`, `TokenRequest` and what they point at. They come from the
 //! k8s-openapi crate, whose schemas lack the list extensions that client-side merges need: those are added here.
 
 use std::sync::OnceLock;
 
+use k8s_openapi::api::authentication::v1::TokenRequest;
 use k8s_openapi::api::autoscaling::v1::Scale;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{DeleteOptions, ListMeta, ObjectMeta, Status};
 use schemars::generate::SchemaSettings;
@@ -46,6 +47,7 @@ fn make() -> Map<String, Value> {
     generator.subschema_for::<DeleteOptions>();
     generator.subschema_for::<Status>();
     generator.subschema_for::<Scale>();
+    generator.subschema_for::<TokenRequest>();
     let mut schemas = generator.take_definitions(false);
     schemas.values_mut().for_each(wrap_references);
     schemas.insert(
@@ -59,6 +61,7 @@ fn make() -> Map<String, Value> {
         (super::schemas::DELETE_OPTIONS, "", "v1", "DeleteOptions"),
         (super::schemas::STATUS, "", "v1", "Status"),
         ("io.k8s.api.autoscaling.v1.Scale", "autoscaling", "v1", "Scale"),
+        ("io.k8s.api.authentication.v1.TokenRequest", "authentication.k8s.io", "v1", "TokenRequest"),
     ] {
         if let Some(schema) = schemas.get_mut(name) {
             schema["x-kubernetes-group-version-kind"] = json!([{"group": group, "version": version, "kind": kind}]);

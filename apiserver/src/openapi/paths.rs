@@ -2,12 +2,14 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::lifecycle::rules;
 use crate::patch::PatchType;
 use crate::registry::{Kind, Version};
 
 use super::names::{GroupVersion, capitalized, schema_name};
 use super::{parameters, schemas};
 
+const TOKEN_REQUEST: &str = "io.k8s.api.authentication.v1.TokenRequest";
 const SCALE: &str = "io.k8s.api.autoscaling.v1.Scale";
 
 /// Adds everything a kind serves in a version.
@@ -36,6 +38,9 @@ pub(super) fn add(paths: &mut Map<String, Value>, kind: &Kind, version: &Version
     }
     if version.scale.is_some() {
         writer.put(paths, &format!("{object}/scale"), &["name"], writer.subresource("scale", SCALE));
+    }
+    if rules::has_tokens(kind) {
+        writer.put(paths, &format!("{object}/token"), &["name"], writer.token());
     }
     for connect in &kind.connects {
         writer.put(paths, &format!("{object}/{connect}"), &["name"], writer.connect(connect));
@@ -150,6 +155,17 @@ impl Writer<'_> {
             }
         }
         item
+    }
+
+    fn token(&self) -> Map<String, Value> {
+        let kind = &self.kind.kind;
+        let id = format!("create#{}{kind}Token", self.scope);
+        let mut operation = self.operation("post", &format!("create token of a {kind}"), &id);
+        operation["requestBody"] = self.body(TOKEN_REQUEST);
+        operation["responses"] = responses(&["200", "201", "202"], TOKEN_REQUEST);
+        operation["x-kubernetes-group-version-kind"] =
+            json!({"group": "authentication.k8s.io", "version": "v1", "kind": "TokenRequest"});
+        Map::from_iter([("post".to_owned(), operation)])
     }
 
     fn connect(&self, name: &str) -> Map<String, Value> {

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{text, texts};
-use crate::access::{self, Identity};
+use crate::access::Identity;
 use crate::error::ApiError;
 use crate::verbs::Call;
 
@@ -18,14 +18,14 @@ pub(super) fn myself(call: &Call, who: &Identity) -> Value {
 }
 
 /// The owner of a token, as a status.
-pub(super) fn of_token(call: &Call, question: &Value) -> Result<Value, ApiError> {
+pub(super) async fn of_token(call: &Call, question: &Value) -> Result<Value, ApiError> {
     let spec = &question["spec"];
     let token = text(spec, "token");
     if token.is_empty() {
         return Err(ApiError::bad_request("token is required for TokenReview in authentication"));
     }
     let asked = texts(spec.get("audiences"));
-    Ok(match access::review(token, &asked, &call.state.config.tokens) {
+    Ok(match call.state.authenticator.owner(token, &asked).await {
         Ok(found) => json!({
             "authenticated": true,
             "user": user_info(&found.identity),

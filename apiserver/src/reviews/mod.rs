@@ -5,6 +5,7 @@
 
 mod access;
 mod identity;
+pub(crate) mod token_request;
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -22,7 +23,7 @@ use crate::schema::decode::Decoded;
 use crate::verbs::{Call, present};
 
 /// `POST .../{plural}` of a kind that is a question.
-pub(crate) fn create(call: &Call, who: &Identity, review: Review, body: &Bytes) -> Result<Answer, ApiError> {
+pub(crate) async fn create(call: &Call, who: &Identity, review: Review, body: &Bytes) -> Result<Answer, ApiError> {
     let options = WriteOptions::parse(&call.query, "CreateOptions")?;
     let served = &call.served;
     let Decoded { value, duplicates } = decode::object(served, call.content_type.as_deref(), body)?;
@@ -41,7 +42,7 @@ pub(crate) fn create(call: &Call, who: &Identity, review: Review, body: &Bytes) 
             answered(call, &options, question, status)?
         }
         Review::Token => {
-            let status = identity::of_token(call, &question)?;
+            let status = identity::of_token(call, &question).await?;
             answered(call, &options, question, status)?
         }
     };

@@ -55,6 +55,27 @@ pub(super) fn write(path: &Path, text: &str) -> Result<(), FileError> {
     fs::File::open(directory).and_then(|directory| directory.sync_all()).map_err(FileError::new("write", directory))
 }
 
+/// Writes a file unless it is there, and returns what it holds then: of several who begin at once, one decides.
+pub(super) fn write_once(path: &Path, text: &str) -> Result<String, FileError> {
+    let beside = path.with_extension(format!("new-{}", generate_token()));
+    let failed = |step| FileError::new(step, &beside);
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside).map_err(failed("make"))?;
+    file.write_all(text.as_bytes()).map_err(failed("write"))?;
+    file.sync_all().map_err(failed("write"))?;
+    let linked = fs::hard_link(&beside, path);
+    fs::remove_file(&beside).map_err(failed("remove"))?;
+    match linked {
+        Ok(()) => {
+            let directory = path.parent().unwrap_or(Path::new("."));
+            let synced = fs::File::open(directory).and_then(|directory| directory.sync_all());
+            synced.map_err(FileError::new("write", directory))?;
+            Ok(text.to_owned())
+        }
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(read(path)?.unwrap_or_default()),
+        Err(error) => Err(FileError::new("make", path)(error)),
+    }
+}
+
 const TOKEN_HASH: &str = "admin-token.sha256";
 
 /// The hash of the administrator's token, if one was made.

@@ -1,5 +1,5 @@
 //! Who the server proves to be: a certificate authority made at first start, a serving certificate that it signs and
-//! renews, and the administrator's token. Files lie in one directory, for the owner alone.
+//! renews, the administrator's token, and the key of service accounts' tokens. Files lie in one directory, for the owner alone.
 
 mod authority;
 mod files;
@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use rustls::ServerConfig;
 
+use crate::access::ServiceAccountKey;
 use crate::clock::Clock;
 
 use authority::Authority;
@@ -69,6 +70,23 @@ pub fn identity(directory: &Path, also: &[String], clock: &'static dyn Clock) ->
         .with_cert_resolver(Arc::new(serving));
     server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(TlsIdentity { authority: certificate, server: Arc::new(server) })
+}
+
+const SERVICE_ACCOUNT_KEY: &str = "service-account.key";
+
+/// The key that tokens of service accounts are signed with, made where there is none. Every apiserver of an installation
+/// must be given the same directory, or the same file.
+///
+/// # Errors
+/// Where the file can't be used or holds something else.
+pub fn service_account_key(directory: &Path) -> Result<ServiceAccountKey, TlsError> {
+    files::make_directory(directory)?;
+    let path = directory.join(SERVICE_ACCOUNT_KEY);
+    let pem = match files::read(&path)? {
+        Some(pem) => pem,
+        None => files::write_once(&path, &ServiceAccountKey::generate().to_pem())?,
+    };
+    ServiceAccountKey::from_pem(&pem).map_err(|_| TlsError::Malformed { path, what: "P-256 key" })
 }
 
 fn is_address(name: &str) -> bool {

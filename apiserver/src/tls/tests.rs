@@ -109,3 +109,21 @@ fn token_is_kept_as_a_hash_and_made_anew_when_it_is_lost() {
     let (other, _) = bootstrap_token(directory.path(), None).unwrap();
     assert_ne!(other, token);
 }
+
+#[test]
+fn all_who_begin_at_once_get_one_key_that_only_its_owner_reads() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("pki");
+    let keys: Vec<String> = std::thread::scope(|scope| {
+        let begin = || service_account_key(&path).unwrap().to_pem();
+        let threads: Vec<_> = (0..4).map(|_| scope.spawn(begin)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert!(keys.iter().all(|key| *key == keys[0]));
+    let file = path.join("service-account.key");
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(fs::read_dir(&path).unwrap().count(), 1, "nothing is left beside it");
+    fs::write(&file, "nonsense").unwrap();
+    let error = service_account_key(&path).unwrap_err();
+    assert!(error.to_string().ends_with("holds no P-256 key; move it away to have a new one made"), "{error}");
+}

@@ -14,6 +14,7 @@ mod patch;
 mod protobuf;
 mod rbac;
 mod reviews;
+mod service_accounts;
 mod streams;
 mod update;
 mod watch;

@@ -1,4 +1,12 @@
-//! Service accounts: the names and groups under which programs come in.
+//! Service accounts: the names and groups under which programs come in, and the tokens that prove it.
+
+mod accounts;
+mod claims;
+mod key;
+
+pub(crate) use accounts::{Accounts, Wish};
+pub(crate) use claims::Reference;
+pub use key::{ServiceAccountKey, UnusableKey};
 
 use crate::schema::fields::names::{label_problems, subdomain_problems};
 

@@ -26,6 +26,7 @@ use crate::schema::Structural;
 
 pub use self::computed::Computed;
 pub(crate) use self::event::{core_from_new as event_from_new, new_from_core as event_to_new};
+pub(crate) use self::reviews::token_request;
 
 /// All built-in kinds. They are made once and shared.
 #[must_use]
@@ -73,6 +74,7 @@ pub(crate) fn blank(kind: &Kind) -> Value {
         ("", "events") | ("events.k8s.io", "events") => event::blank(kind),
         ("apiextensions.k8s.io", "customresourcedefinitions") => definition::blank(),
         ("coordination.k8s.io", "leases") => json!({"spec": {}}),
+        ("authentication.k8s.io", "tokenrequests") => reviews::blank_token_request(),
         (rbac::GROUP, "roles" | "clusterroles") => rbac::blank_role(),
         (rbac::GROUP, _) => rbac::blank_binding(),
         _ => json!({}),

@@ -1,7 +1,9 @@
 //! Decides what the questions are that somebody asks by creating an object (`authorization.k8s.io`,
 //! `authentication.k8s.io`). How they are answered is [`crate::reviews`]' matter; none is ever stored.
 
-use k8s_openapi::api::authentication::v1::{SelfSubjectReview, TokenReview};
+use std::sync::{Arc, LazyLock};
+
+use k8s_openapi::api::authentication::v1::{SelfSubjectReview, TokenRequest, TokenReview};
 use k8s_openapi::api::authorization::v1::{
     LocalSubjectAccessReview, SelfSubjectAccessReview, SelfSubjectRulesReview, SubjectAccessReview,
 };
@@ -77,6 +79,22 @@ fn declared(group: &'static str, kind: &'static str, review: Review, schema: Val
     };
     let kind = declaration.into_kind_that_asks_for_its_fields();
     Kind { plural: format!("{}s", kind.singular), review: Some(review), verbs: vec!["create"], ..kind }
+}
+
+/// The question for a token. It is asked at a service account, so it is none of the kinds that are served.
+pub(crate) fn token_request() -> Arc<Kind> {
+    static KIND: LazyLock<Arc<Kind>> = LazyLock::new(|| {
+        let mut schema = openapi::schema::<TokenRequest>();
+        openapi::set_atomic_list(&mut schema, &["spec", "audiences"]);
+        let kind = declared(AUTHENTICATION, "TokenRequest", Review::Token, schema);
+        Arc::new(Kind { namespaced: true, review: None, ..kind })
+    });
+    Arc::clone(&KIND)
+}
+
+/// The structs that the question for a token always has.
+pub(super) fn blank_token_request() -> Value {
+    json!({"spec": {"audiences": null, "boundObjectRef": null}, "status": {"expirationTimestamp": null, "token": ""}})
 }
 
 /// The structs that a question always has.

@@ -1,0 +1,180 @@
+//! Decides whether a service account's token still counts: it was signed here, its time has come and not gone, and
+//! what it is bound to is still there.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use apiserver_store::{Entry, Key, ResourceId, Storage};
+use jiff::{SignedDuration, Timestamp};
+use jsonwebtoken::{DecodingKey, EncodingKey};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::claims::{Bound, Claims, Reference};
+use super::{AUDIENCE, ServiceAccountKey, groups, user};
+use crate::access::Identity;
+use crate::access::authenticate::Found;
+use crate::clock::Clock;
+
+/// Clocks of apiservers differ a little.
+const LEEWAY: SignedDuration = SignedDuration::from_secs(60);
+/// How long a token outlives the beginning of its account's deletion, so that what ends with it can still say so.
+const GRACE: SignedDuration = SignedDuration::from_secs(60);
+/// How many tokens are remembered as proven.
+const REMEMBERED: usize = 1_024;
+
+/// Tells which token it was, as upstream does.
+const CREDENTIAL: &str = "authentication.kubernetes.io/credential-id";
+
+/// The service accounts of an installation, with the key that makes and proves their tokens.
+pub(crate) struct Accounts {
+    storage: Storage,
+    clock: Arc<dyn Clock>,
+    key_id: String,
+    signing: EncodingKey,
+    proving: DecodingKey,
+    /// Signatures that were found good, by the hash of the token: to look again costs more than all the rest.
+    proven: Mutex<HashMap<[u8; 32], Arc<Proven>>>,
+}
+
+/// A token whose signature is good.
+struct Proven {
+    claims: Claims,
+    identity: Arc<Identity>,
+}
+
+impl Accounts {
+    pub(crate) fn new(key: &ServiceAccountKey, storage: Storage, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            storage,
+            clock,
+            key_id: key.id().to_owned(),
+            signing: key.signing(),
+            proving: key.proving(),
+            proven: Mutex::default(),
+        }
+    }
+
+    /// Makes a token. `None` where the key can't sign.
+    pub(crate) fn issue(&self, wish: Wish) -> Option<String> {
+        let Wish { namespace, account, secret, audiences, begins, ends, id } = wish;
+        let claims = Claims {
+            aud: audiences,
+            exp: ends.as_second(),
+            iat: begins.as_second(),
+            iss: AUDIENCE.to_owned(),
+            jti: id,
+            nbf: begins.as_second(),
+            sub: user(&namespace, &account.name),
+            bound: Bound { namespace, secret, serviceaccount: account },
+        };
+        claims.sign(&self.signing, &self.key_id).ok()
+    }
+
+    /// Whose a token is, if it counts for one of the audiences that are asked for (this API if there are none).
+    ///
+    /// # Errors
+    /// Why it doesn't, in upstream's words; `None` for what is no token of a service account of ours.
+    pub(crate) async fn owner(&self, token: &str, asked: &[String]) -> Result<Found, Option<String>> {
+        let proven = self.prove(token).ok_or(None)?;
+        let Claims { aud, exp, nbf, bound, .. } = &proven.claims;
+        let now = self.clock.now();
+        if now.as_second() >= *exp {
+            return Err(Some("service account token has expired".to_owned()));
+        }
+        if (now + LEEWAY).as_second() < *nbf {
+            return Err(Some("service account token is not valid yet".to_owned()));
+        }
+        let is_asked = |audience: &&String| match asked {
+            [] => *audience == AUDIENCE,
+            asked => asked.contains(audience),
+        };
+        let audiences: Vec<String> = aud.iter().filter(is_asked).cloned().collect();
+        if audiences.is_empty() {
+            return Err(Some(format!("token audiences {aud:?} is invalid for the target audiences {asked:?}")));
+        }
+        self.check("serviceaccounts", &bound.namespace, &bound.serviceaccount, now).await?;
+        if let Some(secret) = &bound.secret {
+            self.check("secrets", &bound.namespace, secret, now).await?;
+        }
+        Ok(Found { identity: Arc::clone(&proven.identity), audiences })
+    }
+
+    fn prove(&self, token: &str) -> Option<Arc<Proven>> {
+        let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
+        let remembered = || self.proven.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(proven) = remembered().get(&hash) {
+            return Some(Arc::clone(proven));
+        }
+        let claims = Claims::read(token, &self.proving)?;
+        let Bound { namespace, serviceaccount, .. } = &claims.bound;
+        let user = user(namespace, &serviceaccount.name);
+        if claims.sub != user {
+            return None;
+        }
+        let mut identity = Identity::new(user, groups(namespace));
+        identity.uid.clone_from(&serviceaccount.uid);
+        identity.extra.insert(CREDENTIAL.to_owned(), vec![format!("JTI={}", claims.jti)]);
+        let proven = Arc::new(Proven { claims, identity: Arc::new(identity) });
+        let mut remembered = remembered();
+        if remembered.len() >= REMEMBERED {
+            remembered.clear();
+        }
+        remembered.insert(hash, Arc::clone(&proven));
+        Some(proven)
+    }
+
+    /// Makes sure that the very object that a token is bound to is still there.
+    async fn check(
+        &self,
+        plural: &str,
+        namespace: &str,
+        bound: &Reference,
+        now: Timestamp,
+    ) -> Result<(), Option<String>> {
+        let key = Key::new(ResourceId::new("", plural), namespace, &bound.name);
+        let mut found = self.storage.get(&key);
+        if found.as_ref().is_none_or(|entry| entry.uid.to_string() != bound.uid) {
+            // Another apiserver may have made it just now.
+            let _stays_unknown = self.storage.fresh().await;
+            found = self.storage.get(&key);
+        }
+        let name = &bound.name;
+        let Some(entry) = found else { return Err(Some(format!("{plural} {name:?} not found"))) };
+        if entry.uid.to_string() != bound.uid {
+            let what = if plural == "secrets" { "secret" } else { "service account" };
+            return Err(Some(format!("{what} UID ({}) does not match claim ({})", entry.uid, bound.uid)));
+        }
+        if is_gone(&entry, now) {
+            return Err(Some(format!("{plural} {namespace}/{name} has been deleted")));
+        }
+        Ok(())
+    }
+}
+
+/// Whether the deletion of an object began more than a moment ago.
+fn is_gone(entry: &Entry, now: Timestamp) -> bool {
+    const WORD: &[u8] = b"\"deletionTimestamp\"";
+    // Nearly no object has it: parsing is only for those that mention it.
+    if !entry.body.windows(WORD.len()).any(|window| window == WORD) {
+        return false;
+    }
+    let object = entry.value();
+    let began = object.pointer("/metadata/deletionTimestamp").and_then(Value::as_str);
+    began.and_then(|began| began.parse::<Timestamp>().ok()).is_some_and(|began| now.duration_since(began) > GRACE)
+}
+
+/// A token to be made.
+pub(crate) struct Wish {
+    pub(crate) namespace: String,
+    pub(crate) account: Reference,
+    /// A secret that the token lives and dies with, too.
+    pub(crate) secret: Option<Reference>,
+    pub(crate) audiences: Vec<String>,
+    pub(crate) begins: Timestamp,
+    pub(crate) ends: Timestamp,
+    pub(crate) id: String,
+}
+
+#[cfg(test)]
+mod tests;
