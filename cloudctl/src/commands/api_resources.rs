@@ -13,6 +13,9 @@ pub(super) async fn run(args: &ApiResourcesArgs, global: &Global, screen: &Scree
     let catalog = Catalog::fetch(&session).await?;
     let wanted = |resource: &&Resource| args.api_group.as_ref().is_none_or(|group| &resource.group == group);
     let resources: Vec<_> = catalog.preferred().filter(wanted).collect();
+    if let (Some(group), true) = (&args.api_group, resources.is_empty()) {
+        return Err(Error::NotFound(format!("the server has no kinds of the group `{group}`")));
+    }
     if args.output.as_deref() == Some("name") {
         for resource in resources {
             screen.line(&resource.full_plural())?;

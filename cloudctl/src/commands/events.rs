@@ -43,7 +43,7 @@ pub(super) async fn run(args: &EventsArgs, global: &Global, screen: &Screen) -> 
         return Ok(());
     }
     let rows: Vec<_> = events.iter().map(|event| row(event, args.all_namespaces, Timestamp::now())).collect();
-    let layout = Layout::new(headings(args.all_namespaces), &rows);
+    let mut layout = Layout::new(headings(args.all_namespaces), &rows);
     screen.line(&layout.heading())?;
     for row in &rows {
         screen.line(&layout.line(row, screen.paint()))?;
@@ -56,6 +56,7 @@ pub(super) async fn run(args: &EventsArgs, global: &Global, screen: &Screen) -> 
     loop {
         if let News::Changed(event) = watch.next().await? {
             let row = row(&event, args.all_namespaces, Timestamp::now());
+            layout.grow(&row);
             screen.line(&layout.line(&row, screen.paint()))?;
         }
     }

@@ -58,11 +58,9 @@ pub(crate) fn held(object: &Value) -> String {
     reason.unwrap_or_else(|| {
         let finalizers: Vec<_> =
             object["metadata"]["finalizers"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-        if finalizers.is_empty() {
-            "it is being removed".to_owned()
-        } else {
-            format!("held by {}", finalizers.join(", "))
-        }
+        // Those of our own controllers stand for what is being removed; nobody else has to do anything.
+        let held: Vec<_> = finalizers.into_iter().filter(|name| !name.starts_with("thecloud.dev/")).collect();
+        if held.is_empty() { "it is being removed".to_owned() } else { format!("held by {}", held.join(", ")) }
     })
 }
 
@@ -137,5 +135,6 @@ mod tests {
             {"type": "Ready", "status": "False", "reason": "InUse", "message": "used by Instances client, web"}]}});
         assert_eq!(held(&object), "InUse: used by Instances client, web");
         assert_eq!(held(&json!({"metadata": {"finalizers": ["a", "b"]}})), "held by a, b");
+        assert_eq!(held(&json!({"metadata": {"finalizers": ["thecloud.dev/real"]}})), "it is being removed");
     }
 }

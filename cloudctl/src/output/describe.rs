@@ -8,6 +8,9 @@ use serde_json::{Map, Value};
 
 use super::{Colour, Paint, age, table};
 
+/// How long an object in a list may be to stand on one line.
+const LONGEST: usize = 120;
+
 /// Annotations that only tools read.
 const HIDDEN_ANNOTATIONS: [&str; 1] = [crate::manifests::LAST_APPLIED];
 
@@ -96,11 +99,19 @@ fn tree(text: &mut String, value: &Value, depth: usize, paint: Paint) {
             }
         }
         Value::Array(items) => {
-            for item in items {
-                if let Value::Object(map) = item {
-                    let _ = writeln!(text, "{indent}- {}", compact(map));
-                } else {
-                    let _ = writeln!(text, "{indent}- {}", string(item));
+            // One that is too long for a line puts all of them below each other.
+            let lines: Option<Vec<_>> = items.iter().map(one_line).collect();
+            match lines {
+                Some(lines) => {
+                    for line in lines {
+                        let _ = writeln!(text, "{indent}- {line}");
+                    }
+                }
+                None => {
+                    for item in items {
+                        let _ = writeln!(text, "{indent}-");
+                        tree(text, item, depth + 1, paint);
+                    }
                 }
             }
         }
@@ -146,6 +157,13 @@ fn compact(map: &Map<String, Value>) -> String {
         })
         .collect();
     parts.join(", ")
+}
+
+/// An entry of a list on one line, if it fits.
+fn one_line(item: &Value) -> Option<String> {
+    let Value::Object(map) = item else { return Some(string(item)) };
+    let line = compact(map);
+    (line.len() <= LONGEST && !line.contains('\n')).then_some(line)
 }
 
 fn is_plain(value: &Value) -> bool {
@@ -341,5 +359,14 @@ mod tests {
         assert_eq!(words("terminationGracePeriodSeconds"), "Termination Grace Period Seconds");
         assert_eq!(words("ip"), "IP");
         assert_eq!(words("imageID"), "Image ID");
+    }
+
+    #[test]
+    fn long_entries_of_a_list_stand_below_each_other() {
+        let object = json!({"kind": "X", "apiVersion": "v1", "metadata": {"name": "x"},
+            "spec": {"rules": [{"name": "a", "text": "word ".repeat(40).trim()}, {"name": "b"}], "ports": [{"port": 80}]}});
+        let text = describe(&object, &[], Timestamp::UNIX_EPOCH, Paint::new(false));
+        assert!(text.contains("    - port: 80\n"), "{text}");
+        assert!(text.contains("    -\n      Name:  a\n") && text.contains("    -\n      Name:  b\n"), "{text}");
     }
 }

@@ -15,13 +15,17 @@ pub(crate) struct Layout {
 impl Layout {
     /// A layout for these headings and rows.
     pub(crate) fn new(headings: Vec<String>, rows: &[Vec<String>]) -> Self {
-        let mut widths: Vec<usize> = headings.iter().map(|heading| heading.chars().count()).collect();
-        for row in rows {
-            for (width, cell) in widths.iter_mut().zip(row) {
-                *width = (*width).max(cell.chars().count());
-            }
+        let widths = headings.iter().map(|heading| heading.chars().count()).collect();
+        let mut layout = Self { headings, widths };
+        rows.iter().for_each(|row| layout.grow(row));
+        layout
+    }
+
+    /// Makes room for a row, so that those that come after it are aligned with it.
+    pub(crate) fn grow(&mut self, row: &[String]) {
+        for (width, cell) in self.widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
         }
-        Self { headings, widths }
     }
 
     /// The line of headings.
@@ -99,7 +103,9 @@ mod tests {
 
     #[test]
     fn wider_row_that_comes_later_still_fits() {
-        let layout = Layout::new(row(&["A", "B"]), &[]);
+        let mut layout = Layout::new(row(&["A", "B"]), &[]);
         assert_eq!(layout.line(&row(&["long", "x"]), Paint::new(false)), "long  x");
+        layout.grow(&row(&["long", "x"]));
+        assert_eq!(layout.line(&row(&["a", "x"]), Paint::new(false)), "a     x");
     }
 }

@@ -10,13 +10,14 @@ use std::process::{Command, Stdio};
 use serde_json::{Map, Value};
 use tempfile::NamedTempFile;
 
+use super::apply::substance;
 use super::targets::{self, Named};
 use crate::api::{Catalog, Patch, Query, Session};
 use crate::args::Global;
 use crate::args::changes::EditArgs;
 use crate::connect;
 use crate::error::{Error, chain};
-use crate::manifests::{self, LAST_APPLIED};
+use crate::manifests;
 use crate::output::{Screen, yaml};
 
 mod difference;
@@ -35,8 +36,9 @@ pub(super) async fn run(args: &EditArgs, global: &Global, screen: &Screen) -> Re
 
 async fn edit(session: &Session, named: &Named, editor: &str, screen: &Screen) -> Result<(), Error> {
     let live = session.get(&named.path()).await?;
-    let shown = shown(&live, named);
-    let mut text = yaml::yaml(&Value::Object(shown.clone()));
+    // Without what nobody writes.
+    let shown = substance(&live, named);
+    let mut text = yaml::yaml(&shown);
     let mut refused: Option<Error> = None;
     loop {
         let written = format!("{}{text}", head(named, refused.as_ref()));
@@ -64,23 +66,6 @@ async fn edit(session: &Session, named: &Named, editor: &str, screen: &Screen) -
             Err(error) => refused = Some(error),
         }
     }
-}
-
-/// The object as it is edited: without what nobody writes.
-fn shown(live: &Value, named: &Named) -> Map<String, Value> {
-    let mut object = live.as_object().cloned().unwrap_or_default();
-    if named.resource.has("status") {
-        object.remove("status");
-    }
-    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
-        for key in ["managedFields", "resourceVersion", "generation", "uid", "creationTimestamp"] {
-            metadata.remove(key);
-        }
-        if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
-            annotations.remove(LAST_APPLIED);
-        }
-    }
-    object
 }
 
 fn head(named: &Named, refused: Option<&Error>) -> String {
@@ -123,22 +108,15 @@ async fn open(editor: &str, file: &Path) -> Result<(), Error> {
 }
 
 /// Sends what was edited; whether that was anything.
-async fn send(
-    session: &Session,
-    named: &Named,
-    live: &Value,
-    shown: &Map<String, Value>,
-    text: &str,
-) -> Result<bool, Error> {
+async fn send(session: &Session, named: &Named, live: &Value, shown: &Value, text: &str) -> Result<bool, Error> {
     let edited = manifests::value("the edited text", text)?;
-    let Some(edited) = edited.as_object() else { return Err(Error::Failed("this is not an object".to_owned())) };
     for path in ["/apiVersion", "/kind", "/metadata/name", "/metadata/namespace"] {
-        let value = |object: &Map<String, Value>| Value::Object(object.clone()).pointer(path).cloned();
-        if value(edited) != value(shown) {
+        if edited.pointer(path) != shown.pointer(path) {
             return Err(Error::Failed(format!("{} cannot be edited", path[1..].replace('/', "."))));
         }
     }
-    let mut patch = merge_patch(shown, edited);
+    let (Some(before), Some(after)) = (shown.as_object(), edited.as_object()) else { return Ok(false) };
+    let mut patch = merge_patch(before, after);
     if patch.is_empty() {
         return Ok(false);
     }

@@ -296,6 +296,7 @@ impl Get<'_> {
                 if first && self.args.watch_only {
                     continue;
                 }
+                layout.grow(&cells);
                 self.screen.line(&layout.line(&cells, self.screen.paint()))?;
             }
         }
