@@ -15,6 +15,7 @@ use crate::compute::instance_type;
 use crate::host::{self, NAME, NAMESPACE};
 use crate::network::vpc::VpcKind;
 use crate::runtime::failure::chain;
+use crate::runtime::introduction::introduced;
 use crate::runtime::leader::Election;
 use crate::runtime::{Driver, Kind, Queue, Recorder, Store, run_workers};
 use crate::storage::volume::VolumeKind;
@@ -43,6 +44,7 @@ pub enum Error {
 /// # Errors
 /// Only if a part of them panicked.
 pub async fn run(client: Client, options: Options, shutdown: CancellationToken) -> Result<(), Error> {
+    let client = introduced(client);
     let election = Election {
         api: Api::<Lease>::namespaced(client.clone(), NAMESPACE),
         name: NAME,

@@ -6,6 +6,7 @@ pub(crate) mod difference;
 mod driver;
 pub(crate) mod failure;
 pub(crate) mod identity;
+pub(crate) mod introduction;
 mod kind;
 pub(crate) mod leader;
 mod metrics;

@@ -24,7 +24,7 @@ const BACKLOG: usize = 4096;
 /// How many Events' counts are remembered.
 const REMEMBERED: usize = 4096;
 /// What the Events are said to come from.
-const COMPONENT: &str = "the-cloud-controller";
+pub(crate) const COMPONENT: &str = "the-cloud-controller";
 /// The longest message that the API takes.
 const LONGEST_MESSAGE: usize = 1024;
 
