@@ -61,8 +61,8 @@ fn a_kopf_operator_takes_a_widget_through_its_life() {
     assert!(!operator.said().iter().any(|line| line.contains("inconsistenc")), "{:#?}", operator.said());
 }
 
-/// Runs a program that reads the definition of the kind Widget and says when all is well.
-fn runs_through(name: &str) {
+/// Runs a program that may read the definition of the kind Widget, and says when all is well.
+pub(crate) fn runs_through(name: &str) {
     let python = client("python");
     skip_unless!(python.is_some(), "the Python clients could not be fetched; ./justw test tries to");
     let cloud = Cloud::builder().fake().start();

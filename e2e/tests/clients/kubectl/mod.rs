@@ -1,6 +1,7 @@
 //! Every version of kubectl that can be had does the same work: a namespace and a kind of its own each, all on one
 //! cloud. Never knows what the work is.
 
+mod access;
 mod delete;
 mod discover;
 mod read;
