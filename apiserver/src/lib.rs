@@ -4,6 +4,7 @@
 //! verbs are the same for all. It never talks to what runs behind an object, but for the [`Streams`] port.
 
 mod access;
+mod admin;
 mod admission;
 mod body;
 mod catalog;

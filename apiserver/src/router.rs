@@ -7,6 +7,7 @@ use std::sync::Arc;
 use http::{Method, Request};
 
 use crate::access::{Attributes, Decision, Identity, Object, ResourceAttributes};
+use crate::admin::Question;
 use crate::body::{RequestBody, read};
 use crate::error::ApiError;
 use crate::lifecycle::rules;
@@ -20,7 +21,7 @@ use crate::verbs::write::Part;
 use crate::verbs::{
     Call, create, delete, delete_collection, finalize, get, list, not_allowed, patch, scale, update, watch,
 };
-use crate::{endpoints, reviews, streams};
+use crate::{admin, endpoints, reviews, streams};
 
 /// What a request is, before anything is read of it.
 pub(crate) struct Plan {
@@ -37,7 +38,8 @@ impl Plan {
         let (target, mut query) = (Target::parse(path)?, Query::parse(query));
         let Target::Resource(resource) = &target else {
             let verb = path_verb(method);
-            return Some(Self { target, query, verb, is_stream: false });
+            let is_stream = Question::of(&target).is_some_and(Question::is_stream);
+            return Some(Self { target, query, verb, is_stream });
         };
         if resource.is_watch_path {
             query.make_watch(&resource.name);
@@ -68,6 +70,9 @@ pub(crate) async fn answer(
     let Plan { target, query, verb, .. } = plan;
     let method = request.method().clone();
     authorize(state, who, verb, &target, &query, request.uri().path())?;
+    if let Some(question) = Question::of(&target) {
+        return admin::answer(state, question, &method, &query, request).await;
+    }
     let Target::Resource(path) = target else {
         return endpoints::answer(state, &method, &target, &query, request.headers()).await;
     };

@@ -176,6 +176,11 @@ impl Cloud {
         self.home.as_ref().expect("the directory lives as long as the cloud").path()
     }
 
+    /// Keeps the state elsewhere from the next start on.
+    pub fn keep_state_in(&mut self, store: Store) {
+        self.store = store;
+    }
+
     /// Starts the process on the data there is, and waits until it answers.
     pub fn launch(&mut self) {
         assert!(self.process.is_none(), "cloudd runs already");

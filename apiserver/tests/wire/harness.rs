@@ -74,9 +74,9 @@ impl Server {
         let tokens = TokenTable::new()
             .with(TokenHash::of(TOKEN), Identity::master("admin"))
             .with(TokenHash::of("the-token-of-bob"), Identity::new("bob", []));
-        let mut config = Config::new(storage.clone(), tokens);
+        let mut config = Config::new(storage, tokens);
         set(&mut config);
-        let shutdown = config.shutdown.clone();
+        let (shutdown, storage) = (config.shutdown.clone(), config.storage.clone());
         let server = ApiServer::new(config).await.unwrap();
         let service = server.service();
         Self { server, storage, shutdown, service }

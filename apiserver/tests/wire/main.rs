@@ -1,6 +1,7 @@
 //! The apiserver as clients see it: requests to the whole service over a store in memory.
 
 mod access;
+mod admin;
 mod apply;
 mod create;
 mod delete;

@@ -8,9 +8,9 @@ use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _};
 use http::{HeaderMap, Method, Request, Response, header};
 use http_body_util::BodyExt as _;
-use kube::Client;
 use kube::client::{Body, Connection};
 use kube::core::Status;
+use kube::{Client, Config};
 use serde_json::Value;
 use tokio_util::codec::{FramedRead, LinesCodec};
 use tokio_util::io::StreamReader;
@@ -24,6 +24,7 @@ mod misfit;
 mod outage;
 mod query;
 mod resource;
+mod upload;
 mod watch;
 
 pub(crate) use catalog::{Catalog, distance};
@@ -75,6 +76,7 @@ pub(crate) struct Session {
     address: String,
     file: PathBuf,
     context: String,
+    config: Option<Config>,
     screen: Screen,
     verbose: u8,
 }
@@ -88,6 +90,7 @@ impl Session {
             address,
             file: PathBuf::new(),
             context: String::new(),
+            config: None,
             screen: Screen::plain(),
             verbose: 0,
         }
@@ -97,6 +100,12 @@ impl Session {
     pub(crate) fn with_source(mut self, file: &Path, context: &str) -> Self {
         self.file = file.to_path_buf();
         self.context = context.to_owned();
+        self
+    }
+
+    /// Keeps what the client was made of, for what it can't send.
+    pub(crate) fn with_config(mut self, config: Config) -> Self {
+        self.config = Some(config);
         self
     }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
+pub(crate) mod admin;
 pub(crate) mod changes;
 pub(crate) mod instances;
 pub(crate) mod manifests;
@@ -135,6 +136,9 @@ pub(crate) enum Command {
     /// Print a completion script for a shell
     #[command(display_order = 18)]
     Completion(objects::CompletionArgs),
+    /// Back up and restore the whole cloud
+    #[command(display_order = 19, subcommand)]
+    Admin(admin::AdminCommand),
 }
 
 #[cfg(test)]

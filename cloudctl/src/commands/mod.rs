@@ -6,6 +6,7 @@ use crate::args::{Cli, Command};
 use crate::error::Error;
 use crate::output::Screen;
 
+mod admin;
 mod annotate;
 mod api_resources;
 mod apply;
@@ -55,6 +56,7 @@ pub(crate) async fn run(cli: Cli, screen: &Screen) -> Result<(), Error> {
         Command::Events(args) => events::run(args, global, screen).await,
         Command::Explain(args) => explain::run(args, global, screen).await,
         Command::ApiResources(args) => api_resources::run(args, global, screen).await,
+        Command::Admin(command) => admin::run(command, global, screen).await,
         Command::Whoami => whoami::run(global, screen).await,
         Command::Version(args) => version::run(args, global, screen).await,
         Command::Completion(args) => completion::run(args, screen),

@@ -143,9 +143,10 @@ async fn open(found: &Found, global: &Global, screen: &Screen) -> Result<Session
     }
     let address = config.cluster_url.to_string().trim_end_matches('/').to_owned();
     let namespace = global.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
-    let client = Client::try_from(config).map_err(|error| bad(chain(&error)))?;
+    let client = Client::try_from(config.clone()).map_err(|error| bad(chain(&error)))?;
     Ok(Session::new(client, namespace, address)
         .with_source(&found.path, &context)
+        .with_config(config)
         .with_trace(screen.clone(), global.verbose))
 }
 

@@ -1,5 +1,6 @@
 //! End to end: real `cloudd`, real `cloudctl` and `kubectl`, real Docker. One file a promise of the README.
 
+mod backup;
 mod bad_input;
 mod change;
 mod cloudctl;

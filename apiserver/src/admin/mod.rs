@@ -1,0 +1,69 @@
+//! What administrators ask of the whole store, below `/admin/v1`: a backup, a restore, and whether what a restore has
+//! orphaned may be swept. None of it is Kubernetes'; who may is a matter of `nonResourceURLs`, as for any path.
+
+mod backup;
+mod format;
+mod occupied;
+mod restore;
+mod sweep;
+
+use std::sync::Arc;
+
+use http::{Method, Request};
+
+use crate::body::RequestBody;
+use crate::error::ApiError;
+use crate::query::Query;
+use crate::request::Target;
+use crate::response::{Answer, no_such_path};
+use crate::state::State;
+use crate::verbs::not_allowed;
+
+/// What is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Question {
+    Backup,
+    Restore,
+    Sweep,
+    ConfirmSweep,
+    Unknown,
+}
+
+impl Question {
+    /// `None` for paths elsewhere.
+    pub(crate) fn of(target: &Target) -> Option<Self> {
+        let Target::Path(parts) = target else { return None };
+        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+        Some(match parts.as_slice() {
+            ["admin", "v1", "backup"] => Self::Backup,
+            ["admin", "v1", "restore"] => Self::Restore,
+            ["admin", "v1", "sweep"] => Self::Sweep,
+            ["admin", "v1", "sweep", "confirm"] => Self::ConfirmSweep,
+            ["admin", ..] => Self::Unknown,
+            _ => return None,
+        })
+    }
+
+    /// Whether it takes as long as it takes.
+    pub(crate) fn is_stream(self) -> bool {
+        matches!(self, Self::Backup | Self::Restore)
+    }
+}
+
+/// Answers an authorised request.
+pub(crate) async fn answer(
+    state: &Arc<State>,
+    question: Question,
+    method: &Method,
+    query: &Query,
+    request: Request<RequestBody>,
+) -> Result<Answer, ApiError> {
+    match (question, method) {
+        (Question::Unknown, _) => Ok(no_such_path()),
+        (Question::Backup, &Method::GET) => backup::take(state, query).await,
+        (Question::Restore, &Method::POST) => restore::put_back(state, query, request).await,
+        (Question::Sweep, &Method::GET) => sweep::tell(state).await,
+        (Question::ConfirmSweep, &Method::POST) => sweep::confirm(state).await,
+        _ => Err(not_allowed()),
+    }
+}

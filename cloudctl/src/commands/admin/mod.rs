@@ -1,0 +1,19 @@
+//! `admin`: what concerns the whole cloud and no single object.
+
+mod backup;
+mod restore;
+mod sweep;
+
+use crate::args::Global;
+use crate::args::admin::AdminCommand;
+use crate::error::Error;
+use crate::output::Screen;
+
+/// Carries out one of its verbs.
+pub(super) async fn run(command: &AdminCommand, global: &Global, screen: &Screen) -> Result<(), Error> {
+    match command {
+        AdminCommand::Backup(args) => backup::run(args, global, screen).await,
+        AdminCommand::Restore(args) => restore::run(args, global, screen).await,
+        AdminCommand::Sweep(command) => sweep::run(command, global, screen).await,
+    }
+}
