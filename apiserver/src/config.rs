@@ -1,5 +1,6 @@
 //! What the binary decides about an apiserver: its store, who may come in, its limits, its clock, its end.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,6 +37,8 @@ pub struct Config {
     pub version: VersionInfo,
     /// How much is taken at once.
     pub limits: Limits,
+    /// What charges may refer to by a name: what this installation takes where an object says nothing.
+    pub settings: BTreeMap<String, String>,
     /// Where time stamps come from.
     pub clock: Arc<dyn Clock>,
     /// Makes uids and generated names repeat themselves, for simulations.
@@ -59,6 +62,7 @@ impl Config {
             measures: None,
             version: VersionInfo::default(),
             limits: Limits::default(),
+            settings: BTreeMap::new(),
             clock: Arc::new(SystemClock),
             seed: None,
             shutdown: CancellationToken::new(),

@@ -96,6 +96,7 @@ pub(crate) fn widget() -> Arc<Kind> {
         review: None,
         origin: Origin::Custom { uid: "0d9d5b0c-55f8-4c27-9f2e-6a6a3c2f4a11".into() },
         connects: vec!["log".into(), "exec".into()],
+        charges: Vec::new(),
         verbs: ALL_VERBS.to_vec(),
     })
 }
@@ -133,6 +134,7 @@ pub(crate) fn built_in(group: &str, kind: &str) -> Arc<Kind> {
         review: None,
         origin: Origin::BuiltIn,
         connects: Vec::new(),
+        charges: Vec::new(),
         verbs: ALL_VERBS.to_vec(),
     })
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use apiserver_store::{Storage, Write, WriteError};
+use apiserver_store::{Entry, Storage, Write, WriteError};
 use tokio::sync::Semaphore;
 
 use crate::access::Authenticator;
@@ -11,6 +11,7 @@ use crate::clock::{Dice, whole_seconds};
 use crate::config::Config;
 use crate::error::{ApiError, Reason};
 use crate::metrics::Metrics;
+use crate::quota::Turns;
 
 /// The inside of an [`crate::ApiServer`].
 pub(crate) struct State {
@@ -21,6 +22,7 @@ pub(crate) struct State {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) requests: Arc<Semaphore>,
     pub(crate) streams: Arc<Semaphore>,
+    pub(crate) turns: Turns,
 }
 
 impl State {
@@ -32,6 +34,7 @@ impl State {
             metrics: Arc::new(Metrics::new(config.storage.clone(), config.measures.as_deref())),
             requests: Arc::new(Semaphore::new(config.limits.requests)),
             streams: Arc::new(Semaphore::new(config.limits.streams)),
+            turns: Turns::default(),
             config,
         }
     }
@@ -53,9 +56,9 @@ impl State {
         })
     }
 
-    /// One write; an outage is logged here, everything else is the caller's to word.
-    pub(crate) async fn write(&self, write: Write) -> Result<Arc<apiserver_store::Entry>, WriteError> {
-        let result = self.storage().write(write).await;
+    /// One write, with those that happen only together with it; an outage is logged here, everything else is the caller's to word.
+    pub(crate) async fn write(&self, write: Write, bound: Vec<Write>) -> Result<Arc<Entry>, WriteError> {
+        let result = self.storage().write_bound(write, bound).await;
         if let Err(WriteError::Unavailable(error)) = &result {
             tracing::warn!(error = error.as_ref() as &dyn std::error::Error, "the store did not take a write");
         }

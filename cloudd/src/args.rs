@@ -94,6 +94,10 @@ pub(crate) struct ServeArgs {
     /// Where to write the administrator's kubeconfig (mode 0600). Default: `kubeconfig` beside --data-dir.
     #[arg(long, env = "CLOUD_KUBECONFIG")]
     pub(crate) kubeconfig: Option<PathBuf>,
+
+    /// The InstanceType of Instances that name none. Every server of one store must be told the same: quotas count by it.
+    #[arg(long, env = "CLOUD_INSTANCE_TYPE", default_value = crds::compute::instance_type::DEFAULT)]
+    pub(crate) instance_type: String,
 }
 
 /// What runs, and how.
@@ -102,10 +106,6 @@ pub(crate) struct ComputeArgs {
     /// What runs Instances that don't say. `fake` runs nothing: it is for benchmarks of everything else.
     #[arg(long, env = "COMPUTE_BACKEND", value_enum, default_value_t = BackendChoice::Docker)]
     pub(crate) compute_backend: BackendChoice,
-
-    /// The InstanceType of Instances that name none.
-    #[arg(long, env = "CLOUD_INSTANCE_TYPE", default_value = crds::compute::instance_type::DEFAULT)]
-    pub(crate) instance_type: String,
 
     /// The host's address that published ports listen on, unless an Instance says otherwise.
     #[arg(long, env = "CLOUD_PUBLISH_ADDRESS", default_value = "127.0.0.1")]

@@ -113,6 +113,7 @@ impl Serving {
         config.measures = parts.measures;
         config.shutdown = ending.clone();
         config.tasks = tasks.clone();
+        config.settings.insert(crds::INSTANCE_TYPE_SETTING.to_owned(), serve.instance_type.clone());
         let server = ApiServer::new(config).await.context("the apiserver")?;
         server.install_kinds(&definitions()?).await.context("the kinds")?;
 

@@ -26,6 +26,13 @@ pub const SCHEMA_VERSION: &str = "thecloud.dev/schema-version";
 /// Annotation on a CustomResourceDefinition: the connect subresources (`log,exec`) its objects have.
 pub const CONNECT: &str = "thecloud.dev/connect";
 
+/// Annotation on a CustomResourceDefinition: the amounts that its objects are charged for in a ResourceQuota, as a JSON
+/// list of names and of the fields that hold them.
+pub const CHARGES: &str = "thecloud.dev/charges";
+
+/// The server's setting that charges refer to for the InstanceType of an Instance that names none.
+pub const INSTANCE_TYPE_SETTING: &str = "instanceType";
+
 /// The finalizer on every object while something real stands behind it.
 pub const FINALIZER: &str = "thecloud.dev/real";
 
@@ -72,6 +79,38 @@ mod tests {
                 assert!(seen.insert(name.clone()), "`{name}` is taken twice");
             }
         }
+    }
+
+    #[test]
+    fn what_is_charged_is_a_field_of_the_kind_or_of_the_one_it_names() {
+        let schemas: Vec<(String, serde_json::Value)> = all()
+            .into_iter()
+            .map(|crd| (crd.metadata.name.unwrap(), serde_json::to_value(&crd.spec.versions[0].schema).unwrap()))
+            .collect();
+        let has = |kind: &str, path: &serde_json::Value| {
+            let schema = &schemas.iter().find(|(name, _)| name == kind).unwrap().1["openAPIV3Schema"];
+            let path = path.as_str().unwrap();
+            let found = path.split('.').try_fold(schema, |schema, step| schema["properties"].get(step));
+            assert!(found.is_some(), "{kind} has no {path}");
+        };
+        let mut charged = 0;
+        for crd in all() {
+            let kind = crd.metadata.name.as_deref().unwrap();
+            let annotations = crd.metadata.annotations.unwrap_or_default();
+            let Some(charges) = annotations.get(CHARGES) else { continue };
+            let charges: serde_json::Value = serde_json::from_str(charges).unwrap();
+            for source in charges.as_array().unwrap().iter().flat_map(|charge| charge["amount"].as_array().unwrap()) {
+                charged += 1;
+                let Some(of) = source.get("of") else {
+                    has(kind, &source["field"]);
+                    continue;
+                };
+                has(kind, &of["nameField"]);
+                has(of["resource"].as_str().unwrap(), &source["field"]);
+                assert_eq!(of["nameSetting"], INSTANCE_TYPE_SETTING);
+            }
+        }
+        assert_eq!(charged, 5);
     }
 
     #[test]

@@ -170,7 +170,7 @@ impl Lifecycle {
     }
 
     /// Notes that this server owns what it said in a status.
-    fn follow(&self, served: &Served, old: &Value, new: &mut Value) {
+    pub(super) fn follow(&self, served: &Served, old: &Value, new: &mut Value) {
         if old.get("status") == new.get("status") {
             return;
         }

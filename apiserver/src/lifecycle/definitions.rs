@@ -16,7 +16,7 @@ use crate::admission::metadata;
 use crate::catalog::Edition;
 use crate::error::{ApiError, Reason};
 use crate::query::DeleteOptions;
-use crate::registry::{Kind, Registry, builtin, custom};
+use crate::registry::{CHARGES, Kind, Registry, builtin, custom};
 use crate::response::to_bytes;
 use crate::verbs::delete;
 use crate::verbs::served::Served;
@@ -109,7 +109,8 @@ impl Definitions {
 fn digest(definition: &Value) -> [u8; 32] {
     let parts = json!([
         definition["metadata"]["uid"],
-        definition["metadata"]["annotations"]["thecloud.dev/connect"],
+        definition["metadata"]["annotations"][custom::CONNECT],
+        definition["metadata"]["annotations"][CHARGES],
         definition["spec"],
     ]);
     Sha256::digest(to_bytes(&parts)).into()

@@ -9,6 +9,7 @@ mod feed;
 mod graph;
 mod namespaces;
 mod queue;
+mod quotas;
 pub(crate) mod rules;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -44,6 +45,8 @@ enum Work {
     Review,
     /// Drop an Event that is old.
     Expire(Key),
+    /// Measure what a namespace uses of its quotas.
+    Quotas(String),
 }
 
 /// What the pieces of work share.
@@ -91,6 +94,7 @@ impl Lifecycle {
             Work::Definition(name) => self.clear_definition(name).await,
             Work::Review => self.review_definitions().await,
             Work::Expire(key) => self.expire(key).await,
+            Work::Quotas(namespace) => self.measure_quotas(namespace).await,
         }
     }
 
@@ -160,6 +164,8 @@ impl Driver {
         for fed in self.feed.follow(&edition.registry) {
             self.take_in(fed);
         }
+        // Kinds came or went, or are charged differently now.
+        self.measure_all_quotas();
     }
 
     fn finish(&mut self, work: &Work, result: Result<(), ApiError>) {
@@ -189,8 +195,12 @@ impl Driver {
                     self.present(entry);
                 }
             }
-            Fed::Event(event) if event.kind == EventKind::Deleted => self.gone(&event.entry),
+            Fed::Event(event) if event.kind == EventKind::Deleted => {
+                self.look_at_usage(&event);
+                self.gone(&event.entry);
+            }
             Fed::Event(event) => {
+                self.look_at_usage(&event);
                 if event.entry.key.resource == rules::definitions() {
                     self.queue.push(Work::Review);
                 }
@@ -204,6 +214,9 @@ impl Driver {
         let resource = &entry.key.resource;
         if *resource == rules::events() {
             self.expiry.observe(entry, self.lifecycle.state.config.limits.event_lifetime);
+        }
+        if *resource == rules::quotas() {
+            self.look_at_quota(entry);
         }
         if is_marked(entry) {
             if *resource == rules::namespaces() {

@@ -17,6 +17,8 @@ pub(super) struct Queue<T> {
     under_way: HashSet<T>,
     again: HashSet<T>,
     failures: HashMap<T, u32>,
+    /// What is in `later` because somebody asked for it.
+    planned: HashSet<T>,
     later: DelayQueue<T>,
 }
 
@@ -28,6 +30,7 @@ impl<T: Clone + Eq + Hash> Queue<T> {
             under_way: HashSet::new(),
             again: HashSet::new(),
             failures: HashMap::new(),
+            planned: HashSet::new(),
             later: DelayQueue::new(),
         }
     }
@@ -37,6 +40,13 @@ impl<T: Clone + Eq + Hash> Queue<T> {
             self.again.insert(work);
         } else if self.known.insert(work.clone()) {
             self.waiting.push_back(work);
+        }
+    }
+
+    /// Puts work in line after a while, unless that is planned already.
+    pub(super) fn push_later(&mut self, work: T, pause: Duration) {
+        if self.planned.insert(work.clone()) {
+            self.later.insert(work, pause);
         }
     }
 
@@ -73,10 +83,13 @@ impl<T: Clone + Eq + Hash> Queue<T> {
         }
     }
 
-    /// Waits until something that failed is due, and puts it in line. For ever where nothing failed.
+    /// Waits until something that failed or was planned is due, and puts it in line. For ever where there is nothing.
     pub(super) async fn wait(&mut self) {
         match self.later.next().await {
-            Some(due) => self.push(due.into_inner()),
+            Some(due) => {
+                self.planned.remove(due.get_ref());
+                self.push(due.into_inner());
+            }
             None => std::future::pending().await,
         }
     }
@@ -97,6 +110,22 @@ mod tests {
         assert_eq!(queue.take(), None);
         queue.done(&"a");
         assert_eq!(queue.take(), Some("a"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn planned_work_comes_once_and_can_be_planned_again() {
+        let mut queue = Queue::new();
+        let pause = Duration::from_secs(30);
+        for _ in 0..2 {
+            queue.push_later("a", pause);
+            queue.push_later("a", pause);
+            let began = tokio::time::Instant::now();
+            queue.wait().await;
+            assert_eq!(began.elapsed().as_secs(), 30);
+            assert_eq!((queue.take(), queue.take()), (Some("a"), None));
+            queue.done(&"a");
+            assert!(queue.later.is_empty());
+        }
     }
 
     #[tokio::test(start_paused = true)]

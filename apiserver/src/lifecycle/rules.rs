@@ -38,6 +38,17 @@ pub(crate) fn events() -> ResourceId {
     ResourceId::new("", "events")
 }
 
+/// The resource of the limits of namespaces.
+pub(crate) fn quotas() -> ResourceId {
+    ResourceId::new("", "resourcequotas")
+}
+
+/// Whether quotas count the kind's objects. Events come by themselves and go by themselves.
+pub(crate) fn counts_in_quotas(kind: &Kind) -> bool {
+    let is_event = kind.plural == "events" && (kind.group.is_empty() || kind.stored_as.is_some());
+    kind.namespaced && !is_event
+}
+
 pub(crate) fn is_namespace(kind: &Kind) -> bool {
     kind.group.is_empty() && kind.plural == NAMESPACES
 }

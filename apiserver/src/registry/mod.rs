@@ -2,6 +2,7 @@
 //! comes or goes. Kinds are data; no verb knows one. It never touches the store.
 
 pub mod builtin;
+mod charges;
 pub mod convert;
 pub mod custom;
 
@@ -12,6 +13,8 @@ use apiserver_store::ResourceId;
 use serde_json::Value;
 
 use crate::schema::Structural;
+
+pub use self::charges::{CHARGES, Charge, Reference, Source};
 
 /// Where a kind comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +56,8 @@ pub struct Kind {
     /// Connect subresources (`log`, `exec`, ...), declared by the annotation `thecloud.dev/connect` on the
     /// CustomResourceDefinition as a comma-separated list.
     pub connects: Vec<String>,
+    /// What the objects count for in a ResourceQuota beyond their number, declared by the annotation [`CHARGES`].
+    pub charges: Vec<Charge>,
     /// Set where objects are kept under another resource: one stored object is then served as two kinds, and
     /// [`convert`] translates.
     pub stored_as: Option<ResourceId>,

@@ -11,6 +11,7 @@ use crate::admission::{decode, fields, metadata, namespace};
 use crate::error::{ApiError, Reason};
 use crate::managed_fields::{self, Author, Scope};
 use crate::query::WriteOptions;
+use crate::quota::{Charged, Failure, Judged};
 use crate::registry::convert;
 use crate::response::{Answer, to_bytes};
 use crate::schema;
@@ -100,21 +101,24 @@ pub(crate) async fn make(
     loop {
         let name = metadata::name(&object).to_owned();
         let key = served.key(namespace_, &name);
+        let body = to_bytes(&convert::to_storage(kind, object.clone()));
+        let write = Write { key, expect: Expect::Absent, change: Change::Put { uid, body } };
+        let charged = Charged { served, old: None, judged: Judged::ByLimits };
         let result = if options.dry_run {
-            match state.storage().get(&key) {
-                Some(_) => Err(WriteError::AlreadyExists),
+            charged.check(state, &write)?;
+            match state.storage().get(&write.key) {
+                Some(_) => Err(Failure::Store(WriteError::AlreadyExists)),
                 None => return Ok(Written { outcome: Outcome::Unstored(object), warnings }),
             }
         } else {
             // Asked again so late that a namespace can hardly be emptied between the answer and the write.
             namespace::check(state.storage(), served, namespace_, &name)?;
-            let body = to_bytes(&convert::to_storage(kind, object.clone()));
-            state.write(Write { key, expect: Expect::Absent, change: Change::Put { uid, body } }).await
+            charged.write(state, write).await
         };
         match result {
             Ok(entry) => return Ok(Written { outcome: Outcome::Stored(entry), warnings }),
-            Err(WriteError::AlreadyExists) if names.is_another_left() => names.give(&mut object)?,
-            Err(error) => return Err(served.refused(&name, &error)),
+            Err(Failure::Store(WriteError::AlreadyExists)) if names.is_another_left() => names.give(&mut object)?,
+            Err(failure) => return Err(failure.into_error(served, &name)),
         }
     }
 }

@@ -92,7 +92,7 @@ impl Served {
         match error {
             WriteError::AlreadyExists => ApiError::already_exists(&self.kind.group, &self.kind.plural, name),
             WriteError::NotFound => self.not_found(name),
-            WriteError::Conflict { .. } => self.modified(name),
+            WriteError::Conflict { .. } | WriteError::Bound => self.modified(name),
             WriteError::TooLarge { size, limit } => ApiError::new(
                 Reason::RequestEntityTooLarge,
                 format!("{} \"{name}\" has {size} bytes, an object may have {limit}", self.kind.plural),

@@ -16,6 +16,7 @@ use crate::error::{ApiError, FieldError, FieldErrorKind};
 use crate::lifecycle::rules;
 use crate::managed_fields::{self, Author, Scope};
 use crate::query::WriteOptions;
+use crate::quota::{self, Charged, Judged};
 use crate::registry::convert;
 use crate::response::{Answer, to_bytes};
 use crate::schema;
@@ -162,28 +163,42 @@ pub(crate) async fn attempt(
     if let Some(fields) = fields {
         metadata::of(&mut new)?.insert("managedFields".into(), fields);
     }
+    let judged = if part == Part::Object { Judged::ByLimits } else { Judged::Never };
+    let charged = Charged { served, old: Some(current), judged };
+    let change = |object: Value| {
+        let body = to_bytes(&convert::to_storage(&served.kind, object));
+        if goes { Change::Delete { body } } else { Change::Put { uid: current.uid, body } }
+    };
     if options.dry_run {
+        charged.check(state, &replacing(current, change(new.clone())))?;
         new["metadata"]["resourceVersion"] = revision;
         return Ok(Written { outcome: Outcome::Unstored(new), warnings });
     }
-    let body = to_bytes(&convert::to_storage(&served.kind, new));
-    let change = if goes { Change::Delete { body } } else { Change::Put { uid: current.uid, body } };
-    let written = put(state, served, current, change).await?;
+    let written = write(state, charged, replacing(current, change(new))).await?;
     let outcome = if goes { Outcome::Unstored(served.value(&written)) } else { Outcome::Stored(written) };
     Ok(Written { outcome, warnings })
 }
 
-/// Replaces or removes exactly this state of an object.
+/// Replaces or removes exactly this state of an object, whatever its quotas say.
 pub(crate) async fn put(
     state: &State,
     served: &Served,
     current: &Entry,
     change: Change,
 ) -> Result<Arc<Entry>, Failure> {
-    let write = Write { key: current.key.clone(), expect: Expect::Revision(current.revision), change };
-    state.write(write).await.map_err(|error| match error {
-        WriteError::Conflict { .. } => Failure::Lost,
-        other => Failure::Refused(served.refused(&current.key.name, &other)),
+    let charged = Charged { served, old: Some(current), judged: Judged::Never };
+    write(state, charged, replacing(current, change)).await
+}
+
+fn replacing(current: &Entry, change: Change) -> Write {
+    Write { key: current.key.clone(), expect: Expect::Revision(current.revision), change }
+}
+
+async fn write(state: &State, charged: Charged<'_>, write: Write) -> Result<Arc<Entry>, Failure> {
+    let (served, name) = (charged.served, write.key.name.clone());
+    charged.write(state, write).await.map_err(|failure| match failure {
+        quota::Failure::Store(WriteError::Conflict { .. }) => Failure::Lost,
+        other => Failure::Refused(other.into_error(served, &name)),
     })
 }
 

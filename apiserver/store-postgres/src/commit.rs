@@ -96,7 +96,7 @@ impl Writer {
         }
         // A statement of its own: only what starts after the lock was granted sees what the last holder wrote.
         let current = self.current(&mut transaction, batch).await?;
-        let decision = decide(base, &batch.writes, current);
+        let decision = decide(base, batch, current);
         if decision.committed.revision == base {
             transaction.rollback().await?;
             return Ok(Prepared::Nothing(decision));

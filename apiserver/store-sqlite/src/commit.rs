@@ -27,7 +27,7 @@ pub(crate) async fn commit(open: &mut Open, batch: &Batch) -> Result<Committed, 
         return Err(StoreError::NewHistory);
     }
     let current = current(&mut transaction, batch, &open.resources).await.map_err(&failed)?;
-    let decision = decide(base, &batch.writes, current);
+    let decision = decide(base, batch, current);
     if decision.committed.revision == base {
         // Nothing is accepted, so there is nothing to make durable.
         transaction.rollback().await.map_err(&failed)?;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
-use crate::{Accepted, Change, Committed, Expect, Key, Operation, Rejection, Revision, Write};
+use crate::{Accepted, Batch, Change, Committed, Expect, Key, Operation, Rejection, Revision, Write};
 
 /// What a batch comes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,8 +30,10 @@ impl Decision {
     }
 }
 
-/// Checks `writes` one after the other. `current` holds, for those keys of the batch that exist, identity and revision.
-pub fn decide(base: Revision, writes: &[Write], current: BTreeMap<Key, (Uuid, Revision)>) -> Decision {
+/// Checks the writes of a batch one after the other, those that are bound together as one. `current` holds, for those
+/// keys of the batch that exist, identity and revision.
+pub fn decide(base: Revision, batch: &Batch, current: BTreeMap<Key, (Uuid, Revision)>) -> Decision {
+    let writes = &batch.writes;
     let mut state: BTreeMap<&Key, (Uuid, Revision)> = BTreeMap::new();
     for write in writes {
         if let Some(found) = current.get(&write.key) {
@@ -42,10 +44,24 @@ pub fn decide(base: Revision, writes: &[Write], current: BTreeMap<Key, (Uuid, Re
     let mut results = Vec::with_capacity(writes.len());
     let mut last_of_key = vec![false; writes.len()];
     let mut last: BTreeMap<&Key, usize> = BTreeMap::new();
-    for (place, write) in writes.iter().enumerate() {
-        let found = state.get(&write.key).copied();
-        let verdict = check(write, found);
-        results.push(verdict.map(|operation| {
+    while let Some(unit) = batch.unit_at(results.len()) {
+        let verdicts: Vec<_> =
+            writes[unit.clone()].iter().map(|write| check(write, state.get(&write.key).copied())).collect();
+        let stands = verdicts.iter().all(Result::is_ok);
+        for (place, verdict) in unit.zip(verdicts) {
+            let write = &writes[place];
+            let operation = match verdict {
+                Ok(operation) if stands => operation,
+                Ok(_) => {
+                    results.push(Err(Rejection::Bound));
+                    continue;
+                }
+                Err(rejection) => {
+                    results.push(Err(rejection));
+                    continue;
+                }
+            };
+            let found = state.get(&write.key).copied();
             revision = revision.next();
             let previous = found.map_or(Revision::ZERO, |(_, previous)| previous);
             let uid = match &write.change {
@@ -62,8 +78,8 @@ pub fn decide(base: Revision, writes: &[Write], current: BTreeMap<Key, (Uuid, Re
                 last_of_key[earlier] = false;
             }
             last_of_key[place] = true;
-            Accepted { revision, previous, uid, operation }
-        }));
+            results.push(Ok(Accepted { revision, previous, uid, operation }));
+        }
     }
     Decision { committed: Committed { base, revision, results }, last_of_key }
 }
@@ -83,6 +99,8 @@ fn check(write: &Write, found: Option<(Uuid, Revision)>) -> Result<Operation, Re
 
 #[cfg(test)]
 mod tests {
+    use std::ops::Range;
+
     use super::*;
     use crate::ResourceId;
 
@@ -100,6 +118,10 @@ mod tests {
         Write { change: Change::Delete { body: b"{}".to_vec() }, ..put(name, expect) }
     }
 
+    fn batch(writes: &[Write], bonds: &[Range<usize>]) -> Batch {
+        Batch { bonds: bonds.to_vec(), ..Batch::of(Uuid::nil(), writes.to_vec()) }
+    }
+
     fn revisions(decision: &Decision) -> Vec<Option<u64>> {
         let number = |result: &Result<Accepted, Rejection>| result.as_ref().ok().map(|accepted| accepted.revision.0);
         decision.committed.results.iter().map(number).collect()
@@ -113,7 +135,7 @@ mod tests {
             put("b", Expect::Revision(Revision(3))),
             put("c", Expect::Absent),
         ];
-        let decision = decide(Revision(10), &writes, BTreeMap::new());
+        let decision = decide(Revision(10), &batch(&writes, &[]), BTreeMap::new());
         assert_eq!(revisions(&decision), [Some(11), None, None, Some(12)]);
         assert_eq!(decision.committed.revision, Revision(12));
         assert_eq!(decision.committed.results[1], Err(Rejection::AlreadyExists { current: Revision(11) }));
@@ -129,7 +151,7 @@ mod tests {
             put("a", Expect::Absent),
         ];
         let current = BTreeMap::from([(writes[0].key.clone(), (UID, Revision(4)))]);
-        let decision = decide(Revision(5), &writes, current);
+        let decision = decide(Revision(5), &batch(&writes, &[]), current);
         assert_eq!(revisions(&decision), [Some(6), None, Some(7), Some(8)]);
         assert_eq!(decision.committed.results[1], Err(Rejection::Conflict { current: Revision(6) }));
         assert_eq!(decision.last_of_key, [false, false, false, true]);
@@ -137,8 +159,27 @@ mod tests {
 
     #[test]
     fn deleting_what_is_absent_is_not_found() {
-        let decision = decide(Revision(0), &[delete("a", Expect::Absent)], BTreeMap::new());
+        let decision = decide(Revision(0), &batch(&[delete("a", Expect::Absent)], &[]), BTreeMap::new());
         assert_eq!(decision.committed.results, [Err(Rejection::NotFound)]);
         assert_eq!(decision.committed.revision, Revision(0));
+    }
+
+    #[test]
+    fn writes_that_are_bound_together_happen_together_or_not_at_all() {
+        let writes = [
+            put("a", Expect::Absent),
+            put("count", Expect::Revision(Revision(4))),
+            // The count has moved on with the first.
+            put("b", Expect::Absent),
+            put("count", Expect::Revision(Revision(4))),
+            // What was refused has left nothing behind.
+            put("b", Expect::Absent),
+        ];
+        let current = BTreeMap::from([(writes[1].key.clone(), (UID, Revision(4)))]);
+        let decision = decide(Revision(5), &batch(&writes, &[0..2, 2..4]), current);
+        assert_eq!(revisions(&decision), [Some(6), Some(7), None, None, Some(8)]);
+        assert_eq!(decision.committed.results[2], Err(Rejection::Bound));
+        assert_eq!(decision.committed.results[3], Err(Rejection::Conflict { current: Revision(7) }));
+        assert_eq!(decision.last_of_key, [true, true, false, false, true]);
     }
 }

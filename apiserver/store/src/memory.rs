@@ -108,7 +108,7 @@ impl Content {
             Some((write.key.clone(), (object.uid, object.revision)))
         };
         let current = batch.writes.iter().filter_map(known).collect();
-        let decision = decide(self.meta.revision, &batch.writes, current);
+        let decision = decide(self.meta.revision, batch, current);
         let mut id = Some(batch.id);
         for (place, accepted) in decision.accepted() {
             let write = &batch.writes[place];

@@ -2,6 +2,7 @@
 //!
 //! A store orders writes and keeps them. It never interprets a body (which may be sealed) and never caches.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -176,6 +177,25 @@ pub struct Batch {
     pub epoch: Uuid,
     /// In order of arrival.
     pub writes: Vec<Write>,
+    /// Places of writes that all happen or none: each to a key of its own, in order, without overlap.
+    pub bonds: Vec<Range<usize>>,
+}
+
+impl Batch {
+    /// A batch of writes of which each stands for itself.
+    pub fn of(epoch: Uuid, writes: Vec<Write>) -> Batch {
+        Batch { id: Uuid::new_v4(), epoch, writes, bonds: Vec::new() }
+    }
+
+    /// The places of the write at `place` and of those that stand or fall with it, where one begins there.
+    pub fn unit_at(&self, place: usize) -> Option<Range<usize>> {
+        if place >= self.writes.len() {
+            return None;
+        }
+        // In order, so that the bonds can be searched.
+        let found = self.bonds.binary_search_by_key(&place, |bond| bond.start);
+        Some(found.map_or(place..place + 1, |bond| self.bonds[bond].clone()))
+    }
 }
 
 /// What became of a batch.
@@ -217,6 +237,8 @@ pub enum Rejection {
         /// The object's revision.
         current: Revision,
     },
+    /// A write that it is bound to did not happen.
+    Bound,
 }
 
 /// Why the database did not do as asked.

@@ -67,6 +67,9 @@ pub enum WriteError {
         /// Where the object is.
         current: Revision,
     },
+    /// The write was to happen only together with another, which did not happen.
+    #[error("what it was to happen together with did not happen")]
+    Bound,
     /// The body is larger than the store takes.
     #[error("the object has {size} bytes, more than the limit of {limit}")]
     TooLarge {
@@ -92,6 +95,7 @@ impl From<Rejection> for WriteError {
             Rejection::AlreadyExists { .. } => WriteError::AlreadyExists,
             Rejection::NotFound => WriteError::NotFound,
             Rejection::Conflict { current } => WriteError::Conflict { current },
+            Rejection::Bound => WriteError::Bound,
         }
     }
 }

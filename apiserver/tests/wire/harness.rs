@@ -71,6 +71,11 @@ impl Server {
     pub(crate) async fn with(set: impl FnOnce(&mut Config)) -> Self {
         let store = Arc::new(MemoryStore::new(Uuid::from_u128(1)));
         let storage = Storage::open(store, StorageOptions::default()).await.unwrap();
+        Self::over(storage, set).await
+    }
+
+    /// Over a store that others may use too.
+    pub(crate) async fn over(storage: Storage, set: impl FnOnce(&mut Config)) -> Self {
         let tokens = TokenTable::new()
             .with(TokenHash::of(TOKEN), Identity::master("admin"))
             .with(TokenHash::of("the-token-of-bob"), Identity::new("bob", []));

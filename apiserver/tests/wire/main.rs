@@ -13,6 +13,7 @@ mod lifecycle;
 mod list;
 mod patch;
 mod protobuf;
+mod quota;
 mod rbac;
 mod reviews;
 mod service_accounts;

@@ -50,7 +50,7 @@ async fn round(args: &AllInOneArgs, door: &Door, rule: TokenRule, stop: &mut Sto
     let client =
         kube::Client::new(serving.server.service_as(Identity::master("system:the-cloud:controller")), "default");
     let mut options = controller::Options::new(installation, backend);
-    options.default_instance_type = args.compute.instance_type.clone();
+    options.default_instance_type = args.serve.instance_type.clone();
     options.publish_address = args.compute.publish_address;
     options.publish_range = args.compute.publish_range.first..=args.compute.publish_range.last;
     options.metrics = metrics;

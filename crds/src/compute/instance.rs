@@ -22,8 +22,21 @@ use crate::quantity::Quantity;
     category = "all",
     category = "cloud",
     doc = "One machine.",
-    annotation("thecloud.dev/schema-version", "2"),
+    annotation("thecloud.dev/schema-version", "3"),
     annotation("thecloud.dev/connect", "log,exec"),
+    annotation(
+        "thecloud.dev/charges",
+        r#"[
+  {"names": ["cpu", "requests.cpu", "limits.cpu"], "amount": [
+    {"field": "spec.resources.cpu"},
+    {"field": "spec.cpu", "of": {
+      "resource": "instancetypes.thecloud.dev", "nameField": "spec.instanceType", "nameSetting": "instanceType"}}]},
+  {"names": ["memory", "requests.memory", "limits.memory"], "amount": [
+    {"field": "spec.resources.memory"},
+    {"field": "spec.memory", "of": {
+      "resource": "instancetypes.thecloud.dev", "nameField": "spec.instanceType", "nameSetting": "instanceType"}}]}
+]"#
+    ),
     printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase", description = "One word for people."),
     printcolumn(
         name = "Ready",

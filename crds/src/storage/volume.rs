@@ -20,7 +20,11 @@ use crate::quantity::Quantity;
     category = "all",
     category = "cloud",
     doc = "A disk that outlives the machines it is attached to.",
-    annotation("thecloud.dev/schema-version", "1"),
+    annotation("thecloud.dev/schema-version", "2"),
+    annotation(
+        "thecloud.dev/charges",
+        r#"[{"names": ["storage", "requests.storage"], "amount": [{"field": "spec.size"}]}]"#
+    ),
     printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase", description = "One word for people."),
     printcolumn(name = "Size", type_ = "string", json_path = ".status.size", description = "Enforced size."),
     printcolumn(

@@ -3,6 +3,7 @@
 //!
 //! - `=count .data .binaryData`: how many entries the maps or lists have together
 //! - `=first .lastTimestamp .eventTime`: the first that holds something
+//! - `=usage .status limits.`: `name: used/hard` of every amount whose name begins so (with `!`: doesn't)
 //! - `=reference .involvedObject.kind .involvedObject.name`: `kind/name`, the kind in lower case
 //! - `=slashed .roleRef.kind .roleRef.name`: `Kind/name`
 //! - `=each .subjects User name`: the items of that `kind`, their fields joined by slashes, separated by commas
@@ -18,6 +19,15 @@ pub enum Computed {
     Count(Vec<String>),
     /// The first of these paths that holds something.
     First(Vec<String>),
+    /// `name: used/hard` of the amounts below this path.
+    Usage {
+        /// Where `used` and `hard` are.
+        path: String,
+        /// What the names begin with.
+        prefix: String,
+        /// Whether they do.
+        with: bool,
+    },
     /// `kind/name` of what the paths of a kind and a name hold.
     Reference(String, String),
     /// What these paths hold, joined by slashes.
@@ -43,6 +53,11 @@ impl Computed {
             "first" => Some(Self::First(words.collect())),
             "slashed" => Some(Self::Slashed(words.collect())),
             "each" => Some(Self::Each { list: words.next()?, kind: words.next()?, fields: words.collect() }),
+            "usage" => {
+                let (path, prefix) = (words.next()?, words.next()?);
+                let bare = prefix.strip_prefix('!').map(str::to_owned);
+                Some(Self::Usage { path, with: bare.is_none(), prefix: bare.unwrap_or(prefix) })
+            }
             "reference" => Some(Self::Reference(words.next()?, words.next()?)),
             _ => None,
         }
@@ -61,6 +76,18 @@ impl Computed {
                 Value::from(paths.iter().filter_map(at).map(size).sum::<usize>())
             }
             Self::First(paths) => paths.iter().filter_map(at).find(filled).cloned().unwrap_or(Value::Null),
+            Self::Usage { path, prefix, with } => {
+                let hard = at(path).and_then(|status| status["hard"].as_object()).into_iter().flatten();
+                let mut shown: Vec<String> = hard
+                    .filter(|(name, _)| name.starts_with(prefix.as_str()) == *with)
+                    .map(|(name, hard)| {
+                        let used = at(path).and_then(|status| status["used"][name].as_str()).unwrap_or("0");
+                        format!("{name}: {used}/{}", hard.as_str().unwrap_or_default())
+                    })
+                    .collect();
+                shown.sort();
+                shown.join(", ").into()
+            }
             Self::Reference(kind, name) => {
                 let kind = at(kind).and_then(Value::as_str).unwrap_or_default().to_lowercase();
                 match at(name).and_then(Value::as_str).unwrap_or_default() {
@@ -105,6 +132,9 @@ mod tests {
         assert_eq!(cell("=reference .of.kind .of.name", &object), "widget/w");
         assert_eq!(cell(".data.a", &object), Value::Null);
         assert_eq!(cell("=slashed .of.kind .of.name", &object), "Widget/w");
+        let quota = json!({"status": {"hard": {"pods": "4", "cpu": "2", "limits.cpu": "3"}, "used": {"cpu": "500m"}}});
+        assert_eq!(cell("=usage .status !limits.", &quota), "cpu: 500m/2, pods: 0/4");
+        assert_eq!(cell("=usage .status limits.", &quota), "limits.cpu: 0/3");
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod lease;
 mod namespace;
 mod openapi;
 pub(crate) mod rbac;
+mod resource_quota;
 mod reviews;
 mod secret;
 mod service_account;
@@ -26,6 +27,7 @@ use crate::schema::Structural;
 
 pub use self::computed::Computed;
 pub(crate) use self::event::{core_from_new as event_from_new, new_from_core as event_to_new};
+pub(crate) use self::resource_quota::is_quota_name;
 pub(crate) use self::reviews::token_request;
 
 /// All built-in kinds. They are made once and shared.
@@ -40,6 +42,7 @@ pub fn kinds() -> Vec<Arc<Kind>> {
             event::core_kind(),
             event::new_kind(),
             lease::kind(),
+            resource_quota::kind(),
             definition::kind(),
             service_account::kind(),
         ];
@@ -54,6 +57,7 @@ pub fn prepare(kind: &Kind, value: &mut Value) {
     match (kind.group.as_str(), kind.plural.as_str()) {
         ("", "namespaces") => namespace::prepare(value),
         ("", "secrets") => secret::prepare(value),
+        ("", "resourcequotas") => resource_quota::prepare(value),
         ("apiextensions.k8s.io", "customresourcedefinitions") => definition::prepare(value),
         (rbac::GROUP, "rolebindings" | "clusterrolebindings") => rbac::prepare(value),
         _ => {}
@@ -71,6 +75,7 @@ pub(crate) fn blank(kind: &Kind) -> Value {
     }
     match (kind.group.as_str(), kind.plural.as_str()) {
         ("", "namespaces") => namespace::blank(),
+        ("", "resourcequotas") => resource_quota::blank(),
         ("", "events") | ("events.k8s.io", "events") => event::blank(kind),
         ("apiextensions.k8s.io", "customresourcedefinitions") => definition::blank(),
         ("coordination.k8s.io", "leases") => json!({"spec": {}}),
@@ -86,6 +91,7 @@ pub(crate) fn validate(kind: &Kind, new: &Value, old: Option<&Value>) -> Vec<Fie
     match (kind.group.as_str(), kind.plural.as_str()) {
         ("", "secrets") => secret::validate(new, old),
         ("", "configmaps") => config_map::validate(new, old),
+        ("", "resourcequotas") => resource_quota::validate(new, old),
         ("apiextensions.k8s.io", "customresourcedefinitions") => super::custom::validate(new, old),
         (rbac::GROUP, _) => rbac::validate(kind, new, old),
         _ => Vec::new(),
@@ -145,6 +151,7 @@ impl Declaration {
             storage_version: self.version.to_owned(),
             origin: Origin::BuiltIn,
             connects: Vec::new(),
+            charges: Vec::new(),
             stored_as: None,
             review: None,
             verbs: vec!["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"],

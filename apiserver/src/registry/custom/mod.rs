@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::{Column, Kind, Origin, Scale, Version};
+use super::{Column, Kind, Origin, Scale, Version, charges};
 use crate::error::FieldError;
 use crate::schema::Structural;
 
@@ -53,6 +53,7 @@ pub fn kind(definition: &Value) -> Result<Kind, Vec<FieldError>> {
         storage_version,
         origin: Origin::Custom { uid: text(&definition["metadata"], "uid").to_owned() },
         connects: connects(&definition["metadata"]),
+        charges: charges::charges(&definition["metadata"]),
         stored_as: None,
         review: None,
         verbs: vec!["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"],

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::{list, names, object, text, texts, versions};
 use crate::error::FieldError;
+use crate::registry::charges;
 use crate::schema::fields::names::{is_label, subdomain_problems};
 use crate::schema::words;
 
@@ -20,6 +21,7 @@ pub fn validate(new: &Value, old: Option<&Value>) -> Vec<FieldError> {
     let mut errors = Vec::new();
     let spec = &new["spec"];
     name(new, &mut errors);
+    charges::validate(&new["metadata"], &mut errors);
     group(new, &mut errors);
     scope(spec, &mut errors);
     names::validate(&spec["names"], &mut errors);

@@ -5,6 +5,7 @@
 use serde_json::Value;
 
 use super::protobuf::tables::{Field, Holds, Message, Shape, Tables};
+use crate::quota::{self, Quantity};
 use crate::schema::words;
 
 /// What Go's decoder says of the first value that does not fit; `None` where all do, and for kinds that nobody knows.
@@ -73,6 +74,7 @@ impl Checker {
             (Shape::Message(name), value) => {
                 let message = self.tables.message(name)?;
                 match value {
+                    _ if name == "Quantity" => Quantity::of(value).is_none().then(|| quota::MALFORMED.to_owned()),
                     // What is one value in JSON is read by a function of its own.
                     _ if message.is_one_value => None,
                     Value::Object(_) => self.fields(name, message, value),

@@ -20,6 +20,7 @@ fn kind(group: &str, namespaced: bool) -> Kind {
         storage_version: "v1".to_owned(),
         origin: lease.origin.clone(),
         connects: Vec::new(),
+        charges: Vec::new(),
         stored_as: None,
         review: None,
         verbs: Vec::new(),

@@ -57,6 +57,7 @@ pub async fn check_store(databases: &dyn Databases) {
         store::accepted_writes_have_dense_revisions,
         store::wrong_expectation_is_rejected_with_its_reason,
         store::writes_of_one_key_in_a_batch_see_each_other,
+        store::bound_writes_happen_together_or_not_at_all,
         store::rejected_batch_leaves_no_trace,
         store::changes_tell_what_happened_in_order,
         store::changes_come_in_pages,
@@ -83,6 +84,7 @@ pub async fn check_storage(databases: &dyn Databases) {
         storage::writer_reads_its_own_write,
         storage::refused_writes_say_why,
         storage::counter_loses_no_increment,
+        storage::bound_writes_keep_a_count_exact,
         storage::watch_sees_every_event_once_and_in_order,
         storage::snapshot_and_watch_have_no_gap,
         storage::watch_resumes_where_another_stopped,
@@ -106,6 +108,7 @@ pub async fn check_sharing(databases: &dyn Databases) {
         sharing::watch_sees_what_another_wrote_without_being_asked,
         sharing::storages_that_write_at_once_agree,
         sharing::one_counter_for_all,
+        sharing::bound_writes_keep_one_count_for_all,
         sharing::late_follower_reads_everything_anew,
         sharing::all_storages_have_one_installation,
         replacing::others_learn_that_their_history_is_over,
@@ -152,5 +155,5 @@ fn delete(key: Key, revision: Revision, value: &str) -> Write {
 
 async fn batch(store: &Arc<dyn Store>, writes: Vec<Write>) -> Batch {
     let epoch = store.meta().await.expect("there is meta data").epoch;
-    Batch { id: Uuid::new_v4(), epoch, writes }
+    Batch::of(epoch, writes)
 }

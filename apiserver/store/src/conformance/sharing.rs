@@ -6,7 +6,7 @@ use futures::future::join_all;
 
 use crate::Revision;
 
-use super::storage::{follow, hammer, increment, next_event, open};
+use super::storage::{follow, hammer, increment, next_event, open, take_a_place};
 use super::{Database, create, key, others, things};
 
 const SOON: Duration = Duration::from_secs(20);
@@ -52,6 +52,23 @@ pub(super) async fn storages_that_write_at_once_agree(database: &dyn Database) {
     }
     one.shutdown().await;
     two.shutdown().await;
+}
+
+/// No two of them give away the last place.
+pub(super) async fn bound_writes_keep_one_count_for_all(database: &dyn Database) {
+    const LIMIT: u64 = 7;
+    let storages = [open(database).await, open(database).await, open(database).await];
+    storages[0].write(create(key("count"), "0")).await.expect("created");
+    let asked = join_all((0..12).map(|number| take_a_place(&storages[number % 3], number, LIMIT))).await;
+    assert_eq!(asked.into_iter().filter(|is_made| *is_made).count() as u64, LIMIT);
+    for storage in &storages {
+        storage.fresh().await.expect("fresh");
+        assert_eq!(storage.snapshot(&others()).entries.len() as u64, LIMIT);
+        assert_eq!(storage.get(&key("count")).expect("the count is there").value()["value"], LIMIT.to_string());
+    }
+    for storage in storages {
+        storage.shutdown().await;
+    }
 }
 
 pub(super) async fn one_counter_for_all(database: &dyn Database) {

@@ -106,6 +106,48 @@ pub(super) async fn increment(storage: &Storage, times: usize) {
     }
 }
 
+/// Objects are made and counted at once, by many at the same time.
+pub(super) async fn bound_writes_keep_a_count_exact(database: &dyn Database) {
+    const LIMIT: u64 = 5;
+    let storage = open(database).await;
+    storage.write(create(key("count"), "0")).await.expect("created");
+    let (mut made, mut full) = (0, 0);
+    for is_made in join_all((0..8).map(|number| take_a_place(&storage, number, LIMIT))).await {
+        *(if is_made { &mut made } else { &mut full }) += 1;
+    }
+    assert_eq!((made, full), (LIMIT, 3));
+    assert_eq!(storage.get(&key("count")).expect("the count is there").value()["value"], LIMIT.to_string());
+    assert_eq!(storage.snapshot(&others()).entries.len() as u64, LIMIT);
+    let stale = put(key("count"), Expect::Revision(Revision(1)), Uuid::nil(), "0");
+    let gone = delete(Key::new(others(), "", "none"), Revision(1), "");
+    let refused = storage.write_bound(gone, vec![stale.clone()]).await;
+    assert!(matches!(refused, Err(WriteError::NotFound)), "one's own reason comes first: {refused:?}");
+    let refused = storage.write_bound(create(Key::new(others(), "", "late"), ""), vec![stale]).await;
+    assert!(matches!(refused, Err(WriteError::Bound)), "{refused:?}");
+    storage.shutdown().await;
+}
+
+pub(super) async fn take_a_place(storage: &Storage, number: usize, limit: u64) -> bool {
+    loop {
+        storage.fresh().await.expect("fresh");
+        let count = storage.get(&key("count")).expect("the count is there");
+        let taken: u64 = count.value()["value"].as_str().and_then(|text| text.parse().ok()).expect("a number");
+        if taken >= limit {
+            return false;
+        }
+        let more = put(key("count"), Expect::Revision(count.revision), count.uid, &(taken + 1).to_string());
+        let place = create(Key::new(others(), "", number.to_string()), "");
+        match storage.write_bound(place, vec![more]).await {
+            Ok(made) => {
+                assert_eq!(made.key.name, number.to_string());
+                return true;
+            }
+            Err(WriteError::Bound) => tokio::task::yield_now().await,
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
 /// Creates, updates and deletes; returns how many writes it made.
 pub(super) async fn hammer(storage: &Storage, writer: usize, rounds: usize) -> u64 {
     for round in 0..rounds {

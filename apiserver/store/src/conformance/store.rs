@@ -6,7 +6,7 @@ use futures::future::join_all;
 use uuid::Uuid;
 
 use crate::{
-    Accepted, Change, Committed, Expect, Key, Operation, Rejection, ResourceId, Revision, Store, StoreError,
+    Accepted, Batch, Change, Committed, Expect, Key, Operation, Rejection, ResourceId, Revision, Store, StoreError,
     StoredObject, Write,
 };
 
@@ -103,6 +103,21 @@ pub(super) async fn writes_of_one_key_in_a_batch_see_each_other(database: &dyn D
     assert_eq!(held.len(), 1, "only the last state of each key is held: {held:?}");
     assert_eq!((held[0].revision, held[0].uid), (Revision(4), Uuid::from_u128(9)));
     assert_eq!(store.changes(Revision::ZERO, 10).await.expect("changes").len(), 6);
+}
+
+pub(super) async fn bound_writes_happen_together_or_not_at_all(database: &dyn Database) {
+    let store = database.open().await;
+    commit(&store, vec![create(key("count"), "0")]).await;
+    let count = |value: &str| put(key("count"), Expect::Revision(Revision(1)), UID, value);
+    let writes = vec![create(key("a"), "1"), count("1"), create(key("b"), "1"), count("2"), create(key("c"), "1")];
+    let bound = Batch { bonds: vec![0..2, 2..4], ..batch(&store, writes).await };
+    let committed = store.commit(&bound).await.expect("committed");
+    assert_eq!(revisions(&committed), [Some(2), Some(3), None, None, Some(4)]);
+    assert_eq!(committed.results[2], Err(Rejection::Bound));
+    assert_eq!(committed.results[3], Err(Rejection::Conflict { current: Revision(3) }));
+    let names: Vec<_> = objects(&store).await.into_iter().map(|object| object.key.name).collect();
+    assert_eq!(names, ["a", "c", "count"]);
+    assert_eq!(store.changes(Revision(1), 10).await.expect("changes").len(), 3);
 }
 
 pub(super) async fn rejected_batch_leaves_no_trace(database: &dyn Database) {

@@ -109,8 +109,16 @@ impl Storage {
     /// stops waiting, the write may happen all the same; [`WriteError::Unavailable`] too may hide a write that
     /// happened.
     pub async fn write(&self, write: Write) -> Result<Arc<Entry>, WriteError> {
+        self.write_bound(write, Vec::new()).await
+    }
+
+    /// Makes a change durable together with others, each of another object: all of them, or none. Readers see all at
+    /// once.
+    ///
+    /// Returns the new state of the first. [`WriteError::Bound`] means that the first could have happened.
+    pub async fn write_bound(&self, write: Write, bound: Vec<Write>) -> Result<Arc<Entry>, WriteError> {
         let (reply, answer) = oneshot::channel();
-        let pending = Pending::new(write, reply, &self.inner.core)?;
+        let pending = Pending::new(write, bound, reply, &self.inner.core)?;
         let closed = || WriteError::Unavailable(Arc::new(StoreError::Closed));
         self.inner.inbox.send(pending).await.map_err(|_| closed())?;
         answer.await.map_err(|_| closed())?

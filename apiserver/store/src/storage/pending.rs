@@ -1,4 +1,4 @@
-//! A write on its way to the sequencer: checked, its revision dropped, sealed where it must be.
+//! Writes on their way to the sequencer: checked, their revisions dropped, sealed where they must be.
 
 use std::sync::Arc;
 
@@ -12,12 +12,19 @@ use super::core::Core;
 
 pub(super) type Answer = Result<Arc<Entry>, WriteError>;
 
+/// A write, and those that happen only together with it.
 pub(super) struct Pending {
+    pub(super) own: Part,
+    pub(super) bound: Vec<Part>,
+    pub(super) reply: oneshot::Sender<Answer>,
+}
+
+/// One write.
+pub(super) struct Part {
     pub(super) key: Key,
     pub(super) expect: Expect,
     pub(super) kind: Kind,
     pub(super) body: Body,
-    pub(super) reply: oneshot::Sender<Answer>,
 }
 
 #[derive(Clone, Copy)]
@@ -27,7 +34,42 @@ pub(super) enum Kind {
 }
 
 impl Pending {
-    pub(super) fn new(write: Write, reply: oneshot::Sender<Answer>, core: &Core) -> Result<Pending, WriteError> {
+    pub(super) fn new(
+        own: Write,
+        bound: Vec<Write>,
+        reply: oneshot::Sender<Answer>,
+        core: &Core,
+    ) -> Result<Pending, WriteError> {
+        let own = Part::new(own, core)?;
+        let bound = bound.into_iter().map(|write| Part::new(write, core)).collect::<Result<_, _>>()?;
+        Ok(Pending { own, bound, reply })
+    }
+
+    pub(super) fn size(&self) -> usize {
+        self.parts().map(|part| part.body.stored().len()).sum()
+    }
+
+    /// The writes as the database sees them, its own first.
+    pub(super) fn to_writes(&self, core: &Core) -> Result<Vec<Write>, WriteError> {
+        self.parts().map(|part| part.to_write(core)).collect()
+    }
+
+    fn parts(&self) -> impl Iterator<Item = &Part> {
+        std::iter::once(&self.own).chain(&self.bound)
+    }
+
+    pub(super) fn refuse(self, error: &Arc<StoreError>) {
+        self.answer(Err(WriteError::Unavailable(Arc::clone(error))));
+    }
+
+    pub(super) fn answer(self, answer: Answer) {
+        // A writer that no longer waits is none of the store's business.
+        let _ = self.reply.send(answer);
+    }
+}
+
+impl Part {
+    fn new(write: Write, core: &Core) -> Result<Part, WriteError> {
         let (kind, json) = match write.change {
             Change::Put { uid, body } => (Kind::Put(uid), body),
             Change::Delete { body } => (Kind::Delete, body),
@@ -38,18 +80,14 @@ impl Pending {
             return Err(WriteError::TooLarge { size: json.len(), limit });
         }
         let body = Body::parse(&json).map_err(|reason| WriteError::Malformed { reason })?;
-        Ok(Pending { key: write.key, expect: write.expect, kind, body, reply })
-    }
-
-    pub(super) fn size(&self) -> usize {
-        self.body.stored().len()
+        Ok(Part { key: write.key, expect: write.expect, kind, body })
     }
 
     /// The write as the database sees it.
     ///
     /// A sealed body is bound to the identity of its object. A deletion does not say which one it means, but the
     /// revision that it expects does: the cache knows it, as nobody else could have told the writer.
-    pub(super) fn to_write(&self, core: &Core) -> Result<Write, WriteError> {
+    fn to_write(&self, core: &Core) -> Result<Write, WriteError> {
         let stored = self.body.stored();
         let sealed = core.is_sealed(&self.key.resource);
         let seal = |uid| match core.sealer() {
@@ -72,14 +110,5 @@ impl Pending {
             Expect::Revision(_) => Err(WriteError::Conflict { current: current.revision }),
             Expect::Absent => Err(WriteError::AlreadyExists),
         }
-    }
-
-    pub(super) fn refuse(self, error: &Arc<StoreError>) {
-        self.answer(Err(WriteError::Unavailable(Arc::clone(error))));
-    }
-
-    pub(super) fn answer(self, answer: Answer) {
-        // A writer that no longer waits is none of the store's business.
-        let _ = self.reply.send(answer);
     }
 }

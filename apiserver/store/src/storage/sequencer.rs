@@ -6,14 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use uuid::Uuid;
 
 use crate::cache::Applied;
 use crate::{Accepted, Batch, Committed, Expect, Operation, Rejection, Revision, StoreError, StoredChange, Write};
 
 use super::core::{Core, entry_of_body};
 use super::now;
-use super::pending::Pending;
+use super::pending::{Part, Pending};
 use super::stats::add;
 
 /// How long the fate of a lost commit is looked for before its writers are told that it is unknown.
@@ -45,20 +44,23 @@ pub(super) async fn run(core: Arc<Core>, mut inbox: mpsc::Receiver<Pending>) {
 
 async fn commit(core: &Core, gathered: Vec<Pending>) {
     let mut pending = Vec::with_capacity(gathered.len());
-    let mut writes = Vec::with_capacity(gathered.len());
+    let mut batch = Batch::of(core.epoch, Vec::with_capacity(gathered.len()));
     for candidate in gathered {
-        match candidate.to_write(core) {
-            Ok(write) => {
-                writes.push(write);
+        match candidate.to_writes(core) {
+            Ok(writes) => {
+                let from = batch.writes.len();
+                batch.writes.extend(writes);
+                if !candidate.bound.is_empty() {
+                    batch.bonds.push(from..batch.writes.len());
+                }
                 pending.push(candidate);
             }
             Err(error) => candidate.answer(Err(error)),
         }
     }
-    if writes.is_empty() {
+    if batch.writes.is_empty() {
         return;
     }
-    let batch = Batch { id: Uuid::new_v4(), epoch: core.epoch, writes };
     let known = core.cache.revision();
     let began = now();
     let outcome = match core.store.commit(&batch).await {
@@ -91,22 +93,31 @@ async fn acknowledge(core: &Core, committed: Committed, pending: Vec<Pending>) {
     let mut applied = Vec::new();
     let mut answers = Vec::new();
     let (mut rejected, mut bytes) = (0, 0);
-    for (candidate, result) in pending.into_iter().zip(committed.results) {
-        match result {
-            Ok(accepted) => {
-                let Pending { key, body, reply, .. } = candidate;
-                bytes += body.stored().len() as u64;
-                let entry = Arc::new(entry_of_body(key, accepted.uid, accepted.revision, body));
-                applied.push(Applied { entry: Arc::clone(&entry), deleted: accepted.operation == Operation::Delete });
-                answers.push((reply, entry));
+    let mut results = committed.results.into_iter();
+    let mut next = || results.next().expect("every write has a result");
+    for Pending { own, bound, reply } in pending {
+        let own = next().map(|accepted| (own, accepted));
+        let bound: Vec<_> = bound.into_iter().map(|part| next().map(|accepted| (part, accepted))).collect();
+        match own {
+            Ok(own) => {
+                let entries = std::iter::once(own).chain(bound.into_iter().flatten()).map(|(part, accepted)| {
+                    let Part { key, body, .. } = part;
+                    bytes += body.stored().len() as u64;
+                    let entry = Arc::new(entry_of_body(key, accepted.uid, accepted.revision, body));
+                    applied
+                        .push(Applied { entry: Arc::clone(&entry), deleted: accepted.operation == Operation::Delete });
+                    entry
+                });
+                answers.extend(entries.reduce(|own, _| own).map(|own| (reply, own)));
             }
             Err(rejection) => {
-                rejected += 1;
-                candidate.answer(Err(rejection.into()));
+                rejected += 1 + bound.len() as u64;
+                // Nobody is there to hear it who has stopped waiting.
+                let _ = reply.send(Err(rejection.into()));
             }
         }
     }
-    add(&core.counters.writes, answers.len() as u64);
+    add(&core.counters.writes, applied.len() as u64);
     add(&core.counters.written_bytes, bytes);
     core.logged.add(bytes, core.options.keep_changes_bytes);
     add(&core.counters.rejected_writes, rejected);
@@ -138,7 +149,7 @@ async fn find_outcome(
     known: Revision,
     lost: Box<dyn std::error::Error + Send + Sync>,
 ) -> Result<Committed, StoreError> {
-    let barrier = Batch { id: Uuid::new_v4(), epoch: core.epoch, writes: Vec::new() };
+    let barrier = Batch::of(core.epoch, Vec::new());
     let deadline = now() + PATIENCE;
     let mut pause = FIRST_PAUSE;
     loop {
@@ -193,14 +204,19 @@ async fn find_in_log(
 /// Matches the changes of a batch, which are in order, to its writes.
 fn reconstruct(batch: &Batch, changes: &[StoredChange]) -> Committed {
     let mut rest = changes.iter().peekable();
-    let results = batch.writes.iter().map(|write| match rest.next_if(|change| made(write, change)) {
-        Some(change) => Ok(Accepted {
-            revision: change.revision,
-            previous: change.previous,
-            uid: change.uid,
-            operation: change.operation,
-        }),
-        None => Err(rejection(write, changes)),
+    let is_bound = |place: usize| batch.bonds.iter().any(|bond| bond.contains(&place));
+    let results = batch.writes.iter().enumerate().map(|(place, write)| {
+        match rest.next_if(|change| made(write, change)) {
+            Some(change) => Ok(Accepted {
+                revision: change.revision,
+                previous: change.previous,
+                uid: change.uid,
+                operation: change.operation,
+            }),
+            // Which of them was at fault is lost.
+            None if is_bound(place) => Err(Rejection::Bound),
+            None => Err(rejection(write, changes)),
+        }
     });
     let results = results.collect();
     Committed {
