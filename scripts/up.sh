@@ -71,14 +71,17 @@ cloudctl get vpc,vol,inst
 
 address=$(cloudctl get inst web -o 'jsonpath={.status.published}')
 printf '\nUp after %s s. Try:\n\n' "$(awk "BEGIN { printf \"%.1f\", ($(date +%s%N) - $started) / 1e9 }")"
-[ "$home" = "$(realpath -m .cloud)" ] || printf '    export CLOUDCONFIG=%s/kubeconfig\n' "$home"
-cat << NEXT
-    export PATH="$home/bin:\$PATH"
-    curl http://$address/                # the page on the Volume
-    cloudctl get inst -o wide
-    cloudctl logs -f client              # it reaches the web server by name
-    cloudctl exec -it web -- sh
-    cloudctl demo heal                   # kill a container and watch it come back
-    kubectl --kubeconfig $home/kubeconfig get inst
-    ./justw down                         # stop everything
-NEXT
+hint() { printf '    %-36s # %s\n' "$1" "$2"; }
+down=./justw\ down
+if [ "$home" != "$(realpath -m .cloud)" ]; then
+    echo "    export CLOUDCONFIG=$home/kubeconfig"
+    down="CLOUD_HOME=$home ./justw down"
+fi
+echo "    export PATH=\"$home/bin:\$PATH\""
+hint "curl http://$address/" "the page on the Volume"
+echo "    cloudctl get inst -o wide"
+hint "cloudctl logs -f client" "it reaches the web server by name"
+echo "    cloudctl exec -it web -- sh"
+hint "cloudctl demo heal" "kill a container and watch it come back"
+echo "    kubectl --kubeconfig $home/kubeconfig get inst"
+hint "$down" "stop everything"
