@@ -20,7 +20,7 @@ use crate::verbs::write::{self, Failure, Owners, Part, Proposal};
 pub const SCHEMA_VERSION: &str = "thecloud.dev/schema-version";
 
 /// How long a definition may take until its kind is served.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Why a definition is not installed.
 #[derive(Debug, thiserror::Error)]

@@ -31,7 +31,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
 const LOCK: i64 = 0x7468_6563_6c6f_7564;
 
 const TABLE: &str = "
-    create table if not exists schema_migrations (
+    create table schema_migrations (
         version bigint not null primary key,
         name text not null,
         applied_at timestamptz not null default now()
@@ -43,8 +43,10 @@ pub(crate) async fn migrate(connection: &mut PgConnection) -> Result<Schema, Sto
     let failed = failed("migrate the schema");
     let mut transaction = connection.begin().await.map_err(&failed)?;
     sqlx::query("select pg_advisory_xact_lock($1)").bind(LOCK).execute(&mut *transaction).await.map_err(&failed)?;
-    sqlx::raw_sql(TABLE).execute(&mut *transaction).await.map_err(&failed)?;
-    let schema = Schema::compare(MIGRATIONS, applied(&mut transaction).await.map_err(&failed)?)?;
+    let schema = look(&mut transaction).await?;
+    if schema.found == 0 && !has_table(&mut transaction).await.map_err(&failed)? {
+        sqlx::raw_sql(TABLE).execute(&mut *transaction).await.map_err(&failed)?;
+    }
     for migration in schema.missing {
         sqlx::raw_sql(migration.statement).execute(&mut *transaction).await.map_err(&failed)?;
         sqlx::query("insert into schema_migrations (version, name) values ($1, $2)")
@@ -62,12 +64,13 @@ pub(crate) async fn migrate(connection: &mut PgConnection) -> Result<Schema, Sto
 /// How the schema stands. Changes nothing.
 pub(crate) async fn look(connection: &mut PgConnection) -> Result<Schema, StoreError> {
     let failed = failed("read the schema");
-    let is_there: bool = sqlx::query_scalar("select to_regclass('schema_migrations') is not null")
-        .fetch_one(&mut *connection)
-        .await
-        .map_err(&failed)?;
+    let is_there = has_table(connection).await.map_err(&failed)?;
     let applied = if is_there { applied(connection).await.map_err(&failed)? } else { Vec::new() };
     Schema::compare(MIGRATIONS, applied)
+}
+
+async fn has_table(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar("select to_regclass('schema_migrations') is not null").fetch_one(connection).await
 }
 
 async fn applied(connection: &mut PgConnection) -> Result<Vec<(i64, String)>, sqlx::Error> {

@@ -1,33 +1,31 @@
-//! Gathers the content of a restore in a private file, and swaps it in within one transaction.
+//! Gathers the content of a restore in a temporary table, and swaps it in within one transaction.
 //!
-//! The file is SQLite's own: without a name, gone with its connection, so that a restore that was cut off leaves
-//! nothing. The database itself is held up only by the swap.
+//! SQLite keeps such a table in a file of its own, without a name, so that the database is as it was until the swap and
+//! a process that is killed leaves nothing. Others have their turn between two portions; only the swap holds them up.
 
 use std::sync::Arc;
 
 use apiserver_store::{Meta, Replacement, Staging, StoreError, StoredObject};
 use async_trait::async_trait;
-use futures::TryStreamExt;
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions, Connection, SqliteConnection};
+use sqlx::{Connection, SqliteConnection};
 use tokio::sync::Mutex;
 
 use crate::commit::register;
-use crate::store::{Open, failed, object_of_row, read_meta, signed};
+use crate::store::{Open, failed, read_meta, signed};
 
 pub(crate) struct Staged {
     open: Arc<Mutex<Option<Open>>>,
-    gathered: SqliteConnection,
 }
 
 impl Staged {
-    pub(crate) async fn begin(open: Arc<Mutex<Option<Open>>>) -> Result<Staged, sqlx::Error> {
-        let mut gathered = SqliteConnectOptions::new().filename("").disable_statement_logging().connect().await?;
+    pub(crate) async fn begin(open: Arc<Mutex<Option<Open>>>) -> Result<Staged, StoreError> {
+        let mut guard = open.lock().await;
+        let connection = &mut guard.as_mut().ok_or(StoreError::Closed)?.connection;
+        clear(connection).await.map_err(failed("begin a restore"))?;
         sqlx::raw_sql(
             "
-            create table gathered (
-                grp text not null,
-                plural text not null,
+            create temporary table gathered (
+                res integer not null,
                 ns text not null,
                 name text not null,
                 uid blob not null,
@@ -36,41 +34,55 @@ impl Staged {
             ) strict
             ",
         )
-        .execute(&mut gathered)
-        .await?;
-        Ok(Staged { open, gathered })
+        .execute(connection)
+        .await
+        .map_err(failed("begin a restore"))?;
+        drop(guard);
+        Ok(Staged { open })
     }
+}
 
-    async fn gather(&mut self, objects: Vec<StoredObject>) -> Result<(), sqlx::Error> {
-        let mut transaction = self.gathered.begin().await?;
-        for object in objects {
-            sqlx::query(
-                "
-                insert into gathered (grp, plural, ns, name, uid, rv, body)
-                values (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-                ",
-            )
-            .bind(object.key.resource.group)
-            .bind(object.key.resource.plural)
-            .bind(object.key.namespace)
-            .bind(object.key.name)
-            .bind(object.uid)
-            .bind(signed(object.revision))
-            .bind(object.body)
-            .execute(&mut *transaction)
-            .await?;
+/// Drops what an earlier restore gathered, which may have been cut off.
+async fn clear(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql("drop table if exists temp.gathered").execute(connection).await.map(drop)
+}
+
+async fn gather(open: &mut Open, objects: Vec<StoredObject>) -> Result<(), sqlx::Error> {
+    for object in &objects {
+        if !open.resources.contains_key(&object.key.resource) {
+            let number = register(&mut open.connection, &object.key.resource).await?;
+            open.resources.insert(object.key.resource.clone(), number);
         }
-        transaction.commit().await
     }
+    let mut transaction = open.connection.begin().await?;
+    for object in objects {
+        sqlx::query(
+            "
+            insert into temp.gathered (res, ns, name, uid, rv, body)
+            values (?1, ?2, ?3, ?4, ?5, ?6)
+            ",
+        )
+        .bind(open.resources[&object.key.resource])
+        .bind(object.key.namespace)
+        .bind(object.key.name)
+        .bind(object.uid)
+        .bind(signed(object.revision))
+        .bind(object.body)
+        .execute(&mut *transaction)
+        .await?;
+    }
+    transaction.commit().await
 }
 
 #[async_trait]
 impl Staging for Staged {
     async fn put(&mut self, objects: Vec<StoredObject>) -> Result<(), StoreError> {
-        self.gather(objects).await.map_err(failed("gather the objects of a restore"))
+        let mut guard = self.open.lock().await;
+        let open = guard.as_mut().ok_or(StoreError::Closed)?;
+        gather(open, objects).await.map_err(failed("gather the objects of a restore"))
     }
 
-    async fn commit(mut self: Box<Self>, replacement: &Replacement) -> Result<Meta, StoreError> {
+    async fn commit(self: Box<Self>, replacement: &Replacement) -> Result<Meta, StoreError> {
         let failed = failed("put the restored objects in place");
         let mut guard = self.open.lock().await;
         let open = guard.as_mut().ok_or(StoreError::Closed)?;
@@ -82,30 +94,18 @@ impl Staging for Staged {
         for statement in ["delete from objects", "delete from changes"] {
             sqlx::query(statement).execute(&mut *transaction).await.map_err(&failed)?;
         }
-        let offset = i64::try_from(replacement.offset(present.revision)).unwrap_or(i64::MAX);
-        let mut rows = sqlx::query("select grp, plural, ns, name, uid, rv, body from gathered order by grp, plural")
-            .fetch(&mut self.gathered);
-        let mut resource = None;
-        while let Some(row) = rows.try_next().await.map_err(&failed)? {
-            let object = object_of_row(&row).map_err(&failed)?;
-            let number = match resource.take() {
-                Some((known, number)) if known == object.key.resource => number,
-                _ => register(&mut transaction, &object.key.resource).await.map_err(&failed)?,
-            };
-            sqlx::query("insert into objects (res, ns, name, uid, rv, body) values (?1, ?2, ?3, ?4, ?5 + ?6, ?7)")
-                .bind(number)
-                .bind(object.key.namespace)
-                .bind(object.key.name)
-                .bind(object.uid)
-                .bind(signed(object.revision))
-                .bind(offset)
-                .bind(object.body)
-                .execute(&mut *transaction)
-                .await
-                .map_err(&failed)?;
-            resource = Some((object.key.resource, number));
-        }
-        drop(rows);
+        sqlx::query(
+            "
+            insert into objects (res, ns, name, uid, rv, body)
+            select res, ns, name, uid, rv + ?1, body
+            from temp.gathered
+            order by res, ns, name
+            ",
+        )
+        .bind(i64::try_from(replacement.offset(present.revision)).unwrap_or(i64::MAX))
+        .execute(&mut *transaction)
+        .await
+        .map_err(&failed)?;
         let meta = replacement.meta(present.revision);
         sqlx::query(
             "
@@ -123,6 +123,8 @@ impl Staging for Staged {
         .await
         .map_err(&failed)?;
         transaction.commit().await.map_err(|error| StoreError::OutcomeUnknown { source: error.into() })?;
+        // It is only in the way by now; the next restore drops it too.
+        let _ = clear(&mut open.connection).await;
         Ok(meta)
     }
 }

@@ -243,8 +243,7 @@ impl Store for SqliteStore {
     }
 
     async fn stage(&self) -> Result<Box<dyn Staging>, StoreError> {
-        let staged = Staged::begin(Arc::clone(&self.open)).await.map_err(failed("begin a restore"))?;
-        Ok(Box::new(staged))
+        Ok(Box::new(Staged::begin(Arc::clone(&self.open)).await?))
     }
 
     async fn close(&self) {
@@ -287,7 +286,7 @@ pub(crate) async fn read_meta(connection: &mut SqliteConnection) -> Result<Meta,
     meta().map_err(&failed)
 }
 
-pub(crate) fn object_of_row(row: &SqliteRow) -> Result<StoredObject, sqlx::Error> {
+fn object_of_row(row: &SqliteRow) -> Result<StoredObject, sqlx::Error> {
     Ok(StoredObject {
         key: key_of_row(row)?,
         uid: row.try_get("uid")?,

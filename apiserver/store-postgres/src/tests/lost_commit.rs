@@ -1,59 +1,21 @@
 //! The connection is cut while the server is busy committing: the answer is lost, the outcome is not.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::{Connection, PgConnection};
-use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::watch;
 
 use apiserver_store::{Revision, Storage, StoreError, WriteError};
 
+use super::wire::{Hearing, Wire};
 use super::{create, open};
 use crate::testing::PostgresServer;
-
-/// Passes connections on to the server until told to cut them; new ones are always taken.
-struct Wire {
-    cuts: watch::Sender<u32>,
-    folder: tempfile::TempDir,
-}
-
-impl Wire {
-    fn lay(server: &Path) -> Wire {
-        let folder = tempfile::tempdir().unwrap();
-        let listener = UnixListener::bind(folder.path().join(".s.PGSQL.5432")).unwrap();
-        let server = server.join(".s.PGSQL.5432");
-        let cuts = watch::Sender::new(0);
-        let wire = Wire { cuts: cuts.clone(), folder };
-        tokio::spawn(async move {
-            loop {
-                let (mut client, _) = listener.accept().await.unwrap();
-                let mut server = UnixStream::connect(&server).await.unwrap();
-                let mut cuts = cuts.subscribe();
-                tokio::spawn(async move {
-                    tokio::select! {
-                        _ = tokio::io::copy_bidirectional(&mut client, &mut server) => {}
-                        _ = cuts.changed() => {}
-                    }
-                });
-            }
-        });
-        wire
-    }
-
-    fn cut(&self) {
-        self.cuts.send_modify(|cuts| *cuts += 1);
-    }
-}
 
 /// A storage behind a wire, on a server whose commits take two seconds and then fail if the name says so.
 async fn slow_storage(server: &PostgresServer) -> (Wire, Storage, PgConnection) {
     let url = server.create_database().await;
-    let wire = Wire::lay(server.folder());
-    let behind = url.replace(&server.folder().display().to_string(), &wire.folder.path().display().to_string());
-    assert_ne!(url, behind);
-    let storage = open(&behind).await;
+    let wire = Wire::lay(server.folder(), Hearing::Good);
+    let storage = open(&wire.reach(&url)).await;
     let mut direct = PgConnection::connect(&url).await.unwrap();
     sqlx::raw_sql(
         "

@@ -1,6 +1,8 @@
 //! The conformance suite over a server that these tests start, and what is particular to Postgres.
 
 mod lost_commit;
+mod lost_connection;
+mod wire;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::output::Screen;
 
 /// How long the cloud may take until it answers again, and how often it is asked.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(300);
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// Restores a backup.
