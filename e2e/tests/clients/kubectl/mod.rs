@@ -5,6 +5,7 @@ mod access;
 mod delete;
 mod discover;
 mod read;
+mod tokens;
 mod write;
 
 use std::path::PathBuf;
