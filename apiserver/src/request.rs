@@ -5,6 +5,9 @@
 use http::Method;
 use percent_encoding::percent_decode_str;
 
+use crate::access::ResourceAttributes;
+use crate::lifecycle::rules;
+
 /// What a path points at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Target {
@@ -94,6 +97,19 @@ impl Resource {
             subresource: subresource.to_owned(),
             is_watch_path,
         })
+    }
+
+    /// What the path means to rules of access. `name` is the one object that is meant, or empty.
+    pub(crate) fn attributes<'a>(&'a self, name: &'a str) -> ResourceAttributes<'a> {
+        // A namespace is in itself: who may get everything in it may get it.
+        let is_namespace = self.group.is_empty() && self.plural == rules::NAMESPACES;
+        ResourceAttributes {
+            group: &self.group,
+            resource: &self.plural,
+            subresource: &self.subresource,
+            namespace: if is_namespace { &self.name } else { &self.namespace },
+            name,
+        }
     }
 
     /// What the request does, in the words that access rules use. Of one object there is no watch but by the path.

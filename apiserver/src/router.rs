@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use http::{Method, Request};
 
-use crate::access::{Attributes, Decision, Identity, Object, ResourceAttributes};
+use crate::access::{Attributes, Identity, Object};
 use crate::admin::Question;
 use crate::body::{RequestBody, read};
 use crate::error::ApiError;
@@ -63,7 +63,7 @@ impl Plan {
 /// Answers an authenticated request.
 pub(crate) async fn answer(
     state: &Arc<State>,
-    who: &Identity,
+    who: &Arc<Identity>,
     plan: Plan,
     mut request: Request<RequestBody>,
 ) -> Result<Answer, ApiError> {
@@ -71,14 +71,14 @@ pub(crate) async fn answer(
     let method = request.method().clone();
     authorize(state, who, verb, &target, &query, request.uri().path())?;
     if let Some(question) = Question::of(&target) {
-        return admin::answer(state, question, &method, &query, request).await;
+        return Box::pin(admin::answer(state, question, &method, &query, request)).await;
     }
     let Target::Resource(path) = target else {
         return endpoints::answer(state, &method, &target, &query, request.headers()).await;
     };
     let Some(served) = find(state, &path, &method) else { return Ok(no_such_path()) };
     let subresource = path.subresource.clone();
-    let call = Call::new(Arc::clone(state), served, path, query, request.headers())?;
+    let call = Call::new(Arc::clone(state), Arc::clone(who), served, path, query, request.headers())?;
     if !subresource.is_empty() && call.served.kind.connects.contains(&subresource) {
         return streams::connect(&call, &subresource, &mut request).await;
     }
@@ -101,7 +101,7 @@ pub(crate) async fn answer(
             watch::watch(call, options).await
         }
         ("", "create") if let Some(review) = call.served.kind.review => {
-            reviews::create(&call, who, review, &body(request).await?).await
+            Box::pin(reviews::create(&call, review, &body(request).await?)).await
         }
         // Apart, so that reading, the most of what is asked, takes no room for them.
         ("", "create") => Box::pin(create::create(&call, body(request).await?)).await,
@@ -115,7 +115,7 @@ pub(crate) async fn answer(
         ("status", "get") => get::get(&call).await,
         ("status", "update") => Box::pin(update::update(&call, body(request).await?, Part::Status)).await,
         ("status", "patch") => Box::pin(patch::patch(&call, body(request).await?, Part::Status)).await,
-        ("token", "create") => reviews::token_request::create(&call, &body(request).await?).await,
+        ("token", "create") => Box::pin(reviews::token_request::create(&call, &body(request).await?)).await,
         ("finalize", "update") => Box::pin(finalize::finalize(&call, body(request).await?)).await,
         ("scale", _) => match (&version.scale, verb) {
             (Some(paths), "get") => scale::get(&call, paths).await,
@@ -166,25 +166,10 @@ fn authorize(
         _ => None,
     };
     let object = match target {
-        Target::Resource(of) => {
-            let name = selected.as_deref().unwrap_or(&of.name);
-            // A namespace is in itself: who may get everything in it may get it.
-            let is_namespace = of.group.is_empty() && of.plural == rules::NAMESPACES;
-            Object::Resource(ResourceAttributes {
-                group: &of.group,
-                resource: &of.plural,
-                subresource: &of.subresource,
-                namespace: if is_namespace { &of.name } else { &of.namespace },
-                name,
-            })
-        }
+        Target::Resource(of) => Object::Resource(of.attributes(selected.as_deref().unwrap_or(&of.name))),
         _ => Object::Path(path),
     };
-    let wish = Attributes { verb, object };
-    match state.config.authorizer.authorize(who, &wish) {
-        Decision::Allow(_) => Ok(()),
-        Decision::Deny(why) => Err(wish.refused(who, &why)),
-    }
+    Attributes { verb, object }.permit(who, state.config.authorizer.as_ref())
 }
 
 /// What is done to a path that is no resource: the method in lower case.

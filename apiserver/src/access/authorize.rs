@@ -111,8 +111,19 @@ pub trait Authorizer: Send + Sync + 'static {
 const ESCAPED: [(char, &str); 3] = [('&', "&amp;"), ('<', "&lt;"), ('>', "&gt;")];
 
 impl Attributes<'_> {
+    /// Asks the rules.
+    ///
+    /// # Errors
+    /// 403 where nothing allows it.
+    pub(crate) fn permit(&self, who: &Identity, rules: &dyn Authorizer) -> Result<(), ApiError> {
+        match rules.authorize(who, self) {
+            Decision::Allow(_) => Ok(()),
+            Decision::Deny(why) => Err(self.refused(who, &why)),
+        }
+    }
+
     /// 403 in the words that tools parse. `why` is what kept rules from being read, or empty.
-    pub(crate) fn refused(&self, who: &Identity, why: &str) -> ApiError {
+    fn refused(&self, who: &Identity, why: &str) -> ApiError {
         let mut sentence = String::new();
         for letter in self.sentence(who).chars() {
             match ESCAPED.iter().find(|(special, _)| *special == letter) {

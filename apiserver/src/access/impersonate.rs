@@ -7,7 +7,7 @@ use std::sync::Arc;
 use http::HeaderMap;
 use percent_encoding::percent_decode_str;
 
-use super::{AUTHENTICATED, Attributes, Authorizer, Decision, Identity, Object, ResourceAttributes, service_account};
+use super::{AUTHENTICATED, Attributes, Authorizer, Identity, Object, ResourceAttributes, service_account};
 use crate::error::ApiError;
 
 const ANY: &str = "impersonate-";
@@ -80,10 +80,7 @@ impl Wish {
         });
         let uid = (!self.uid.is_empty()).then(|| ResourceAttributes { resource: "uids", name: &self.uid, ..special });
         for part in std::iter::once(user).chain(groups).chain(extras).chain(uid) {
-            let wish = Attributes { verb: "impersonate", object: Object::Resource(part) };
-            if let Decision::Deny(why) = rules.authorize(who, &wish) {
-                return Err(wish.refused(who, &why));
-            }
+            Attributes { verb: "impersonate", object: Object::Resource(part) }.permit(who, rules)?;
         }
         Ok(())
     }
@@ -120,7 +117,7 @@ fn texts(headers: &HeaderMap, name: &str) -> Result<Vec<String>, ApiError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::access::{Grant, Rights};
+    use crate::access::{Decision, Grant, Rights};
     use crate::error::Reason;
 
     /// Allows what is listed, and writes down nothing.

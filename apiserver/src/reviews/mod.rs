@@ -11,7 +11,6 @@ use bytes::Bytes;
 use http::StatusCode;
 use serde_json::Value;
 
-use crate::access::Identity;
 use crate::admission::{decode, fields, metadata};
 use crate::error::ApiError;
 use crate::managed_fields::{self, Scope};
@@ -23,9 +22,9 @@ use crate::schema::decode::Decoded;
 use crate::verbs::{Call, present};
 
 /// `POST .../{plural}` of a kind that is a question.
-pub(crate) async fn create(call: &Call, who: &Identity, review: Review, body: &Bytes) -> Result<Answer, ApiError> {
+pub(crate) async fn create(call: &Call, review: Review, body: &Bytes) -> Result<Answer, ApiError> {
     let options = WriteOptions::parse(&call.query, "CreateOptions")?;
-    let served = &call.served;
+    let (served, who) = (&call.served, &*call.who);
     let Decoded { value, duplicates } = decode::object(served, call.content_type.as_deref(), body)?;
     let mut question = value;
     metadata::place(served, &call.path.namespace, &mut question)?;

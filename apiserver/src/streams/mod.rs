@@ -170,6 +170,10 @@ pub(crate) async fn connect(
     subresource: &str,
     request: &mut Request<RequestBody>,
 ) -> Result<Answer, ApiError> {
+    // A session begins with a GET, but it does more than look: who may get everything may not yet come in.
+    if subresource != "log" && *request.method() == Method::GET {
+        call.permit("create")?;
+    }
     get::wait(call, None).await?;
     let entry = call.entry()?;
     let kind = &call.served.kind;

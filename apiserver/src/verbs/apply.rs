@@ -65,6 +65,8 @@ fn required(options: &WriteOptions) -> Result<(), ApiError> {
 
 async fn made(call: &Call, config: &Config, options: &WriteOptions) -> Result<Written, ApiError> {
     required(options)?;
+    // Who may change what is there may not yet make what is not.
+    call.permit("create")?;
     if let Some(uid) = config.value["metadata"]["uid"].as_str().filter(|uid| !uid.is_empty()) {
         let why = format!("uid mismatch: the provided object specified uid {uid}, and no existing object was found");
         return Err(ApiError::conflict(&call.served.kind.group, &call.served.kind.plural, &call.path.name, &why));

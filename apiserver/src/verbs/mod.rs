@@ -24,6 +24,7 @@ use std::sync::Arc;
 use apiserver_store::{Entry, Key};
 use http::{HeaderMap, header};
 
+use crate::access::{Attributes, Identity, Object};
 use crate::error::{ApiError, Reason};
 use crate::managed_fields::Author;
 use crate::negotiate::Representation;
@@ -36,6 +37,8 @@ use served::Served;
 #[derive(Clone)]
 pub(crate) struct Call {
     pub(crate) state: Arc<State>,
+    /// Who asks.
+    pub(crate) who: Arc<Identity>,
     pub(crate) served: Served,
     pub(crate) path: Resource,
     pub(crate) query: Query,
@@ -48,6 +51,7 @@ pub(crate) struct Call {
 impl Call {
     pub(crate) fn new(
         state: Arc<State>,
+        who: Arc<Identity>,
         served: Served,
         path: Resource,
         query: Query,
@@ -59,6 +63,7 @@ impl Call {
             content_type: text(header::CONTENT_TYPE).map(str::to_owned),
             agent: text(header::USER_AGENT).map(str::to_owned),
             state,
+            who,
             served,
             path,
             query,
@@ -77,6 +82,12 @@ impl Call {
             name.chars().filter(|letter| !letter.is_control()).take(MANAGER_MAX_LENGTH).collect()
         });
         Author { manager, subresource: self.path.subresource.clone() }
+    }
+
+    /// Fails unless the one who asks may do this too to what the path names, beside what the method says.
+    pub(crate) fn permit(&self, verb: &str) -> Result<(), ApiError> {
+        let object = Object::Resource(self.path.attributes(&self.path.name));
+        Attributes { verb, object }.permit(&self.who, self.state.config.authorizer.as_ref())
     }
 
     /// The object that the path names.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Server, namespace};
+use crate::harness::{Server, WIDGETS, namespace, widget};
 
 const GROUP: &str = "/apis/rbac.authorization.k8s.io/v1";
 
@@ -228,4 +228,35 @@ async fn whom_somebody_may_stand_for_is_a_rule_like_any() {
         message.starts_with("groups \"system:masters\" is forbidden: User \"bob\" cannot impersonate"),
         "{message}"
     );
+}
+
+#[tokio::test]
+async fn who_may_patch_may_not_yet_make_by_applying() {
+    let server = Server::start().await;
+    server.let_bob("default", json!({"verbs": ["patch"], "apiGroups": [""], "resources": ["configmaps"]})).await;
+    let path = "/api/v1/namespaces/default/configmaps/c?fieldManager=m";
+    let apply = [BOB[0], ("content-type", "application/apply-patch+yaml")];
+    let config = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}}).to_string();
+    let (_, message) = server.send("PATCH", path, &apply, config.clone()).await.refusal(403);
+    assert_eq!(
+        message,
+        "configmaps \"c\" is forbidden: User \"bob\" cannot create resource \"configmaps\" in API group \"\" in the namespace \
+         \"default\""
+    );
+    server.let_bob("default", json!({"verbs": ["create"], "apiGroups": [""], "resources": ["configmaps"]})).await;
+    server.send("PATCH", path, &apply, config.clone()).await.expect(201);
+    server.send("PATCH", path, &apply, config).await.expect(200);
+}
+
+#[tokio::test]
+async fn who_may_look_at_everything_may_not_come_in() {
+    let server = Server::with_widgets().await;
+    server.post(WIDGETS, widget("w", json!({"color": "red"}))).await.expect(201);
+    server.let_bob("a", json!({"verbs": ["get", "list", "watch"], "apiGroups": ["*"], "resources": ["*"]})).await;
+    let session = |name: &str| format!("{WIDGETS}/w/{name}?command=sh&stdout=true");
+    let (_, message) = server.send("GET", &session("exec"), &BOB, "").await.refusal(403);
+    assert!(message.contains("User \"bob\" cannot create resource \"widgets/exec\""), "{message}");
+    assert_eq!(server.send("GET", &session("log"), &BOB, "").await.code, 503, "a log is looked at; nothing runs here");
+    server.let_bob("a", json!({"verbs": ["create"], "apiGroups": ["*"], "resources": ["widgets/exec"]})).await;
+    assert_eq!(server.send("GET", &session("exec"), &BOB, "").await.code, 503);
 }

@@ -3,7 +3,7 @@
 use k8s_openapi::api::rbac::v1::{ClusterRoleBinding, RoleBinding};
 use serde_json::{Value, json};
 
-use super::{Declaration, GROUP, Kind, column, items, openapi, path_segment, text};
+use super::{GROUP, Kind, column, items, openapi, path_segment, text};
 use crate::error::FieldError;
 use crate::registry::builtin::{age, wide};
 use crate::schema::fields::names::subdomain_problems;
@@ -22,26 +22,14 @@ fn declared(kind: &'static str, plural: &'static str, namespaced: bool, mut sche
     openapi::set_atomic_map(&mut schema, &["subjects", "[]"]);
     openapi::set_atomic_map(&mut schema, &["roleRef"]);
     let subjects = |name, description, path| wide(column(name, "string", description, path));
-    Declaration {
-        group: GROUP,
-        version: "v1",
-        kind,
-        plural,
-        short_names: &[],
-        categories: &[],
-        namespaced,
-        status: false,
-        selectable_fields: &[],
-        columns: vec![
-            column("Role", "string", "The role that the subjects have.", "=slashed .roleRef.kind .roleRef.name"),
-            age(),
-            subjects("Users", "The users that have the role.", "=each .subjects User name"),
-            subjects("Groups", "The groups that have the role.", "=each .subjects Group name"),
-            subjects("ServiceAccounts", "The service accounts that have the role.", SERVICE_ACCOUNTS),
-        ],
-        openapi: schema,
-    }
-    .into_kind_that_asks_for_its_fields()
+    let columns = vec![
+        column("Role", "string", "The role that the subjects have.", "=slashed .roleRef.kind .roleRef.name"),
+        age(),
+        subjects("Users", "The users that have the role.", "=each .subjects User name"),
+        subjects("Groups", "The groups that have the role.", "=each .subjects Group name"),
+        subjects("ServiceAccounts", "The service accounts that have the role.", SERVICE_ACCOUNTS),
+    ];
+    super::declared(kind, plural, namespaced, columns, schema)
 }
 
 const SERVICE_ACCOUNTS: &str = "=each .subjects ServiceAccount namespace name";

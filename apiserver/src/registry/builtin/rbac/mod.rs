@@ -7,7 +7,7 @@ mod role;
 
 use serde_json::Value;
 
-use super::{Declaration, Kind, column, openapi};
+use super::{Column, Declaration, Kind, column, openapi};
 use crate::error::FieldError;
 use crate::schema::fields::names::{NameRule, problems};
 use crate::schema::words;
@@ -21,6 +21,23 @@ pub(super) use self::role::blank as blank_role;
 /// The four kinds.
 pub(super) fn kinds() -> [Kind; 4] {
     [role::role(), role::cluster_role(), binding::binding(), binding::cluster_binding()]
+}
+
+fn declared(kind: &'static str, plural: &'static str, namespaced: bool, columns: Vec<Column>, openapi: Value) -> Kind {
+    Declaration {
+        group: GROUP,
+        version: "v1",
+        kind,
+        plural,
+        short_names: &[],
+        categories: &[],
+        namespaced,
+        status: false,
+        selectable_fields: &[],
+        columns,
+        openapi,
+    }
+    .into_kind_that_asks_for_its_fields()
 }
 
 /// What is wrong with a role or a binding.

@@ -3,7 +3,7 @@
 use k8s_openapi::api::rbac::v1::{ClusterRole, Role};
 use serde_json::{Value, json};
 
-use super::{Declaration, GROUP, Kind, aggregation, column, items, openapi};
+use super::{Kind, aggregation, column, items, openapi};
 use crate::error::FieldError;
 use crate::schema::words;
 
@@ -25,20 +25,8 @@ fn declared(kind: &'static str, plural: &'static str, namespaced: bool, mut sche
     for list in LISTS {
         openapi::set_atomic_list(&mut schema, &["rules", "[]", list]);
     }
-    Declaration {
-        group: GROUP,
-        version: "v1",
-        kind,
-        plural,
-        short_names: &[],
-        categories: &[],
-        namespaced,
-        status: false,
-        selectable_fields: &[],
-        columns: vec![column("Created At", "string", "When the role was created.", ".metadata.creationTimestamp")],
-        openapi: schema,
-    }
-    .into_kind_that_asks_for_its_fields()
+    let columns = vec![column("Created At", "string", "When the role was created.", ".metadata.creationTimestamp")];
+    super::declared(kind, plural, namespaced, columns, schema)
 }
 
 /// A role always has its rules, be they none.
