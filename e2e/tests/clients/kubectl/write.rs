@@ -12,6 +12,7 @@ fn every_kubectl_creates_and_applies() {
         prunes(kubectl);
         applies_on_the_server(kubectl);
         refusals(kubectl);
+        quotas(kubectl);
     });
 }
 
@@ -131,6 +132,17 @@ fn refusals(kubectl: &Kubectl<'_>) {
     assert!(warned.code == 0 && warned.stderr.contains("Warning: unknown field \"spec.bulk\""), "{warned}");
 }
 
+/// What is more than the namespace may have is refused, by whichever way it comes.
+fn quotas(kubectl: &Kubectl<'_>) {
+    kubectl.prints("create quota few --hard=count/configmaps=1,secrets=9", "resourcequota/few created\n");
+    kubectl.prints(r"get quota few -o jsonpath={.spec.hard.count/configmaps}{.spec.hard.secrets}", "19");
+    kubectl.fails("create configmap more --from-literal=a=1", "configmaps \"more\" is forbidden: ");
+    kubectl.fails("create configmap more --from-literal=a=1 --dry-run=server", "quota: few");
+    kubectl.says("create secret generic more --from-literal=a=1", "created");
+    kubectl.says("describe quota few", "count/configmaps");
+    kubectl.says("delete quota few", "deleted");
+}
+
 fn patches(kubectl: &Kubectl<'_>) {
     kubectl.says(r#"patch WIDGETS a --type=merge -p {"spec":{"color":"red","note":"x"}}"#, "patched");
     kubectl.says(r#"patch WIDGETS a --type=merge -p {"spec":{"note":null}}"#, "patched");
@@ -138,7 +150,10 @@ fn patches(kubectl: &Kubectl<'_>) {
     let json =
         r#"[{"op":"test","path":"/spec/color","value":"red"},{"op":"replace","path":"/spec/color","value":"blue"}]"#;
     kubectl.says(&format!("patch WIDGETS a --type=json -p {json}"), "patched");
-    kubectl.fails(&format!("patch WIDGETS a --type=json -p {json}"), "test operation does not apply");
+    kubectl.fails(
+        &format!("patch WIDGETS a --type=json -p {json}"),
+        "the server rejected our request due to an error in our request",
+    );
     kubectl.prints("get WIDGETS a -o jsonpath={.spec.color}{.spec.note}", "blue");
     kubectl.fails(
         r#"patch WIDGETS a --type=strategic -p {"spec":{"color":"red"}}"#,
