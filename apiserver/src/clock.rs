@@ -32,6 +32,12 @@ pub fn whole_seconds(moment: Timestamp) -> String {
     moment.to_zoned(TimeZone::UTC).strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
+/// Writes a moment as `metav1.MicroTime` does: RFC 3339 in UTC, with microseconds.
+#[must_use]
+pub fn micro_seconds(moment: Timestamp) -> String {
+    moment.to_zoned(TimeZone::UTC).strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
+}
+
 /// A source of uids and name suffixes.
 #[derive(Debug)]
 pub(crate) struct Dice(Mutex<StdRng>);

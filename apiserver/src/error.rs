@@ -171,14 +171,14 @@ impl ApiError {
         Self::new(Reason::InternalError, format!("Internal error occurred: {}", message.into()))
     }
 
-    /// A refusal in the words that upstream has for a reason where nothing more is known.
+    /// A refusal in the words that upstream has for a reason where nothing more is known, if it has any.
     #[must_use]
     pub fn generic(reason: Reason) -> Self {
         let message = match reason {
             Reason::NotFound => "the server could not find the requested resource",
             Reason::MethodNotAllowed => "the server does not allow this method on the requested resource",
             Reason::Invalid => "the server rejected our request due to an error in our request",
-            _ => "the server rejected our request for an unknown reason",
+            _ => "",
         };
         Self { shows_details: true, ..Self::new(reason, message) }
     }

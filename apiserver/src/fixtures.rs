@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use crate::registry::{Column, Kind, Origin, Registry, Scale, Version};
+use crate::registry::{Behaviour, CellForm, Column, Kind, Origin, Registry, Scale, Version};
 use crate::schema::Structural;
 
 const ALL_VERBS: [&str; 8] = ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"];
@@ -18,6 +18,7 @@ pub(crate) fn column(name: &str, type_: &str, json_path: &str) -> Column {
         description: String::new(),
         priority: 0,
         json_path: json_path.to_owned(),
+        cell: CellForm::Typed,
     }
 }
 
@@ -94,6 +95,7 @@ pub(crate) fn widget() -> Arc<Kind> {
         storage_version: "v1".into(),
         stored_as: None,
         review: None,
+        behaviour: Behaviour::default(),
         origin: Origin::Custom { uid: "0d9d5b0c-55f8-4c27-9f2e-6a6a3c2f4a11".into() },
         connects: vec!["log".into(), "exec".into()],
         charges: Vec::new(),
@@ -132,6 +134,7 @@ pub(crate) fn built_in(group: &str, kind: &str) -> Arc<Kind> {
         storage_version: "v1".into(),
         stored_as: None,
         review: None,
+        behaviour: Behaviour::default(),
         origin: Origin::BuiltIn,
         connects: Vec::new(),
         charges: Vec::new(),

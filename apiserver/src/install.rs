@@ -82,12 +82,9 @@ impl ApiServer {
             if version(definition) <= version(&current.value()) {
                 return Ok(());
             }
-            let proposal = Proposal {
-                value: definition.clone(),
-                duplicates: Vec::new(),
-                part: Part::Object,
-                owners: Owners::Followed,
-            };
+            let mut value = definition.clone();
+            value["metadata"]["resourceVersion"] = current.revision.to_string().into();
+            let proposal = Proposal { value, warnings: Vec::new(), part: Part::Object, owners: Owners::Followed };
             match write::attempt(&self.state, &served, &current, proposal, &options, &author).await {
                 Ok(_) => return Ok(()),
                 Err(Failure::Lost) => {}

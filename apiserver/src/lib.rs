@@ -28,6 +28,7 @@ pub mod registry;
 mod request;
 mod response;
 mod reviews;
+mod route;
 mod router;
 pub mod schema;
 pub mod selector;

@@ -34,6 +34,8 @@ pub(crate) struct Resource {
     pub(crate) plural: String,
     pub(crate) name: String,
     pub(crate) subresource: String,
+    /// Whether the path goes on behind the subresource.
+    pub(crate) goes_on: bool,
     /// Whether the path itself asks for a watch, as old clients' `/api/v1/watch/...` does.
     pub(crate) is_watch_path: bool,
 }
@@ -70,20 +72,17 @@ impl Resource {
             ["watch", rest @ ..] if !rest.is_empty() => (true, rest),
             rest => (false, rest),
         };
-        let (namespace, plural, name, subresource) = match *rest {
+        let (namespace, plural, inside) = match *rest {
             // A namespace's own subresources look like resources inside it.
-            ["namespaces", name, subresource @ ("status" | "finalize")] if group.is_empty() => {
-                ("", "namespaces", name, subresource)
+            ["namespaces", _] | ["namespaces", _, "status" | "finalize", ..] if group.is_empty() => {
+                ("", "namespaces", &rest[1..])
             }
-            ["namespaces", name] if group.is_empty() => ("", "namespaces", name, ""),
-            ["namespaces", namespace, plural] => (namespace, plural, "", ""),
-            ["namespaces", namespace, plural, name] => (namespace, plural, name, ""),
-            ["namespaces", namespace, plural, name, subresource] => (namespace, plural, name, subresource),
-            [plural] => ("", plural, "", ""),
-            [plural, name] => ("", plural, name, ""),
-            [plural, name, subresource] => ("", plural, name, subresource),
-            _ => return None,
+            ["namespaces", namespace, plural, ref inside @ ..] => (namespace, plural, inside),
+            [plural, ref inside @ ..] => ("", plural, inside),
+            [] => return None,
         };
+        let part = |index: usize| inside.get(index).copied().unwrap_or_default();
+        let (name, subresource) = (part(0), part(1));
         // `//` inside the path: no such thing, rather than a guess.
         if rest.iter().any(|segment| segment.is_empty()) {
             return None;
@@ -95,6 +94,7 @@ impl Resource {
             plural: plural.to_owned(),
             name: name.to_owned(),
             subresource: subresource.to_owned(),
+            goes_on: inside.len() > 2,
             is_watch_path,
         })
     }

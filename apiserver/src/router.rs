@@ -10,18 +10,16 @@ use crate::access::{Attributes, Identity, Object};
 use crate::admin::Question;
 use crate::body::{RequestBody, read};
 use crate::error::ApiError;
-use crate::lifecycle::rules;
-use crate::query::{ListOptions, Query};
-use crate::request::{Resource, Target};
+use crate::query::{self, ListOptions, Query};
+use crate::request::Target;
 use crate::response::{Answer, no_such_path};
 use crate::selector::field;
 use crate::state::State;
-use crate::verbs::served::Served;
 use crate::verbs::write::Part;
 use crate::verbs::{
     Call, create, delete, delete_collection, finalize, get, list, not_allowed, patch, scale, update, watch,
 };
-use crate::{admin, endpoints, reviews, streams};
+use crate::{admin, endpoints, reviews, route, streams};
 
 /// What a request is, before anything is read of it.
 pub(crate) struct Plan {
@@ -76,7 +74,14 @@ pub(crate) async fn answer(
     let Target::Resource(path) = target else {
         return endpoints::answer(state, &method, &target, &query, request.headers()).await;
     };
-    let Some(served) = find(state, &path, &method) else { return Ok(no_such_path()) };
+    if let Some(timeout) = query.text("timeout").filter(|_| verb != "watch") {
+        query::check_duration(timeout)?;
+    }
+    let edition = state.catalog.edition();
+    let served = match route::find(&edition, &path, verb, &method, request.headers())? {
+        Some(served) => served,
+        None => return Ok(no_such_path()),
+    };
     let subresource = path.subresource.clone();
     let call = Call::new(Arc::clone(state), Arc::clone(who), served, path, query, request.headers())?;
     if !subresource.is_empty() && call.served.kind.connects.contains(&subresource) {
@@ -84,17 +89,9 @@ pub(crate) async fn answer(
     }
     let body =
         async move |request: Request<RequestBody>| read(request.into_body(), state.config.limits.body_bytes).await;
-    if call.path.name.is_empty() && matches!(verb, "update" | "patch") {
-        return Err(not_allowed());
-    }
     let version = call.served.version();
     match (subresource.as_str(), verb) {
         ("", "get") => get::get(&call).await,
-        ("", "list" | "watch" | "deletecollection" | "create" | "update" | "patch" | "delete")
-            if !call.served.kind.verbs.contains(&verb) =>
-        {
-            Err(not_allowed())
-        }
         ("", "list") => list::list(&call, &ListOptions::parse(&call.query)?).await,
         ("", "watch") => {
             let options = ListOptions::parse(&call.query)?;
@@ -125,29 +122,6 @@ pub(crate) async fn answer(
         },
         _ => Err(not_allowed()),
     }
-}
-
-/// The kind that a path means, if the path is one of its paths.
-fn find(state: &State, path: &Resource, method: &Method) -> Option<Served> {
-    let served = Served::find(&state.catalog.edition(), &path.group, &path.version, &path.plural)?;
-    let kind = &served.kind;
-    let is_placed = match (kind.namespaced, path.namespace.is_empty()) {
-        (true, false) | (false, true) => true,
-        // All namespaces at once: only to look, or to delete many.
-        (true, true) => path.name.is_empty() && matches!(*method, Method::GET | Method::HEAD | Method::DELETE),
-        (false, false) => false,
-    };
-    // What is not stored has no name.
-    let is_placed = is_placed && (kind.review.is_none() || path.name.is_empty());
-    let has_subresource = match path.subresource.as_str() {
-        "" => true,
-        "status" => served.version().status,
-        "scale" => served.version().scale.is_some(),
-        "finalize" => rules::is_namespace(kind),
-        "token" => rules::has_tokens(kind),
-        other => kind.connects.iter().any(|connect| connect == other),
-    };
-    (is_placed && has_subresource).then_some(served)
 }
 
 fn authorize(

@@ -2,18 +2,25 @@
 
 use serde_json::Value;
 
+use super::{fields, misfit};
 use crate::error::{ApiError, FieldError, FieldErrorKind};
 use crate::negotiate::{self, BodyFormat};
 use crate::schema::decode::{self, Decoded};
 use crate::schema::object;
 use crate::verbs::served::Served;
 
-/// The object in the body of a create or update.
-pub(crate) fn object(served: &Served, content_type: Option<&str>, body: &[u8]) -> Result<Decoded, ApiError> {
+/// Refuses a body in a language that is not read for the kind.
+pub(crate) fn check_format(served: &Served, content_type: Option<&str>) -> Result<(), ApiError> {
     // Only the fields of built-in kinds have numbers.
-    if !served.kind.is_built_in() && negotiate::body(content_type)? == BodyFormat::Protobuf {
+    if negotiate::body(content_type)? == BodyFormat::Protobuf && !served.kind.is_built_in() {
         return Err(negotiate::unsupported_body());
     }
+    Ok(())
+}
+
+/// The object in the body of a create or update.
+pub(crate) fn object(served: &Served, content_type: Option<&str>, body: &[u8]) -> Result<Decoded, ApiError> {
+    check_format(served, content_type)?;
     let mut decoded = any(&served.kind.kind, content_type, body)?;
     if served.kind.is_built_in()
         && let Some(fields) = decoded.value.as_object_mut()
@@ -27,7 +34,20 @@ pub(crate) fn object(served: &Served, content_type: Option<&str>, body: &[u8]) -
         }
     }
     check(served, &decoded.value, body)?;
+    fill_nulls(&mut decoded.value);
     Ok(decoded)
+}
+
+/// Makes texts of the nulls in maps of texts, as Go's decoder does.
+pub(crate) fn fill_nulls(object: &mut Value) {
+    let maps = ["/metadata/labels", "/metadata/annotations", "/data", "/stringData", "/binaryData"];
+    let is_data = matches!(object["kind"].as_str(), Some("ConfigMap" | "Secret")) && object["apiVersion"] == "v1";
+    for place in &maps[..if is_data { maps.len() } else { 2 }] {
+        let map = object.pointer_mut(place).and_then(Value::as_object_mut);
+        for value in map.into_iter().flat_map(|map| map.values_mut()).filter(|value| value.is_null()) {
+            *value = "".into();
+        }
+    }
 }
 
 /// Any document, in the name of what it should be. Protobuf is read for built-in kinds and for what every kind takes.
@@ -44,14 +64,61 @@ pub(crate) fn any(kind: &str, content_type: Option<&str>, body: &[u8]) -> Result
 pub(crate) fn check(served: &Served, value: &Value, body: &[u8]) -> Result<(), ApiError> {
     check_type(served, value, body)?;
     let mismatch = object::check(served.kind.as_ref(), served.version(), value);
-    mismatch.map_err(|error| {
-        let kind = &served.kind.kind;
-        let version = &served.version().name;
-        ApiError::bad_request(format!(
-            "{kind} in version \"{version}\" cannot be handled as a {kind}: {}",
-            error.message
-        ))
+    mismatch.map_err(|error| undecodable(served, value, &error.message))
+}
+
+/// Refuses what a patch made if it is none of the kind. `patch` is the patch, if it is a strategic one.
+pub(crate) fn check_patched(served: &Served, value: &Value, patch: Option<&Value>) -> Result<(), ApiError> {
+    if decode::is_too_deep(value) {
+        return object::check(served.kind.as_ref(), served.version(), value)
+            .map_err(|error| undecodable(served, value, &error.message));
+    }
+    if value["kind"].as_str().is_none_or(str::is_empty) {
+        return Err(fields::unfit(&fields::shown(value, patch), &format!("Object 'Kind' is missing in '{value}'")));
+    }
+    let unfit = |why: &str| fields::unfit(&fields::shown(value, patch), why);
+    if let Some(why) = foreign(served, value) {
+        return Err(unfit(&why));
+    }
+    check_type(served, value, b"")?;
+    object::check(served.kind.as_ref(), served.version(), value).map_err(|error| {
+        let why = if patch.is_some() { misfit::in_go(&error.message) } else { error.message };
+        unfit(&why)
     })
+}
+
+/// 400 for a body that can't be read as an object of the kind.
+fn undecodable(served: &Served, value: &Value, why: &str) -> ApiError {
+    let given = value["kind"].as_str().unwrap_or_default();
+    let version = value["apiVersion"].as_str().unwrap_or_default();
+    let version = version.split_once('/').map_or(version, |(_, version)| version);
+    ApiError::bad_request(format!(
+        "{given} in version \"{version}\" cannot be handled as a {}: {why}",
+        served.kind.kind
+    ))
+}
+
+/// Why an object of another type can't be one of a built-in kind, in upstream's words.
+fn foreign(served: &Served, value: &Value) -> Option<String> {
+    let kind = &served.kind;
+    let (given, version) = (value["kind"].as_str()?, value["apiVersion"].as_str()?);
+    if !kind.is_built_in() || (given == kind.kind && version == served.api_version()) {
+        return None;
+    }
+    if !decode::is_known(version, given) {
+        let scheme = match kind.group.as_str() {
+            "apiextensions.k8s.io" => "pkg/apiserver/apiserver.go:55",
+            _ => "pkg/api/legacyscheme/scheme.go:30",
+        };
+        return Some(format!("no kind \"{given}\" is registered for version \"{version}\" in scheme \"{scheme}\""));
+    }
+    // Another version of the same kind is read; that it is another is found later.
+    if given == kind.kind {
+        return None;
+    }
+    let from = version.split_once('/').map_or(version, |(_, version)| version);
+    let to = served.go_type("");
+    Some(format!("converting ({from}.{given}) to ({}): unknown conversion", to.trim_start_matches('*')))
 }
 
 /// Checks `kind` and `apiVersion`.
@@ -66,6 +133,9 @@ fn check_type(served: &Served, value: &Value, body: &[u8]) -> Result<(), ApiErro
     let Some(version) = value["apiVersion"].as_str().filter(|version| !version.is_empty()) else {
         return Err(missing("apiVersion"));
     };
+    if let Some(why) = foreign(served, value) {
+        return Err(undecodable(served, value, &why));
+    }
     let expected = served.api_version();
     if version != expected {
         return Err(ApiError::bad_request(format!(
@@ -74,12 +144,6 @@ fn check_type(served: &Served, value: &Value, body: &[u8]) -> Result<(), ApiErro
     }
     if given == kind.kind {
         return Ok(());
-    }
-    if kind.is_built_in() {
-        return Err(ApiError::bad_request(format!(
-            "{given} in version \"{version}\" cannot be handled as a {}: the kind does not match the resource",
-            kind.kind
-        )));
     }
     let error = FieldError {
         field: "kind".into(),

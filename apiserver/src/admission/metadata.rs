@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::error::{ApiError, Reason};
+use crate::error::ApiError;
 use crate::lifecycle::rules;
 use crate::registry::Kind;
 use crate::verbs::served::Served;
@@ -38,14 +38,10 @@ pub(crate) fn place(served: &Served, namespace: &str, object: &mut Value) -> Res
     Ok(())
 }
 
-/// Gives a new object its identity, but for the name.
-pub(crate) fn begin(kind: &Kind, object: &mut Value, uid: &str, now: &str) -> Result<(), ApiError> {
+/// Gives a new object its identity, but for the name. Returns the revision that somebody gave it, if any.
+pub(crate) fn begin(kind: &Kind, object: &mut Value, uid: &str, now: &str) -> Result<Option<String>, ApiError> {
     let metadata = of(object)?;
-    if metadata.get("resourceVersion").and_then(Value::as_str).is_some_and(|revision| !revision.is_empty()) {
-        // Upstream has no better reason for it either.
-        let message = "resourceVersion should not be set on objects to be created";
-        return Err(ApiError::new(Reason::Unknown, message));
-    }
+    let revision = metadata.get("resourceVersion").and_then(Value::as_str).map(str::to_owned);
     for field in ["resourceVersion", "selfLink"].iter().chain(&OWNED) {
         metadata.remove(*field);
     }
@@ -54,7 +50,42 @@ pub(crate) fn begin(kind: &Kind, object: &mut Value, uid: &str, now: &str) -> Re
     if rules::counts_generations(kind) {
         metadata.insert("generation".into(), 1.into());
     }
-    Ok(())
+    Ok(revision)
+}
+
+/// Refuses an object whose name is none, or not the one in the path.
+pub(crate) fn check_name(object: &Value, wanted: &str) -> Result<(), ApiError> {
+    match name(object) {
+        "" => Err(ApiError::bad_request(format!(
+            "the name of the object ({wanted} based on URL) was undeterminable: name must be provided"
+        ))),
+        given if given != wanted => Err(ApiError::bad_request(format!(
+            "the name of the object ({given}) does not match the name on the URL ({wanted})"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Drops owners that are there twice, and says so; `when` that was seen.
+pub(crate) fn drop_repeated_owners(metadata: &mut Map<String, Value>, when: &str) -> Option<String> {
+    let owners = metadata.get_mut("ownerReferences").and_then(Value::as_array_mut)?;
+    let mut kept: Vec<Value> = Vec::new();
+    let mut repeated: Vec<String> = Vec::new();
+    for owner in owners.drain(..) {
+        if kept.contains(&owner) {
+            repeated.push(owner["uid"].as_str().unwrap_or_default().to_owned());
+        } else {
+            kept.push(owner);
+        }
+    }
+    *owners = kept;
+    (!repeated.is_empty()).then(|| {
+        format!(
+            ".metadata.ownerReferences contains duplicate entries{when}; API server dedups owner references in 1.20+, and \
+             may reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: {}",
+            repeated.join(", ")
+        )
+    })
 }
 
 /// Keeps on an update what the server owns.
@@ -63,7 +94,9 @@ pub(crate) fn carry_over(old: &Value, new: &mut Value) -> Result<(), ApiError> {
     let metadata = of(new)?;
     metadata.remove("selfLink");
     metadata.remove("resourceVersion");
-    for field in OWNED {
+    // One that is given is the client's mistake where it is another, and found when the object is validated.
+    let is_given = metadata.get("uid").is_some_and(|uid| !uid.is_null() && uid != "");
+    for field in OWNED.into_iter().filter(|field| *field != "uid" || !is_given) {
         match old.get(field) {
             Some(value) => metadata.insert(field.into(), value.clone()),
             None => metadata.remove(field),
@@ -138,7 +171,7 @@ mod tests {
     #[test]
     fn what_the_server_owns_survives_an_update() {
         let old = json!({"metadata": {"uid": "u", "generation": 3}});
-        let mut new = json!({"metadata": {"uid": "other", "deletionTimestamp": "now", "name": "x"}});
+        let mut new = json!({"metadata": {"deletionTimestamp": "now", "name": "x"}});
         carry_over(&old, &mut new).unwrap();
         assert_eq!(new, json!({"metadata": {"uid": "u", "generation": 3, "name": "x"}}));
     }

@@ -6,5 +6,6 @@
 pub(crate) mod decode;
 pub(crate) mod fields;
 pub(crate) mod metadata;
+mod misfit;
 pub(crate) mod namespace;
 pub(crate) mod protection;

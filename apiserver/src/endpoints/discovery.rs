@@ -7,7 +7,7 @@ use super::{has_tag, set, text};
 use crate::body::full;
 use crate::catalog::Edition;
 use crate::discovery::{self as documents, AGGREGATED_TYPE};
-use crate::error::ApiError;
+use crate::error::{ApiError, Reason};
 use crate::negotiate::{DiscoveryForm, accept_discovery};
 use crate::request::Target;
 use crate::response::{Answer, json, no_such_path, of_type};
@@ -29,6 +29,13 @@ pub(super) fn answer(edition: &Edition, target: &Target, headers: &HeaderMap) ->
         Target::GroupVersion { group, version } => documents::resource_list(registry, group, version),
         Target::Resource(_) | Target::Path(_) => None,
     };
+    let is_built_in = match target {
+        Target::Group(group) | Target::GroupVersion { group, .. } => registry.is_built_in(group),
+        _ => false,
+    };
+    if found.is_none() && is_built_in {
+        return Err(ApiError::generic(Reason::NotFound));
+    }
     let mut answer = found.map_or_else(no_such_path, |found| json(StatusCode::OK, &found));
     if matches!(target, Target::CoreVersions | Target::Groups) {
         answer.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept"));

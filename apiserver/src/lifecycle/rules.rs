@@ -6,6 +6,7 @@
 use apiserver_store::ResourceId;
 use serde_json::{Value, json};
 
+use super::namespaces::merge_conditions;
 use crate::admission::metadata;
 use crate::registry::Kind;
 
@@ -85,11 +86,19 @@ pub(crate) fn mark(kind: &Kind, object: &mut Value, now: &str) {
     object["metadata"]["deletionTimestamp"] = now.into();
     if is_namespace(kind) {
         object["status"]["phase"] = "Terminating".into();
+    } else if is_definition(kind) {
+        let condition = json!({
+            "type": "Terminating",
+            "status": "True",
+            "reason": "InstanceDeletionPending",
+            "message": "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon",
+        });
+        merge_conditions(&mut object["status"], std::slice::from_ref(&condition), now);
     } else {
         object["metadata"]["deletionGracePeriodSeconds"] = 0.into();
-    }
-    if counts_generations(kind) {
-        metadata::bump_generation(object);
+        if counts_generations(kind) {
+            metadata::bump_generation(object);
+        }
     }
 }
 

@@ -31,7 +31,7 @@ impl<'a> Scope<'a> {
 
     /// An object of the kind before anybody set anything. Fields that the kind always has are nobody's.
     pub(super) fn blank(&self) -> Value {
-        let mut blank = builtin::blank(self.kind);
+        let mut blank = builtin::blank_of(self.kind);
         blank["apiVersion"] = self.version.as_str().into();
         blank["kind"] = self.kind.kind.as_str().into();
         if !blank["metadata"].is_object() {

@@ -30,10 +30,33 @@ impl Encoding {
 pub enum Shape {
     /// The object itself.
     Object,
-    /// A `meta.k8s.io/v1` Table.
+    /// A Table.
     Table,
-    /// `PartialObjectMetadata`, or the list of them for a list.
+    /// `PartialObjectMetadata`; not for a list.
     PartialObject,
+    /// `PartialObjectMetadataList`; only for a list.
+    PartialList,
+}
+
+/// The version of what a Table and its like are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MetaVersion {
+    /// `meta.k8s.io/v1`
+    #[default]
+    V1,
+    /// `meta.k8s.io/v1beta1`, which old clients ask for.
+    V1Beta1,
+}
+
+impl MetaVersion {
+    /// As it stands in a document.
+    #[must_use]
+    pub fn api_version(self) -> &'static str {
+        match self {
+            Self::V1 => "meta.k8s.io/v1",
+            Self::V1Beta1 => "meta.k8s.io/v1beta1",
+        }
+    }
 }
 
 /// The form of a resource's answer.
@@ -43,11 +66,13 @@ pub struct Representation {
     pub encoding: Encoding,
     /// Object, Table or metadata.
     pub shape: Shape,
+    /// Of a Table or metadata.
+    pub version: MetaVersion,
 }
 
 impl Representation {
     /// The object itself as JSON: what a client gets that doesn't say.
-    pub const JSON: Self = Self { encoding: Encoding::Json, shape: Shape::Object };
+    pub const JSON: Self = Self { encoding: Encoding::Json, shape: Shape::Object, version: MetaVersion::V1 };
 }
 
 /// The form of `/api` and `/apis`.
@@ -77,17 +102,27 @@ pub fn accept(header: Option<&str>) -> Result<Representation, ApiError> {
     const NAMED: [&str; 3] = ["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"];
     first(header, Representation::JSON, &NAMED, |media| {
         let encoding = encoding(media)?;
-        let shape = match media.parameter("as") {
-            None => Shape::Object,
-            // A conversion to anything else can't be made: the next entry may be plain JSON.
-            Some(_) if media.parameter("g") != Some("meta.k8s.io") || media.parameter("v") != Some("v1") => {
-                return None;
-            }
-            Some("Table") => Shape::Table,
-            Some("PartialObjectMetadata" | "PartialObjectMetadataList") => Shape::PartialObject,
-            Some(_) => return None,
+        if media.parameter("stream").is_some_and(|stream| encoding == Encoding::Yaml || stream != "watch") {
+            return None;
+        }
+        let wanted = ["as", "g", "v"].map(|name| media.parameter(name));
+        if wanted == [None; 3] {
+            return Some(Representation { encoding, ..Representation::JSON });
+        }
+        // What can't be made is passed over: the next entry may be plain JSON.
+        let [Some(kind), Some("meta.k8s.io"), Some(version)] = wanted else { return None };
+        let version = match version {
+            "v1" => MetaVersion::V1,
+            "v1beta1" => MetaVersion::V1Beta1,
+            _ => return None,
         };
-        Some(Representation { encoding, shape })
+        let shape = match kind {
+            "Table" => Shape::Table,
+            "PartialObjectMetadata" => Shape::PartialObject,
+            "PartialObjectMetadataList" => Shape::PartialList,
+            _ => return None,
+        };
+        Some(Representation { encoding, shape, version })
     })
 }
 

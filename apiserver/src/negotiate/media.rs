@@ -31,6 +31,11 @@ impl Media {
     }
 }
 
+/// The type in front of its parameters, as it is written.
+pub(super) fn bare(text: &str) -> &str {
+    text.split(';').next().unwrap_or_default().trim_matches(' ')
+}
+
 /// Reads one media type; `None` where it isn't one.
 pub(super) fn parse(text: &str) -> Option<Media> {
     let mut parts = split(text, ';').into_iter();

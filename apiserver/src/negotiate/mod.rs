@@ -6,12 +6,14 @@
 mod accept;
 mod body;
 mod media;
+mod route;
 
 pub use accept::{
-    DiscoveryForm, DocumentForm, Encoding, Representation, Shape, accept, accept_discovery, accept_error,
+    DiscoveryForm, DocumentForm, Encoding, MetaVersion, Representation, Shape, accept, accept_discovery, accept_error,
     accept_openapi,
 };
 pub use body::{BodyFormat, body, patch, unsupported_body};
+pub use route::check_route;
 
 #[cfg(test)]
 mod tests;

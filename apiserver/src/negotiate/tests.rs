@@ -6,8 +6,10 @@ use crate::patch::PatchType;
 
 use super::*;
 
-const TABLE: Representation = Representation { encoding: Encoding::Json, shape: Shape::Table };
-const PARTIAL: Representation = Representation { encoding: Encoding::Json, shape: Shape::PartialObject };
+const TABLE: Representation =
+    Representation { encoding: Encoding::Json, shape: Shape::Table, version: MetaVersion::V1 };
+const PARTIAL: Representation =
+    Representation { encoding: Encoding::Json, shape: Shape::PartialObject, version: MetaVersion::V1 };
 
 #[test]
 fn absent_empty_and_star_accept_mean_json() {
@@ -24,8 +26,10 @@ fn kubectl_get_is_answered_with_a_table() {
 
 #[test]
 fn a_form_nobody_makes_falls_through_to_the_next_entry() {
-    let header = "application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json";
+    let header = "application/json;as=Table;v=v2;g=meta.k8s.io,application/json";
     assert_eq!(accept(Some(header)).unwrap(), Representation::JSON);
+    let header = "application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json";
+    assert_eq!(accept(Some(header)).unwrap(), Representation { version: MetaVersion::V1Beta1, ..TABLE });
     let header = "application/vnd.kubernetes.protobuf;as=PartialObjectMetadata;v=v1;g=meta.k8s.io, application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io";
     assert_eq!(accept(Some(header)).unwrap(), PARTIAL);
     assert_eq!(accept(Some("application/vnd.kubernetes.protobuf,application/json")).unwrap(), Representation::JSON);
@@ -37,7 +41,7 @@ fn a_form_nobody_makes_falls_through_to_the_next_entry() {
 
 #[test]
 fn weights_decide_before_order_and_zero_refuses() {
-    let yaml = Representation { encoding: Encoding::Yaml, shape: Shape::Object };
+    let yaml = Representation { encoding: Encoding::Yaml, shape: Shape::Object, version: MetaVersion::V1 };
     assert_eq!(accept(Some("application/json;q=0.5, application/yaml")).unwrap(), yaml);
     assert_eq!(accept(Some("application/json;q=0, application/yaml;q=0.1")).unwrap(), yaml);
     assert_eq!(accept(Some("application/json;q=high")).unwrap(), Representation::JSON);

@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
-use super::{Query, dry_run, invalid_options};
-use crate::error::{ApiError, FieldErrorKind};
+use super::{Query, dry_run, refuse};
+use crate::error::{ApiError, FieldError};
+use crate::schema::words;
 
 /// What becomes of the objects that the deleted one owns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,58 +24,72 @@ pub(crate) struct DeleteOptions {
     pub(crate) uid: Option<String>,
     pub(crate) resource_version: Option<String>,
     pub(crate) dry_run: bool,
+    /// Whether the client asked in words of old that nothing be orphaned: it is told where the deletion goes on.
+    pub(crate) awaits_dependents: bool,
 }
 
 impl DeleteOptions {
-    /// Reads the decoded body where there is one, and the query for what the body leaves open.
+    /// Reads the decoded body where there is one; the query counts only without.
     pub(crate) fn parse(body: Option<&Value>, query: &Query) -> Result<Self, ApiError> {
-        let empty = Value::Null;
-        let body = body.unwrap_or(&empty);
+        match body {
+            Some(body) => Self::of_body(body),
+            None => Self::of_query(query),
+        }
+    }
+
+    fn of_body(body: &Value) -> Result<Self, ApiError> {
         let kind = body["kind"].as_str().unwrap_or("DeleteOptions");
         if kind != "DeleteOptions" {
             return Err(ApiError::bad_request(format!(
                 "the object provided is unrecognized (must be of type DeleteOptions): no kind \"{kind}\" is registered"
             )));
         }
-        let body_dry_run = body["dryRun"].as_array().into_iter().flatten().filter_map(Value::as_str);
-        let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
-        let policy = text(&body["propagationPolicy"]).or_else(|| query.text("propagationPolicy").map(str::to_owned));
-        let orphans = body["orphanDependents"].as_bool().or_else(|| query.optional_flag("orphanDependents"));
-        let propagation = match (policy.as_deref(), orphans) {
-            (Some(_), Some(_)) => {
-                return Err(invalid_options(
-                    "DeleteOptions",
-                    "propagationPolicy",
-                    FieldErrorKind::Invalid,
-                    &format!(
-                        "Invalid value: {}: orphanDependents and deletionPropagation cannot be both set",
-                        Value::from(policy)
-                    ),
-                ));
-            }
-            (Some("Background"), None) | (None, Some(false)) => Some(Propagation::Background),
-            (Some("Foreground"), None) => Some(Propagation::Foreground),
-            (Some("Orphan"), None) | (None, Some(true)) => Some(Propagation::Orphan),
-            (None, None) => None,
-            (Some(other), None) => {
-                let message = format!(
-                    "Unsupported value: {}: supported values: \"Foreground\", \"Background\", \"Orphan\", \"nil\"",
-                    Value::from(other)
-                );
-                return Err(invalid_options(
-                    "DeleteOptions",
-                    "propagationPolicy",
-                    FieldErrorKind::NotSupported,
-                    &message,
-                ));
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let filled = |value: &Value| text(value).filter(|text| !text.is_empty());
+        let dry_run: Vec<&str> = body["dryRun"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let orphans = body["orphanDependents"].as_bool();
+        let preconditions = &body["preconditions"];
+        let options = Self {
+            uid: filled(&preconditions["uid"]),
+            resource_version: filled(&preconditions["resourceVersion"]),
+            ..Self::default()
+        };
+        options.checked(text(&body["propagationPolicy"]).as_deref(), orphans, &dry_run)
+    }
+
+    fn of_query(query: &Query) -> Result<Self, ApiError> {
+        query.number("gracePeriodSeconds")?;
+        let dry_run: Vec<&str> = query.all("dryRun").collect();
+        let options = Self {
+            uid: query.text("uid").map(str::to_owned),
+            resource_version: query.text("resourceVersion").map(str::to_owned),
+            ..Self::default()
+        };
+        options.checked(query.first("propagationPolicy"), query.optional_flag("orphanDependents"), &dry_run)
+    }
+
+    fn checked(self, policy: Option<&str>, orphans: Option<bool>, dry: &[&str]) -> Result<Self, ApiError> {
+        const POLICIES: [&str; 4] = ["Foreground", "Background", "Orphan", "nil"];
+        let mut errors: Vec<FieldError> = Vec::new();
+        let place = "propagationPolicy";
+        if policy.is_some() && orphans.is_some() {
+            let detail = "orphanDependents and deletionPropagation cannot be both set";
+            errors.push(words::invalid(place, &policy.into(), detail));
+        }
+        let named = match policy {
+            None => None,
+            Some("Background") => Some(Propagation::Background),
+            Some("Foreground") => Some(Propagation::Foreground),
+            Some("Orphan") => Some(Propagation::Orphan),
+            Some(other) => {
+                errors.push(words::not_supported(place, &other.into(), &POLICIES));
+                None
             }
         };
-        Ok(Self {
-            propagation,
-            uid: text(&body["preconditions"]["uid"]),
-            resource_version: text(&body["preconditions"]["resourceVersion"]),
-            dry_run: dry_run(body_dry_run.chain(query.all("dryRun")), "DeleteOptions")?,
-        })
+        let dry_run = dry_run(dry, &mut errors);
+        refuse("DeleteOptions", &errors)?;
+        let of_old = orphans.map(|orphans| if orphans { Propagation::Orphan } else { Propagation::Background });
+        Ok(Self { propagation: named.or(of_old), dry_run, awaits_dependents: orphans == Some(false), ..self })
     }
 }
 
@@ -90,9 +105,17 @@ mod tests {
         let from_body = DeleteOptions::parse(Some(&body), &Query::default()).unwrap();
         assert_eq!(from_body.propagation, Some(Propagation::Orphan));
         assert_eq!((from_body.uid.as_deref(), from_body.dry_run), (Some("u"), true));
-        let query = Query::parse(Some("propagationPolicy=Foreground&dryRun=All"));
+        let query = Query::parse(Some("propagationPolicy=Foreground&dryRun=All&uid=u&resourceVersion=5"));
         let from_query = DeleteOptions::parse(None, &query).unwrap();
         assert_eq!((from_query.propagation, from_query.dry_run), (Some(Propagation::Foreground), true));
+        assert_eq!((from_query.uid.as_deref(), from_query.resource_version.as_deref()), (Some("u"), Some("5")));
+    }
+
+    #[test]
+    fn a_body_leaves_nothing_to_the_query() {
+        let query = Query::parse(Some("propagationPolicy=Sometimes&dryRun=All"));
+        let options = DeleteOptions::parse(Some(&json!({})), &query).unwrap();
+        assert_eq!((options.propagation, options.dry_run), (None, false));
     }
 
     #[test]
@@ -104,5 +127,12 @@ mod tests {
             "DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Unsupported value: \"Sometimes\": supported \
              values: \"Foreground\", \"Background\", \"Orphan\", \"nil\""
         );
+    }
+
+    #[test]
+    fn everything_wrong_is_told_at_once() {
+        let query = Query::parse(Some("propagationPolicy=Orphan&orphanDependents=true&dryRun=Some"));
+        let error = DeleteOptions::parse(None, &query).unwrap_err();
+        assert_eq!(error.details["causes"].as_array().unwrap().len(), 2);
     }
 }

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use apiserver_store::Revision;
 
-use super::{Query, invalid_options};
-use crate::error::{ApiError, FieldErrorKind};
+use super::{Query, refuse};
+use crate::error::{ApiError, FieldError};
+use crate::schema::words;
+use crate::selector::{field, label};
 
 /// How `resourceVersion` of a list is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,110 +18,135 @@ pub(crate) enum Match {
     NotOlderThan,
 }
 
-/// Checked list options.
+/// Checked list options. Whether the fields can be selected by, and whether the revision is one, is found out where
+/// they are used.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ListOptions {
-    pub(crate) labels: Option<String>,
-    pub(crate) fields: Option<String>,
+    pub(crate) labels: label::Selector,
+    pub(crate) fields: field::Terms,
     pub(crate) watch: bool,
     pub(crate) bookmarks: bool,
     pub(crate) initial_events: Option<bool>,
-    pub(crate) revision: Option<Revision>,
+    /// As it came.
+    pub(crate) revision: Option<String>,
     pub(crate) matching: Option<Match>,
     pub(crate) limit: Option<usize>,
     pub(crate) token: Option<String>,
+    /// How long a watch may last; nothing for zero.
     pub(crate) timeout: Option<Duration>,
 }
 
 impl ListOptions {
     pub(crate) fn parse(query: &Query) -> Result<Self, ApiError> {
-        let options = Self {
-            labels: query.text("labelSelector").map(str::to_owned),
-            fields: query.text("fieldSelector").map(str::to_owned),
+        let timeout = query.number("timeoutSeconds")?.filter(|seconds| *seconds > 0).map(Duration::from_secs);
+        let limit = query.number("limit")?.and_then(|limit| usize::try_from(limit).ok()).filter(|limit| *limit > 0);
+        let mut options = Self {
+            labels: label::Selector::parse(query.text("labelSelector").unwrap_or_default())?,
+            fields: field::Terms::parse(query.text("fieldSelector").unwrap_or_default())?,
             watch: query.flag("watch"),
             bookmarks: query.flag("allowWatchBookmarks"),
             initial_events: query.optional_flag("sendInitialEvents"),
-            revision: query.text("resourceVersion").map(revision).transpose()?,
+            revision: query.text("resourceVersion").map(str::to_owned),
             matching: None,
-            limit: query.number("limit")?.and_then(|limit| usize::try_from(limit).ok()).filter(|limit| *limit > 0),
+            limit,
             token: query.text("continue").map(str::to_owned),
-            timeout: query.number("timeoutSeconds")?.filter(|seconds| *seconds > 0).map(Duration::from_secs),
+            timeout,
         };
-        let matching = query.text("resourceVersionMatch");
-        if options.watch {
-            options.check_watch(matching)?
-        } else {
-            options.check_list(matching)?
+        let mut matching = query.text("resourceVersionMatch");
+        let begins_now = options.revision.as_deref().is_none_or(|revision| revision == "0");
+        if options.watch && begins_now && options.initial_events.is_none() && matching.is_none() {
+            // A watch from nowhere begins with what is there.
+            options.initial_events = Some(true);
+            matching = Some("NotOlderThan");
         }
-        let matching = match matching {
+        let errors = if options.watch { options.watch_errors(matching) } else { options.list_errors(matching) };
+        refuse("ListOptions", &errors)?;
+        options.matching = match matching {
             Some("Exact") => Some(Match::Exact),
             Some(_) => Some(Match::NotOlderThan),
             None => None,
         };
-        Ok(Self { matching, ..options })
+        Ok(options)
     }
 
-    fn check_list(&self, matching: Option<&str>) -> Result<(), ApiError> {
-        if self.initial_events.is_some() {
-            return Err(forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"));
+    fn list_errors(&self, matching: Option<&str>) -> Vec<FieldError> {
+        let mut errors = Vec::new();
+        if let Some(matching) = matching {
+            if self.revision.is_none() {
+                errors.push(forbidden("resourceVersionMatch is forbidden unless resourceVersion is provided"));
+            }
+            if self.token.is_some() {
+                errors.push(forbidden("resourceVersionMatch is forbidden when continue is provided"));
+            }
+            if !matches!(matching, "Exact" | "NotOlderThan") {
+                errors.push(unsupported(matching, &["Exact", "NotOlderThan", ""]));
+            }
+            if matching == "Exact" && self.revision.as_deref() == Some("0") {
+                errors.push(forbidden("resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\""));
+            }
         }
-        if self.token.is_some() && self.revision.is_some_and(|revision| revision.0 > 0) {
+        if self.initial_events.is_some() {
+            errors.push(words::forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"));
+        }
+        errors
+    }
+
+    fn watch_errors(&self, matching: Option<&str>) -> Vec<FieldError> {
+        let mut errors = Vec::new();
+        if self.initial_events.is_some() && matching != Some("NotOlderThan") {
+            errors.push(forbidden("sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"));
+        }
+        if let Some(matching) = matching {
+            if self.initial_events.is_none() {
+                let why = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided";
+                errors.push(forbidden(why));
+            }
+            if matching != "NotOlderThan" {
+                errors.push(unsupported(matching, &["NotOlderThan"]));
+            }
+            if self.token.is_some() {
+                errors.push(forbidden("resourceVersionMatch is forbidden when continue is provided"));
+            }
+        }
+        errors
+    }
+
+    /// The revision that a list is asked for.
+    ///
+    /// # Errors
+    /// 400 for what is none, and beside a `continue`, which has its own.
+    pub(crate) fn list_revision(&self) -> Result<Option<Revision>, ApiError> {
+        let Some(text) = self.revision.as_deref() else { return Ok(None) };
+        if self.token.is_some() && text != "0" {
             return Err(ApiError::bad_request("specifying resource version is not allowed when using continue"));
         }
-        let Some(matching) = matching else { return Ok(()) };
-        let refused = |why| Err(forbidden("resourceVersionMatch", why));
-        if self.revision.is_none() {
-            return refused("resourceVersionMatch is forbidden unless resourceVersion is provided");
-        }
-        if self.token.is_some() {
-            return refused("resourceVersionMatch is forbidden when continue is provided");
-        }
-        if !matches!(matching, "Exact" | "NotOlderThan") {
-            return Err(unsupported(matching, "\"Exact\", \"NotOlderThan\", \"\""));
-        }
-        if matching == "Exact" && self.revision == Some(Revision::ZERO) {
-            return refused("resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"");
-        }
-        Ok(())
-    }
-
-    fn check_watch(&self, matching: Option<&str>) -> Result<(), ApiError> {
-        let refused = |why| Err(forbidden("resourceVersionMatch", why));
-        if self.initial_events.is_some() && matching != Some("NotOlderThan") {
-            return refused("sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
-        }
-        let Some(matching) = matching else { return Ok(()) };
-        if self.initial_events.is_none() {
-            return refused("resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided");
-        }
-        if matching != "NotOlderThan" {
-            return Err(unsupported(matching, "\"NotOlderThan\""));
-        }
-        if self.token.is_some() {
-            return refused("resourceVersionMatch is forbidden when continue is provided");
-        }
-        Ok(())
+        let parsed =
+            revision(text).map_err(|error| ApiError::bad_request(format!("invalid resource version: {error}")));
+        parsed.map(Some)
     }
 }
 
 /// Reads a `resourceVersion`.
-pub(crate) fn revision(text: &str) -> Result<Revision, ApiError> {
-    text.parse().map(Revision).map_err(|_| {
-        let quoted = serde_json::Value::from(text);
-        ApiError::bad_request(format!(
-            "invalid resource version: resourceVersion: Invalid value: {quoted}: strconv.ParseUint: parsing {quoted}: \
-             invalid syntax"
-        ))
+///
+/// # Errors
+/// What upstream says of one that can't be read.
+pub(crate) fn revision(text: &str) -> Result<Revision, FieldError> {
+    text.parse().map(Revision).map_err(|error: std::num::ParseIntError| {
+        let why = match error.kind() {
+            std::num::IntErrorKind::PosOverflow => "value out of range",
+            _ => "invalid syntax",
+        };
+        let quoted = words::quoted(text);
+        words::invalid("resourceVersion", &text.into(), &format!("strconv.ParseUint: parsing {quoted}: {why}"))
     })
 }
 
-fn forbidden(field: &str, why: &str) -> ApiError {
-    invalid_options("ListOptions", field, FieldErrorKind::Forbidden, &format!("Forbidden: {why}"))
+fn forbidden(why: &str) -> FieldError {
+    words::forbidden("resourceVersionMatch", why)
 }
 
-fn unsupported(found: &str, supported: &str) -> ApiError {
-    let message = format!("Unsupported value: {}: supported values: {supported}", serde_json::Value::from(found));
-    invalid_options("ListOptions", "resourceVersionMatch", FieldErrorKind::NotSupported, &message)
+fn unsupported(found: &str, supported: &[&str]) -> FieldError {
+    words::not_supported("resourceVersionMatch", &found.into(), supported)
 }
 
 #[cfg(test)]
@@ -135,7 +162,8 @@ mod tests {
         assert_eq!(parse("resourceVersion=5&resourceVersionMatch=Exact").unwrap().matching, Some(Match::Exact));
         assert_eq!(parse("resourceVersion=0&resourceVersionMatch=Exact").unwrap_err().reason.code(), 422);
         assert_eq!(parse("resourceVersionMatch=Exact").unwrap_err().reason.code(), 422);
-        assert_eq!(parse("resourceVersion=5&resourceVersionMatch=Newest").unwrap_err().reason.code(), 422);
+        let error = parse("resourceVersionMatch=Newest&continue=x&sendInitialEvents=false").unwrap_err();
+        assert_eq!(error.details["causes"].as_array().unwrap().len(), 4, "all that is wrong is told");
     }
 
     #[test]
@@ -146,19 +174,33 @@ mod tests {
     }
 
     #[test]
+    fn a_watch_from_nowhere_begins_with_initial_events() {
+        assert_eq!(parse("watch=1").unwrap().initial_events, Some(true));
+        assert_eq!(parse("watch=1&resourceVersion=0").unwrap().initial_events, Some(true));
+        assert_eq!(parse("watch=1&resourceVersion=5").unwrap().initial_events, None);
+        let not = "watch=1&sendInitialEvents=false&resourceVersionMatch=NotOlderThan";
+        assert_eq!(parse(not).unwrap().initial_events, Some(false));
+    }
+
+    #[test]
     fn unreadable_revision_is_a_bad_request() {
-        let error = parse("resourceVersion=abc").unwrap_err();
+        let error = parse("resourceVersion=abc").unwrap().list_revision().unwrap_err();
         assert_eq!(
             error.message,
             "invalid resource version: resourceVersion: Invalid value: \"abc\": strconv.ParseUint: parsing \"abc\": \
              invalid syntax"
         );
+        assert!(parse("resourceVersion=5&continue=x").unwrap().list_revision().is_err());
+        assert_eq!(parse("limit=").unwrap_err().message, "strconv.ParseInt: parsing \"\": invalid syntax");
     }
 
     #[test]
     fn false_in_any_spelling_is_no_watch() {
-        assert!(!parse("watch=false").unwrap().watch);
-        assert!(!parse("watch=0").unwrap().watch);
-        assert!(parse("watch=").unwrap().watch);
+        for text in ["watch=false", "watch=0", "watch=FaLsE"] {
+            assert!(!parse(text).unwrap().watch, "{text}");
+        }
+        for text in ["watch=", "watch=1", "watch=f"] {
+            assert!(parse(text).unwrap().watch, "{text}");
+        }
     }
 }

@@ -3,14 +3,17 @@
 //! In: the raw query (and, for a deletion, the body). Out: checked options. It never looks at a kind or an object.
 
 mod delete;
+mod duration;
 mod list;
 mod write;
 
 pub(crate) use delete::{DeleteOptions, Propagation};
+pub(crate) use duration::check as check_duration;
 pub(crate) use list::{ListOptions, Match, revision};
-pub(crate) use write::{FieldValidation, MANAGER_MAX_LENGTH, WriteOptions};
+pub(crate) use write::{FieldValidation, MANAGER_MAX_LENGTH, WriteKind, WriteOptions};
 
-use crate::error::{ApiError, FieldError, FieldErrorKind};
+use crate::error::{ApiError, FieldError};
+use crate::schema::words;
 
 /// The parameters of a request in their order.
 #[derive(Debug, Clone, Default)]
@@ -23,7 +26,12 @@ impl Query {
 
     /// The first value of a parameter, unless it is empty.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+        self.first(name).filter(|value| !value.is_empty())
+    }
+
+    /// The first value of a parameter, even if it is empty.
+    fn first(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     /// Makes a watch of it, of one object where a name is given.
@@ -46,39 +54,36 @@ impl Query {
     }
 
     pub(crate) fn optional_flag(&self, name: &str) -> Option<bool> {
-        let (_, value) = self.0.iter().find(|(key, _)| key == name)?;
-        Some(!matches!(value.as_str(), "0" | "false" | "False" | "FALSE" | "f" | "F"))
+        let value = self.first(name)?;
+        Some(value != "0" && !value.eq_ignore_ascii_case("false"))
     }
 
+    /// A whole number; below zero there is none that means anything.
     pub(crate) fn number(&self, name: &str) -> Result<Option<u64>, ApiError> {
-        let Some(text) = self.text(name) else { return Ok(None) };
+        let Some(text) = self.first(name) else { return Ok(None) };
         match text.parse::<i64>() {
             Ok(number) => Ok(u64::try_from(number).ok()),
-            Err(_) => Err(ApiError::bad_request(format!(
-                "strconv.ParseInt: parsing {}: invalid syntax",
-                serde_json::Value::from(text)
-            ))),
+            Err(error) => {
+                let quoted = words::quoted(text);
+                let why = match error.kind() {
+                    std::num::IntErrorKind::PosOverflow | std::num::IntErrorKind::NegOverflow => "value out of range",
+                    _ => "invalid syntax",
+                };
+                Err(ApiError::bad_request(format!("strconv.ParseInt: parsing {quoted}: {why}")))
+            }
         }
     }
 }
 
-/// The only value of `dryRun` is `All`; any other is refused in the name of the options' kind.
-pub(crate) fn dry_run<'a>(values: impl Iterator<Item = &'a str>, options: &str) -> Result<bool, ApiError> {
-    let values: Vec<&str> = values.collect();
-    if values.iter().all(|value| *value == "All") {
-        return Ok(!values.is_empty());
+/// Whether `dryRun` is said; its only value is `All`, and another is an error.
+fn dry_run(values: &[&str], errors: &mut Vec<FieldError>) -> bool {
+    if values.iter().any(|value| *value != "All") {
+        errors.push(words::not_supported("dryRun", &values.to_vec().into(), &["All"]));
     }
-    let listed = serde_json::Value::from(values);
-    Err(invalid_options(
-        options,
-        "dryRun",
-        FieldErrorKind::NotSupported,
-        &format!("Unsupported value: {listed}: supported values: \"All\""),
-    ))
+    !values.is_empty()
 }
 
-/// 422 about one of the options.
-pub(crate) fn invalid_options(options: &str, field: &str, kind: FieldErrorKind, message: &str) -> ApiError {
-    let error = FieldError { field: field.into(), kind, message: message.into() };
-    ApiError::invalid("meta.k8s.io", options, "", &[error])
+/// 422 about the options, where something is wrong with them.
+fn refuse(options: &str, errors: &[FieldError]) -> Result<(), ApiError> {
+    if errors.is_empty() { Ok(()) } else { Err(ApiError::invalid("meta.k8s.io", options, "", errors)) }
 }

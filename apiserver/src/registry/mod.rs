@@ -1,6 +1,7 @@
 //! Decides which kinds are served: an immutable table of [`Kind`]s, swapped whole when a CustomResourceDefinition
 //! comes or goes. Kinds are data; no verb knows one. It never touches the store.
 
+mod behaviour;
 pub mod builtin;
 mod charges;
 pub mod convert;
@@ -14,6 +15,7 @@ use serde_json::Value;
 
 use crate::schema::Structural;
 
+pub use self::behaviour::Behaviour;
 pub use self::charges::{CHARGES, Charge, Reference, Source};
 
 /// Where a kind comes from.
@@ -63,6 +65,8 @@ pub struct Kind {
     pub stored_as: Option<ResourceId>,
     /// Set where creating an object asks something, and nothing is stored.
     pub review: Option<Review>,
+    /// What its verbs do otherwise than others'.
+    pub behaviour: Behaviour,
     /// Verbs served, as discovery lists them. Review kinds only have `create`.
     pub verbs: Vec<&'static str>,
 }
@@ -122,6 +126,22 @@ pub struct Column {
     pub priority: i64,
     /// kubectl's JSONPath.
     pub json_path: String,
+    /// What its cells are made of the value.
+    pub cell: CellForm,
+}
+
+/// How a cell is made of the value at a column's path.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum CellForm {
+    /// As the column's type says; null where there is nothing or something else.
+    #[default]
+    Typed,
+    /// A text, empty where there is nothing.
+    Text,
+    /// A whole number.
+    Count,
+    /// How long ago it was.
+    Age,
 }
 
 /// Where `/scale` finds its numbers.
@@ -183,6 +203,12 @@ impl Registry {
     #[must_use]
     pub fn kind(&self, group: &str, plural: &str) -> Option<&Arc<Kind>> {
         self.kinds.get(&ResourceId { group: group.to_owned(), plural: plural.to_owned() })
+    }
+
+    /// Whether a group is Kubernetes' own: upstream serves those by a router of their own.
+    #[must_use]
+    pub fn is_built_in(&self, group: &str) -> bool {
+        group.is_empty() || self.kinds.values().any(|kind| kind.group == group && kind.is_built_in())
     }
 
     /// Every kind, sorted by group and plural.

@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::admission::{decode, fields, metadata};
 use crate::error::ApiError;
 use crate::managed_fields::{self, Scope};
-use crate::query::WriteOptions;
+use crate::query::{WriteKind, WriteOptions};
 use crate::registry::Review;
 use crate::response::Answer;
 use crate::schema;
@@ -23,12 +23,14 @@ use crate::verbs::{Call, present};
 
 /// `POST .../{plural}` of a kind that is a question.
 pub(crate) async fn create(call: &Call, review: Review, body: &Bytes) -> Result<Answer, ApiError> {
-    let options = WriteOptions::parse(&call.query, "CreateOptions")?;
     let (served, who) = (&call.served, &*call.who);
+    decode::check_format(served, call.content_type.as_deref())?;
+    let options = WriteOptions::parse(&call.query, WriteKind::Create)?;
     let Decoded { value, duplicates } = decode::object(served, call.content_type.as_deref(), body)?;
     let mut question = value;
+    let findings = fields::prune(served, &mut question, &duplicates, body);
+    let warnings = findings.judge(served, options.validation)?;
     metadata::place(served, &call.path.namespace, &mut question)?;
-    let warnings = fields::prune(served, &mut question, &duplicates, options.validation)?;
     schema::object::complete(&served.kind, served.version(), &mut question);
     if let Some(question) = question.as_object_mut() {
         question.remove("status");

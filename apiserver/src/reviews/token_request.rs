@@ -12,7 +12,7 @@ use crate::access::service_account::{AUDIENCE, Reference, Wish};
 use crate::admission::{decode, fields, metadata};
 use crate::clock::whole_seconds;
 use crate::error::ApiError;
-use crate::query::WriteOptions;
+use crate::query::{WriteKind, WriteOptions};
 use crate::registry::builtin;
 use crate::response::Answer;
 use crate::schema;
@@ -27,14 +27,15 @@ const LONGEST: i64 = 1 << 32;
 
 /// `POST .../serviceaccounts/{name}/token`
 pub(crate) async fn create(call: &Call, body: &Bytes) -> Result<Answer, ApiError> {
-    let options = WriteOptions::parse(&call.query, "CreateOptions")?;
     let request = Served::stored(&call.served.edition, &builtin::token_request());
     let call = &Call { served: request, ..call.clone() };
     let served = &call.served;
+    decode::check_format(served, call.content_type.as_deref())?;
+    let options = WriteOptions::parse(&call.query, WriteKind::Create)?;
     let Decoded { value: mut question, duplicates } = decode::object(served, call.content_type.as_deref(), body)?;
     let (namespace, name) = (&call.path.namespace, &call.path.name);
+    let warnings = fields::prune(served, &mut question, &duplicates, body).judge(served, options.validation)?;
     metadata::place(served, namespace, &mut question)?;
-    let warnings = fields::prune(served, &mut question, &duplicates, options.validation)?;
     schema::object::complete(&served.kind, served.version(), &mut question);
     let given = metadata::name(&question).to_owned();
     if !given.is_empty() && given != *name {

@@ -124,6 +124,21 @@ pub(crate) fn quoted(text: &str) -> String {
     out
 }
 
+/// Go's `%v` of what stands in a JSON document.
+pub(crate) fn go_value(value: &Value) -> String {
+    let joined = |parts: Vec<String>| parts.join(" ");
+    match value {
+        Value::Null => "<nil>".to_owned(),
+        Value::Bool(flag) => flag.to_string(),
+        Value::Number(number) => go_number(number),
+        Value::String(text) => text.clone(),
+        Value::Array(items) => format!("[{}]", joined(items.iter().map(go_value).collect())),
+        Value::Object(map) => {
+            format!("map[{}]", joined(map.iter().map(|(key, value)| format!("{key}:{}", go_value(value))).collect()))
+        }
+    }
+}
+
 /// The sentence of Go's JSON decoder for a value that does not fit its field.
 pub(crate) fn go_mismatch(value: &Value, owner: &str, path: &str, type_: &str) -> String {
     format!("json: cannot unmarshal {} into Go struct field {owner}.{path} of type {type_}", go_kind(value))

@@ -7,12 +7,54 @@ use serde_json::Value;
 
 use crate::error::ApiError;
 use crate::registry::{Kind, Version};
+use crate::schema::words;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Term {
     path: String,
     negated: bool,
     value: String,
+}
+
+/// A selector as it was read, before anybody knows what it can select by.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Terms(Vec<Term>);
+
+impl Terms {
+    /// Reads a selector; the empty text selects everything.
+    ///
+    /// # Errors
+    /// 400 for a text that can't be read.
+    pub fn parse(text: &str) -> Result<Self, ApiError> {
+        let mut parts = split_terms(text);
+        // In this order upstream finds what is wrong.
+        parts.sort_unstable();
+        let mut terms = Vec::new();
+        for part in parts.into_iter().filter(|part| !part.is_empty()) {
+            let (path, negated, value) = split_term(part).ok_or_else(|| {
+                ApiError::bad_request(format!("invalid selector: '{text}'; can't understand '{part}'"))
+            })?;
+            terms.push(Term { path: path.to_owned(), negated, value: unescape(value)? });
+        }
+        Ok(Self(terms))
+    }
+
+    /// The selector for objects of a version of a kind.
+    ///
+    /// # Errors
+    /// 400 for a path that isn't selectable.
+    pub fn of(&self, kind: &Kind, version: &Version) -> Result<Selector, ApiError> {
+        match self.0.iter().find(|term| !is_selectable(&term.path, kind, version)) {
+            None => Ok(Selector { terms: self.0.clone() }),
+            Some(term) if kind.is_built_in() && version.selectable_fields.is_empty() => {
+                Err(ApiError::bad_request(format!(
+                    "{} is not a known field selector: only \"metadata.name\", \"metadata.namespace\"",
+                    words::quoted(&term.path)
+                )))
+            }
+            Some(term) => Err(ApiError::bad_request(format!("field label not supported: {}", term.path))),
+        }
+    }
 }
 
 /// A conjunction of terms; without any it matches everything.
@@ -22,27 +64,6 @@ pub struct Selector {
 }
 
 impl Selector {
-    /// Reads a selector for objects of a version of a kind; the empty text selects everything.
-    ///
-    /// # Errors
-    /// 400 for a text that can't be read and for a path that isn't selectable.
-    pub fn parse(text: &str, kind: &Kind, version: &Version) -> Result<Self, ApiError> {
-        let mut terms = Vec::new();
-        for part in split_terms(text) {
-            if part.is_empty() {
-                continue;
-            }
-            let (path, negated, value) = split_term(part).ok_or_else(|| {
-                ApiError::bad_request(format!("invalid selector: '{text}'; can't understand '{part}'"))
-            })?;
-            if !is_selectable(path, kind, version) {
-                return Err(ApiError::bad_request(format!("field label not supported: {path}")));
-            }
-            terms.push(Term { path: path.to_owned(), negated, value: unescape(value)? });
-        }
-        Ok(Self { terms })
-    }
-
     /// Whether it matches everything.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -91,13 +112,23 @@ impl fmt::Display for Selector {
 
 fn is_selectable(path: &str, kind: &Kind, version: &Version) -> bool {
     path == "metadata.name"
-        || (path == "metadata.namespace" && (kind.namespaced || !kind.is_built_in()))
+        || (path == "metadata.namespace" && has_namespace(kind, version))
         || version.selectable_fields.iter().any(|field| field.trim_start_matches('.') == path)
+}
+
+/// Upstream lets objects without a namespace be selected by it where nobody said which fields they have.
+fn has_namespace(kind: &Kind, version: &Version) -> bool {
+    kind.namespaced || (kind.is_built_in() && version.selectable_fields.is_empty())
 }
 
 fn text_at(object: &Value, path: &str) -> String {
     let found = path.split('.').try_fold(object, |at, key| at.get(key));
     match found {
+        // The source of an Event is the component that it names, or else the one that reports.
+        Some(Value::Object(_)) if path == "source" => {
+            let component = text_at(object, "source.component");
+            if component.is_empty() { text_at(object, "reportingComponent") } else { component }
+        }
         Some(Value::String(text)) => text.clone(),
         Some(value @ (Value::Bool(_) | Value::Number(_))) => value.to_string(),
         _ => String::new(),
@@ -167,7 +198,7 @@ mod tests {
 
     fn parse(text: &str) -> Result<Selector, ApiError> {
         let widget = fixtures::widget();
-        Selector::parse(text, &widget, &widget.versions[0])
+        Terms::parse(text)?.of(&widget, &widget.versions[0])
     }
 
     #[test]
@@ -189,7 +220,7 @@ mod tests {
         let mut widget = fixtures::widget();
         let kind = std::sync::Arc::get_mut(&mut widget).unwrap();
         kind.versions[0].selectable_fields = vec!["spec.replicas".into(), "spec.on".into()];
-        let selector = Selector::parse("spec.replicas=3,spec.on=true", kind, &kind.versions[0]).unwrap();
+        let selector = Terms::parse("spec.replicas=3,spec.on=true").unwrap().of(kind, &kind.versions[0]).unwrap();
         assert!(selector.matches(&json!({"spec": {"replicas": 3, "on": true}})));
         assert!(!selector.matches(&json!({"spec": {"replicas": 3, "on": false}})));
     }

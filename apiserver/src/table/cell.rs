@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::jsonpath::Path;
-use crate::registry::Column;
 use crate::registry::builtin::Computed;
+use crate::registry::{CellForm, Column};
 
 use super::age::human_duration;
 
@@ -31,6 +31,10 @@ enum Type {
     Number,
     Boolean,
     Date,
+    /// A text, empty where there is nothing.
+    Filled,
+    /// How long ago, also where nobody knows.
+    Age,
 }
 
 impl Cell {
@@ -39,12 +43,14 @@ impl Cell {
             Some(computed) => Source::Computed(computed),
             None => Path::parse(&column.json_path).map_or(Source::Nothing, Source::Path),
         };
-        let type_ = match column.type_.as_str() {
-            "integer" => Type::Integer,
-            "number" => Type::Number,
-            "boolean" => Type::Boolean,
-            "date" => Type::Date,
-            _ => Type::Text,
+        let type_ = match (column.cell, column.type_.as_str()) {
+            (CellForm::Text, _) => Type::Filled,
+            (CellForm::Age, _) => Type::Age,
+            (CellForm::Count, _) | (CellForm::Typed, "integer") => Type::Integer,
+            (CellForm::Typed, "number") => Type::Number,
+            (CellForm::Typed, "boolean") => Type::Boolean,
+            (CellForm::Typed, "date") => Type::Date,
+            (CellForm::Typed, _) => Type::Text,
         };
         Self { source, type_ }
     }
@@ -63,7 +69,7 @@ impl Cell {
 
     pub(super) fn print(&self, object: &Value, now: Timestamp) -> Value {
         match &self.source {
-            Source::Path(path) => path.first(object).map_or(Value::Null, |value| self.coerce(value, now)),
+            Source::Path(path) => self.coerce(path.first(object).unwrap_or(&Value::Null), now),
             Source::Computed(computed) => self.coerce(&computed.cell(object), now),
             Source::Nothing => Value::Null,
         }
@@ -71,12 +77,14 @@ impl Cell {
 
     fn coerce(&self, value: &Value, now: Timestamp) -> Value {
         match (self.type_, value) {
+            (Type::Filled, Value::Null) => "".into(),
+            (Type::Age, Value::Null) => "<unknown>".into(),
             (_, Value::Null) => Value::Null,
-            (Type::Text, value) => text(value).into(),
+            (Type::Text | Type::Filled, value) => text(value).into(),
             (Type::Integer, Value::Number(number)) => integer(number),
             (Type::Number, Value::Number(number)) => number.as_f64().map_or(Value::Null, Value::from),
             (Type::Boolean, Value::Bool(_)) => value.clone(),
-            (Type::Date, Value::String(written)) => date(written, now).into(),
+            (Type::Date | Type::Age, Value::String(written)) => date(written, now).into(),
             _ => Value::Null,
         }
     }

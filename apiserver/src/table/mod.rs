@@ -12,14 +12,17 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::error::ApiError;
+use crate::negotiate::MetaVersion;
 use crate::registry::{Column, Version};
+use crate::schema::words;
 
 pub use age::human_duration;
 pub use partial::partial;
 
 use cell::Cell;
 
-const NAME_DESCRIPTION: &str = "Name must be unique within a namespace. Is required when creating resources, although \
+/// What is said of the column of names.
+pub(crate) const NAME_DESCRIPTION: &str = "Name must be unique within a namespace. Is required when creating resources, although \
     some resources may allow a client to request the generation of an appropriate name automatically. Name is primarily \
     intended for creation idempotence and configuration definition. Cannot be updated. More info: \
     https://kubernetes.io/docs/concepts/overview/working-with-objects/names#names";
@@ -47,7 +50,9 @@ impl IncludeObject {
             Some("None") => Ok(Self::None),
             Some("Object") => Ok(Self::Object),
             Some(other) => Err(ApiError::bad_request(format!(
-                "unrecognized includeObject value: {other:?}, use None, Metadata or Object"
+                "Unable to convert to Table as requested: includeObject: Invalid value: {}: must be 'Metadata', \
+                 'Object', 'None', or empty",
+                words::quoted(other)
             ))),
         }
     }
@@ -58,6 +63,7 @@ impl IncludeObject {
 pub struct Printer {
     headings: Vec<Value>,
     cells: Vec<Cell>,
+    meta: MetaVersion,
 }
 
 /// Whether a column is the object's name. A version that has one decides where it stands (`kubectl get events` leads
@@ -70,7 +76,7 @@ impl Printer {
     /// Reads the columns of a version. One whose path can't be read shows nothing; the CustomResourceDefinition's
     /// validation refuses such a path before it gets here.
     #[must_use]
-    pub fn new(version: &Version) -> Self {
+    pub fn new(version: &Version, meta: MetaVersion) -> Self {
         let mut headings = Vec::new();
         let mut cells = Vec::new();
         if !version.columns.iter().any(is_name) {
@@ -95,7 +101,7 @@ impl Printer {
             headings.push(heading("Age", "date", "", description, 0));
             cells.push(Cell::age());
         }
-        Self { headings, cells }
+        Self { headings, cells, meta }
     }
 
     /// The `columnDefinitions`.
@@ -110,7 +116,7 @@ impl Printer {
         let cells: Vec<Value> = self.cells.iter().map(|cell| cell.print(object, now)).collect();
         let shown = match include {
             IncludeObject::None => Value::Null,
-            IncludeObject::Metadata => partial(object),
+            IncludeObject::Metadata => partial(object, self.meta),
             IncludeObject::Object => object.clone(),
         };
         json!({"cells": cells, "object": shown})
@@ -127,7 +133,7 @@ impl Printer {
         now: Timestamp,
     ) -> Value {
         let rows = objects.into_iter().map(|object| self.row(object, include, now)).collect();
-        table(metadata, self.columns(), rows)
+        self.document(metadata, self.columns(), rows)
     }
 
     /// The Table of one object, for `get`.
@@ -143,7 +149,17 @@ impl Printer {
             EventPosition::First => self.columns(),
             EventPosition::Later => Value::Null,
         };
-        table(revision_of(object), columns, vec![self.row(object, include, now)])
+        self.document(revision_of(object), columns, vec![self.row(object, include, now)])
+    }
+
+    fn document(&self, metadata: Map<String, Value>, columns: Value, rows: Vec<Value>) -> Value {
+        json!({
+            "kind": "Table",
+            "apiVersion": self.meta.api_version(),
+            "metadata": metadata,
+            "columnDefinitions": columns,
+            "rows": rows,
+        })
     }
 }
 
@@ -154,16 +170,6 @@ pub enum EventPosition {
     First,
     /// Carries none.
     Later,
-}
-
-fn table(metadata: Map<String, Value>, columns: Value, rows: Vec<Value>) -> Value {
-    json!({
-        "kind": "Table",
-        "apiVersion": "meta.k8s.io/v1",
-        "metadata": metadata,
-        "columnDefinitions": columns,
-        "rows": rows,
-    })
 }
 
 fn heading(name: &str, type_: &str, format: &str, description: &str, priority: i64) -> Value {

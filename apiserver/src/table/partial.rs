@@ -2,9 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::negotiate::MetaVersion;
+
 /// The metadata of one object.
 #[must_use]
-pub fn partial(object: &Value) -> Value {
+pub fn partial(object: &Value, version: MetaVersion) -> Value {
     let metadata = object.get("metadata").cloned().unwrap_or_else(|| Value::Object(Map::new()));
-    json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata})
+    json!({"kind": "PartialObjectMetadata", "apiVersion": version.api_version(), "metadata": metadata})
 }

@@ -24,19 +24,19 @@ fn cells(json_path: &str, type_: &str, object: &Value) -> Value {
     let mut widget = fixtures::widget();
     let kind = std::sync::Arc::get_mut(&mut widget).unwrap();
     kind.versions[0].columns = vec![column("X", type_, json_path)];
-    Printer::new(&kind.versions[0]).row(object, IncludeObject::None, now())["cells"][1].clone()
+    Printer::new(&kind.versions[0], MetaVersion::V1).row(object, IncludeObject::None, now())["cells"][1].clone()
 }
 
 #[test]
 fn a_list_prints_as_kubectl_expects_it() {
-    let printer = Printer::new(&fixtures::widget().versions[0]);
+    let printer = Printer::new(&fixtures::widget().versions[0], MetaVersion::V1);
     let metadata = revision_of(&widget());
     insta::assert_json_snapshot!(printer.table([&widget()], metadata, IncludeObject::Metadata, now()));
 }
 
 #[test]
 fn a_row_carries_what_was_asked_for() {
-    let printer = Printer::new(&fixtures::widget().versions[0]);
+    let printer = Printer::new(&fixtures::widget().versions[0], MetaVersion::V1);
     assert_eq!(printer.row(&widget(), IncludeObject::None, now())["object"], Value::Null);
     assert_eq!(printer.row(&widget(), IncludeObject::Object, now())["object"], widget());
     let partial = printer.row(&widget(), IncludeObject::Metadata, now())["object"].clone();
@@ -55,7 +55,7 @@ fn include_object_is_read_from_the_query() {
 
 #[test]
 fn only_the_first_event_of_a_watch_has_headings() {
-    let printer = Printer::new(&fixtures::widget().versions[0]);
+    let printer = Printer::new(&fixtures::widget().versions[0], MetaVersion::V1);
     let first = printer.event(EventPosition::First, &widget(), IncludeObject::None, now());
     let later = printer.event(EventPosition::Later, &widget(), IncludeObject::None, now());
     assert_eq!(first["columnDefinitions"].as_array().unwrap().len(), 5);
@@ -67,7 +67,7 @@ fn only_the_first_event_of_a_watch_has_headings() {
 #[test]
 fn a_version_without_columns_shows_the_age() {
     let config_map = fixtures::built_in("", "ConfigMap");
-    let printer = Printer::new(&config_map.versions[0]);
+    let printer = Printer::new(&config_map.versions[0], MetaVersion::V1);
     let names: Vec<_> = printer.columns().as_array().unwrap().iter().map(|c| c["name"].clone()).collect();
     assert_eq!(names, ["Name", "Age"]);
     assert_eq!(printer.row(&widget(), IncludeObject::None, now())["cells"], json!(["w1", "73s"]));
@@ -79,7 +79,7 @@ fn a_version_can_say_where_its_name_stands() {
     let kind = std::sync::Arc::get_mut(&mut widget_kind).unwrap();
     kind.versions[0].columns =
         vec![column("Color", "string", ".spec.color"), column("Name", "string", ".metadata.name")];
-    let printer = Printer::new(&kind.versions[0]);
+    let printer = Printer::new(&kind.versions[0], MetaVersion::V1);
     assert_eq!(printer.row(&widget(), IncludeObject::None, now())["cells"], json!(["red", "w1"]));
     assert_eq!(printer.columns()[1]["format"], "name");
 }

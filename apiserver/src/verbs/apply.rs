@@ -5,32 +5,21 @@ use serde_json::Value;
 
 use super::write::{Owners, Part, Proposal, Written, revise};
 use super::{Call, create};
-use crate::admission::{decode, metadata};
-use crate::error::{ApiError, FieldErrorKind, Reason};
+use crate::admission::{decode, fields, metadata};
+use crate::error::{ApiError, Reason};
 use crate::managed_fields::{self, Scope, Wish};
-use crate::query::{WriteOptions, invalid_options};
+use crate::query::WriteOptions;
 use crate::response::Answer;
-use crate::schema::decode::{Decoded, yaml};
+use crate::schema::decode::{Decoded, MAX_DEPTH, is_too_deep, yaml};
 
 /// What somebody applies, as it came.
 pub(super) type Config = Decoded;
 
 /// `PATCH` with `application/apply-patch+yaml`.
 pub(super) async fn apply(call: &Call, body: &[u8], part: Part, options: &WriteOptions) -> Result<Answer, ApiError> {
-    let mut config = config(body)?;
-    decode::check(&call.served, &config.value, body)?;
+    let config = config(body)?;
+    check_type(call, &config.value)?;
     let name = &call.path.name;
-    if part == Part::Object {
-        // Only a status may be applied without saying whose.
-        let metadata = metadata::of(&mut config.value)?;
-        let given = metadata.entry("name").or_insert_with(|| name.as_str().into());
-        if given != name.as_str() {
-            let given = given.as_str().unwrap_or_default().to_owned();
-            return Err(ApiError::bad_request(format!(
-                "the name of the object ({given}) does not match the name on the URL ({name})"
-            )));
-        }
-    }
     if part == Part::Object {
         loop {
             call.state.refresh().await?;
@@ -55,25 +44,30 @@ pub(super) fn config(body: &[u8]) -> Result<Config, ApiError> {
     })
 }
 
-fn required(options: &WriteOptions) -> Result<(), ApiError> {
-    if options.manager.is_some() {
+/// Refuses what is none of the kind, or nests too deep to be looked at.
+fn check_type(call: &Call, config: &Value) -> Result<(), ApiError> {
+    if is_too_deep(config) {
+        return Err(ApiError::bad_request(format!("the object nests deeper than {MAX_DEPTH} levels")));
+    }
+    let text = |field: &str| config[field].as_str().unwrap_or_default();
+    let (version, kind) = (text("apiVersion"), text("kind"));
+    if version == call.served.api_version() && kind == call.served.kind.kind {
         return Ok(());
     }
-    let message = "Required value: is required for apply patch";
-    Err(invalid_options("PatchOptions", "fieldManager", FieldErrorKind::Required, message))
+    let slash = if version.contains('/') { "" } else { "/" };
+    Err(ApiError::bad_request(format!("invalid object type: {slash}{version}, Kind={kind}")))
 }
 
 async fn made(call: &Call, config: &Config, options: &WriteOptions) -> Result<Written, ApiError> {
-    required(options)?;
     // Who may change what is there may not yet make what is not.
     call.permit("create")?;
     if let Some(uid) = config.value["metadata"]["uid"].as_str().filter(|uid| !uid.is_empty()) {
         let why = format!("uid mismatch: the provided object specified uid {uid}, and no existing object was found");
         return Err(ApiError::conflict(&call.served.kind.group, &call.served.kind.plural, &call.path.name, &why));
     }
-    let value = merged(call, None, config, options)?;
-    let wish =
-        create::Wish { decoded: Decoded { value, duplicates: config.duplicates.clone() }, owners: Owners::Settled };
+    let (value, warnings) = merged(call, None, config, options)?;
+    metadata::check_name(&value, &call.path.name)?;
+    let wish = create::Wish { value, warnings, owners: Owners::Settled };
     create::make(&call.state, &call.served, &call.path.namespace, wish, options, &call.author(options)).await
 }
 
@@ -84,18 +78,26 @@ pub(super) async fn revised(
     part: Part,
     options: &WriteOptions,
 ) -> Result<Written, ApiError> {
-    required(options)?;
     revise(call, options, |current| {
-        let value = merged(call, Some(&call.served.value(current)), config, options)?;
+        let (value, warnings) = merged(call, Some(&call.served.value(current)), config, options)?;
         decode::check(&call.served, &value, b"")?;
-        Ok(Proposal { value, duplicates: config.duplicates.clone(), part, owners: Owners::Settled })
+        Ok(Proposal { value, warnings, part, owners: Owners::Settled })
     })
     .await
 }
 
-fn merged(call: &Call, live: Option<&Value>, config: &Config, options: &WriteOptions) -> Result<Value, ApiError> {
+/// What the object becomes, and what the client is to be told beside it.
+fn merged(
+    call: &Call,
+    live: Option<&Value>,
+    config: &Config,
+    options: &WriteOptions,
+) -> Result<(Value, Vec<String>), ApiError> {
     let scope = Scope::new(&call.served.kind, call.served.version(), &call.path.subresource);
     let author = call.author(options);
-    let wish = Wish { config: &config.value, author: &author, force: options.force.unwrap_or(false) };
-    managed_fields::apply(&scope, live, &wish, &call.state.timestamp())
+    let wish = Wish { config: &config.value, author: &author, force: options.force };
+    let mut value = managed_fields::apply(&scope, live, &wish, &call.state.timestamp())?;
+    let findings = fields::prune(&call.served, &mut value, &config.duplicates, b"");
+    let warnings = findings.judge(&call.served, options.validation)?;
+    Ok((value, warnings))
 }

@@ -3,19 +3,19 @@
 use apiserver_store::{Change, Expect, Write, WriteError};
 use bytes::Bytes;
 use http::StatusCode;
+use serde_json::Value;
 
+use super::Call;
 use super::served::Served;
 use super::write::{Outcome, Owners, Written};
-use super::{Call, not_allowed};
 use crate::admission::{decode, fields, metadata, namespace};
 use crate::error::{ApiError, Reason};
 use crate::managed_fields::{self, Author, Scope};
-use crate::query::WriteOptions;
+use crate::query::{WriteKind, WriteOptions};
 use crate::quota::{Charged, Failure, Judged};
 use crate::registry::convert;
 use crate::response::{Answer, to_bytes};
 use crate::schema;
-use crate::schema::decode::Decoded;
 use crate::state::State;
 
 /// How many generated names are tried.
@@ -25,26 +25,28 @@ const GENERATED_BASE: usize = 58;
 
 /// `POST .../{plural}`
 pub(crate) async fn create(call: &Call, body: Bytes) -> Result<Answer, ApiError> {
-    let options = WriteOptions::parse(&call.query, "CreateOptions")?;
-    let decoded = decode::object(&call.served, call.content_type.as_deref(), &body)?;
-    if !call.path.name.is_empty() {
-        return Err(not_allowed());
-    }
+    decode::check_format(&call.served, call.content_type.as_deref())?;
+    let options = WriteOptions::parse(&call.query, WriteKind::Create)?;
+    let mut decoded = decode::object(&call.served, call.content_type.as_deref(), &body)?;
+    let findings = fields::prune(&call.served, &mut decoded.value, &decoded.duplicates, &body);
+    let warnings = findings.judge(&call.served, options.validation)?;
     let author = call.author(&options);
-    let wish = Wish { decoded, owners: Owners::Followed };
+    let wish = Wish { value: decoded.value, warnings, owners: Owners::Followed };
     let written = make(&call.state, &call.served, &call.path.namespace, wish, &options, &author).await?;
     written.present(call, StatusCode::CREATED)
 }
 
-/// What somebody wants to be there.
+/// What somebody wants to be there: an object without unknown fields.
 pub(crate) struct Wish {
-    pub(crate) decoded: Decoded,
+    pub(crate) value: Value,
+    /// What the client is to be told beside the object.
+    pub(crate) warnings: Vec<String>,
     pub(crate) owners: Owners,
 }
 
-impl From<serde_json::Value> for Wish {
-    fn from(value: serde_json::Value) -> Self {
-        Self { decoded: Decoded { value, duplicates: Vec::new() }, owners: Owners::Followed }
+impl From<Value> for Wish {
+    fn from(value: Value) -> Self {
+        Self { value, warnings: Vec::new(), owners: Owners::Followed }
     }
 }
 
@@ -57,7 +59,7 @@ pub(crate) async fn make(
     options: &WriteOptions,
     author: &Author,
 ) -> Result<Written, ApiError> {
-    let Wish { decoded: Decoded { value: mut object, duplicates }, owners } = wish;
+    let Wish { value: mut object, mut warnings, owners } = wish;
     let kind = &served.kind;
     metadata::place(served, namespace_, &mut object)?;
     state.refresh().await?;
@@ -69,7 +71,7 @@ pub(crate) async fn make(
         ));
     }
 
-    let warnings = fields::prune(served, &mut object, &duplicates, options.validation)?;
+    warnings.extend(metadata::drop_repeated_owners(metadata::of(&mut object)?, ""));
     if served.version().status
         && let Some(fields) = object.as_object_mut()
     {
@@ -77,7 +79,7 @@ pub(crate) async fn make(
     }
     let uid = state.dice.uuid();
     let now = state.timestamp();
-    metadata::begin(kind, &mut object, &uid.to_string(), &now)?;
+    let revision = metadata::begin(kind, &mut object, &uid.to_string(), &now)?;
     let mut names = Names::of(state, &object);
     names.give(&mut object)?;
     schema::object::complete(kind, served.version(), &mut object);
@@ -96,6 +98,11 @@ pub(crate) async fn make(
     }
     if let Some(fields) = fields {
         metadata::of(&mut object)?.insert("managedFields".into(), fields);
+    }
+    if !options.dry_run && revision.is_some_and(|revision| revision.parse().is_ok_and(|revision: u64| revision > 0)) {
+        // Upstream has no better reason for it either.
+        let message = "resourceVersion should not be set on objects to be created";
+        return Err(ApiError::new(Reason::Unknown, message));
     }
 
     loop {
@@ -131,7 +138,7 @@ struct Names<'a> {
 }
 
 impl<'a> Names<'a> {
-    fn of(state: &'a State, object: &serde_json::Value) -> Self {
+    fn of(state: &'a State, object: &Value) -> Self {
         let base = object["metadata"]["generateName"].as_str().filter(|base| !base.is_empty());
         let base = base.filter(|_| metadata::name(object).is_empty());
         let base = base.map(|base| base.chars().take(GENERATED_BASE).collect());
@@ -142,7 +149,7 @@ impl<'a> Names<'a> {
         self.base.is_some() && self.left > 0
     }
 
-    fn give(&mut self, object: &mut serde_json::Value) -> Result<(), ApiError> {
+    fn give(&mut self, object: &mut Value) -> Result<(), ApiError> {
         if let Some(base) = &self.base {
             self.left = self.left.saturating_sub(1);
             let name = format!("{base}{}", self.state.dice.name_suffix());

@@ -36,9 +36,15 @@ pub(crate) async fn delete(call: &Call, body: Bytes) -> Result<Answer, ApiError>
     let key = call.key(&call.path.name);
     call.state.refresh().await?;
     match remove(&call.state, &call.served, &key, &options).await? {
+        Removed::Gone(entry) if call.served.kind.behaviour.returns_deleted => {
+            present::entry(call, StatusCode::OK, &entry, &[])
+        }
         Removed::Gone(entry) => success(call, &entry.uid.to_string()),
         Removed::Dry(value, true) => success(call, value["metadata"]["uid"].as_str().unwrap_or_default()),
-        Removed::Waits(entry) => present::entry(call, StatusCode::OK, &entry, &[]),
+        Removed::Waits(entry) => {
+            let code = if options.awaits_dependents { StatusCode::ACCEPTED } else { StatusCode::OK };
+            present::entry(call, code, &entry, &[])
+        }
         Removed::Dry(value, false) => present::value(call, StatusCode::OK, value, &[]),
     }
 }
@@ -122,7 +128,9 @@ async fn attempt(
 /// The finalizers that a deletion leaves: those of others, and the one that stands for the propagation.
 fn finalizers(served: &Served, object: &Value, propagation: Option<Propagation>) -> Vec<String> {
     let mut kept: Vec<String> = metadata::finalizers(object).into_iter().map(str::to_owned).collect();
-    if let Some(propagation) = propagation {
+    // These go their own way, whatever is owned.
+    let is_apart = rules::is_namespace(&served.kind) || rules::is_definition(&served.kind);
+    if let Some(propagation) = propagation.filter(|_| !is_apart) {
         kept.retain(|finalizer| finalizer != rules::FOREGROUND && finalizer != rules::ORPHAN);
         match propagation {
             Propagation::Background => {}
@@ -142,10 +150,16 @@ fn finalizers(served: &Served, object: &Value, propagation: Option<Propagation>)
 
 fn check_preconditions(served: &Served, current: &Entry, options: &DeleteOptions) -> Result<(), ApiError> {
     let kind = &served.kind;
-    // Upstream words these with the Kind.
-    let conflict = |why: &str| ApiError::conflict(&kind.group, &kind.kind, &current.key.name, why);
+    let is_apart = rules::is_namespace(kind) || rules::is_definition(kind);
+    // Upstream words these with the Kind, but for the kinds that it deletes otherwise.
+    let resource = if is_apart { &kind.plural } else { &kind.kind };
+    let conflict = |why: &str| ApiError::conflict(&kind.group, resource, &current.key.name, why);
     let uid = current.uid.to_string();
     if let Some(wanted) = options.uid.as_ref().filter(|wanted| **wanted != uid) {
+        if is_apart {
+            let why = format!("Precondition failed: UID in precondition: {wanted}, UID in object meta: {uid}");
+            return Err(conflict(&why));
+        }
         return Err(conflict(&format!(
             "the UID in the precondition ({wanted}) does not match the UID in record ({uid}). The object might have \
              been deleted and then recreated"
@@ -153,6 +167,11 @@ fn check_preconditions(served: &Served, current: &Entry, options: &DeleteOptions
     }
     let revision = current.revision.to_string();
     if let Some(wanted) = options.resource_version.as_ref().filter(|wanted| **wanted != revision) {
+        if is_apart {
+            return Err(conflict(&format!(
+                "Precondition failed: ResourceVersion in precondition: {wanted}, ResourceVersion in object meta: {revision}"
+            )));
+        }
         return Err(conflict(&format!(
             "the ResourceVersion in the precondition ({wanted}) does not match the ResourceVersion in record \
              ({revision}). The object might have been modified"

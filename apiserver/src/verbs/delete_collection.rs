@@ -1,15 +1,12 @@
 //! Removes many objects at once.
 
-use apiserver_store::Entry;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 
-use std::sync::Arc;
-
-use super::delete::{Removed, options, remove};
+use super::delete::{options, remove};
 use super::list::Page;
 use super::selection::Selection;
-use super::{Call, get};
+use super::{Call, list};
 use crate::admission::protection;
 use crate::error::{ApiError, Reason};
 use crate::query::ListOptions;
@@ -19,12 +16,12 @@ use crate::response::Answer;
 const CONCURRENT: usize = 32;
 
 /// `DELETE .../{plural}`
-pub(crate) async fn delete_collection(call: &Call, list: &ListOptions, body: Bytes) -> Result<Answer, ApiError> {
+pub(crate) async fn delete_collection(call: &Call, wanted: &ListOptions, body: Bytes) -> Result<Answer, ApiError> {
     let options = options(call, &body)?;
-    let selection = Selection::new(call, list)?;
-    get::wait(call, None).await?;
-    let snapshot = call.state.storage().snapshot(&call.served.kind.resource());
-    let found: Vec<Arc<Entry>> = selection.of(&call.served, &snapshot, None).cloned().collect();
+    let selection = Selection::new(call, wanted)?;
+    let (snapshot, behind) = list::state(call, &selection, wanted).await?;
+    let page = Page::cut(call, &selection, &snapshot, behind, wanted.limit);
+    let found = page.entries().to_vec();
 
     let protected: Vec<String> = found
         .iter()
@@ -38,21 +35,20 @@ pub(crate) async fn delete_collection(call: &Call, list: &ListOptions, body: Byt
         return Err(call.served.forbidden("", &protection::refusal(&protected)));
     }
 
-    let removed: Vec<Option<Arc<Entry>>> = futures::stream::iter(found)
+    futures::stream::iter(found)
         .map(|entry| {
             let options = &options;
             async move {
                 match remove(&call.state, &call.served, &entry.key, options).await {
-                    Ok(Removed::Gone(last) | Removed::Waits(last)) => Ok(Some(last)),
-                    Ok(Removed::Dry(..)) => Ok(Some(entry)),
                     // Somebody else was faster.
-                    Err(error) if error.reason == Reason::NotFound => Ok(None),
-                    Err(error) => Err(error),
+                    Err(error) if error.reason == Reason::NotFound => Ok(()),
+                    removed => removed.map(|_| ()),
                 }
             }
         })
         .buffered(CONCURRENT)
-        .try_collect()
+        .try_collect::<()>()
         .await?;
-    Page::of(removed.into_iter().flatten().collect(), call.state.storage().revision()).present(call)
+    // Shown is what they were.
+    page.present(call)
 }

@@ -15,7 +15,9 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 /// `GET .../{name}`
 pub(crate) async fn get(call: &Call) -> Result<Answer, ApiError> {
-    let revision = call.query.text("resourceVersion").map(query::revision).transpose()?;
+    let revision = call.query.text("resourceVersion").map(query::revision).transpose();
+    // Upstream has no reason for it.
+    let revision = revision.map_err(|error| ApiError::new(Reason::Unknown, error.to_string()))?;
     wait(call, revision).await?;
     present::entry(call, StatusCode::OK, &*call.entry()?, &[])
 }

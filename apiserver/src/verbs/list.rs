@@ -16,7 +16,7 @@ use super::token::Token;
 use super::{Call, get, present};
 use crate::body::{full, stream};
 use crate::error::{ApiError, Reason};
-use crate::negotiate::{Encoding, Shape};
+use crate::negotiate::{Encoding, MetaVersion, Shape};
 use crate::query::{ListOptions, Match};
 use crate::response::{Answer, JSON, of_type, to_bytes};
 use crate::table::{IncludeObject, Printer, partial};
@@ -27,7 +27,7 @@ const CHUNK: usize = 64 << 10;
 /// `GET .../{plural}`
 pub(crate) async fn list(call: &Call, options: &ListOptions) -> Result<Answer, ApiError> {
     let selection = Selection::new(call, options)?;
-    let (snapshot, behind) = state(call, options).await?;
+    let (snapshot, behind) = state(call, &selection, options).await?;
     let page = Page::cut(call, &selection, &snapshot, behind, options.limit);
     let mut answer = page.present(call)?;
     present::deprecated(call, &mut answer);
@@ -35,11 +35,16 @@ pub(crate) async fn list(call: &Call, options: &ListOptions) -> Result<Answer, A
 }
 
 /// The state of the store that the answer shows, and behind which object it begins.
-async fn state(call: &Call, options: &ListOptions) -> Result<(Snapshot, Option<(String, String)>), ApiError> {
+pub(crate) async fn state(
+    call: &Call,
+    selection: &Selection,
+    options: &ListOptions,
+) -> Result<(Snapshot, Option<(String, String)>), ApiError> {
     let storage = call.state.storage();
     let resource = call.served.kind.resource();
-    if let Some(text) = &options.token {
-        let token = Token::decode(text)?;
+    if let Some(text) = options.token.as_ref().filter(|_| !selection.is_of_one(&call.served)) {
+        let token = Token::decode(text, storage.epoch())?;
+        options.list_revision()?;
         let snapshot = match token.revision {
             Some(_) if token.epoch != storage.epoch() => return Err(token.expired(storage.epoch())),
             Some(revision) => {
@@ -53,8 +58,9 @@ async fn state(call: &Call, options: &ListOptions) -> Result<(Snapshot, Option<(
         };
         return Ok((snapshot, Some(token.behind)));
     }
-    get::wait(call, options.revision).await?;
-    let exact = match (options.matching, options.revision) {
+    let revision = options.list_revision()?;
+    get::wait(call, revision).await?;
+    let exact = match (options.matching, revision) {
         (Some(Match::Exact), revision) => revision,
         // Before `resourceVersionMatch` there was, a page of a revision meant exactly that revision.
         (None, Some(revision)) if options.limit.is_some() && revision > Revision::ZERO => Some(revision),
@@ -78,13 +84,14 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    fn cut(
+    pub(crate) fn cut(
         call: &Call,
         selection: &Selection,
         snapshot: &Snapshot,
         behind: Option<(String, String)>,
         limit: Option<usize>,
     ) -> Self {
+        let limit = limit.filter(|_| !selection.is_of_one(&call.served));
         let mut found = selection.of(&call.served, snapshot, behind);
         let entries: Vec<Arc<Entry>> = found.by_ref().take(limit.unwrap_or(usize::MAX)).map(Arc::clone).collect();
         let has_more = limit.is_some() && found.next().is_some();
@@ -98,9 +105,9 @@ impl Page {
         Self { entries, revision: snapshot.revision, token, remaining }
     }
 
-    /// These objects, all there is to tell.
-    pub(crate) fn of(entries: Vec<Arc<Entry>>, revision: Revision) -> Self {
-        Self { entries, revision, token: None, remaining: None }
+    /// The objects.
+    pub(crate) fn entries(&self) -> &[Arc<Entry>] {
+        &self.entries
     }
 
     fn metadata(&self) -> Map<String, Value> {
@@ -118,16 +125,21 @@ impl Page {
     pub(crate) fn present(self, call: &Call) -> Result<Answer, ApiError> {
         let item = match call.form.shape {
             Shape::Object => Item::Object,
-            Shape::PartialObject => Item::Partial,
+            Shape::PartialObject => {
+                let what = "you requested PartialObjectMetadata, but the requested object is a list";
+                return Err(ApiError::new(Reason::NotAcceptable, format!("{what} ({})", call.served.go_type("List"))));
+            }
+            Shape::PartialList => Item::Partial,
             Shape::Table => Item::Row {
-                printer: Printer::new(call.served.version()),
+                printer: Printer::new(call.served.version(), call.form.version),
                 include: IncludeObject::parse(call.query.text("includeObject"))?,
                 now: call.state.config.clock.now(),
             },
         };
-        let (head, tail) = self.frame(&call.served, &item);
+        let (head, tail) = self.frame(&call.served, &item, call.form.version);
         let next = Some(BytesMut::from(&head[..]));
-        let mut maker = Maker { next, tail, entries: self.entries, served: call.served.clone(), item, place: 0 };
+        let meta = call.form.version;
+        let mut maker = Maker { next, tail, entries: self.entries, served: call.served.clone(), item, meta, place: 0 };
         if call.form.encoding == Encoding::Yaml {
             let text: Vec<u8> = std::iter::from_fn(|| maker.chunk()).flatten().collect();
             let list = serde_json::from_slice(&text).expect("a list is made of JSON");
@@ -143,12 +155,12 @@ impl Page {
     }
 
     /// What stands before and behind the items.
-    fn frame(&self, served: &Served, item: &Item) -> (Vec<u8>, Vec<u8>) {
+    fn frame(&self, served: &Served, item: &Item, meta: MetaVersion) -> (Vec<u8>, Vec<u8>) {
         let mut metadata = self.metadata();
         let (api_version, kind) = match item {
             Item::Object => (served.api_version(), served.kind.list_kind.clone()),
-            Item::Partial => ("meta.k8s.io/v1".into(), "PartialObjectMetadataList".into()),
-            Item::Row { .. } => ("meta.k8s.io/v1".into(), "Table".into()),
+            Item::Partial => (meta.api_version().into(), "PartialObjectMetadataList".into()),
+            Item::Row { .. } => (meta.api_version().into(), "Table".into()),
         };
         if matches!(item, Item::Object) && !served.kind.is_built_in() {
             // Lists of custom objects always have the key, as upstream's do.
@@ -179,11 +191,12 @@ enum Item {
 }
 
 impl Item {
-    fn bytes(&self, served: &Served, entry: &Arc<Entry>) -> Bytes {
+    fn bytes(&self, served: &Served, meta: MetaVersion, entry: &Arc<Entry>) -> [Bytes; 2] {
+        let whole = |bytes: Vec<u8>| [Bytes::from(bytes), Bytes::new()];
         match self {
-            Self::Object => served.bytes(entry),
-            Self::Partial => to_bytes(&partial(&served.value(entry))).into(),
-            Self::Row { printer, include, now } => to_bytes(&printer.row(&served.value(entry), *include, *now)).into(),
+            Self::Object => served.item(entry),
+            Self::Partial => whole(to_bytes(&partial(&served.value(entry), meta))),
+            Self::Row { printer, include, now } => whole(to_bytes(&printer.row(&served.value(entry), *include, *now))),
         }
     }
 }
@@ -196,6 +209,7 @@ struct Maker {
     entries: Vec<Arc<Entry>>,
     served: Served,
     item: Item,
+    meta: MetaVersion,
     place: usize,
 }
 
@@ -206,7 +220,9 @@ impl Maker {
             if self.place > 0 {
                 chunk.extend_from_slice(b",");
             }
-            chunk.extend_from_slice(&self.item.bytes(&self.served, entry));
+            for part in self.item.bytes(&self.served, self.meta, entry) {
+                chunk.extend_from_slice(&part);
+            }
             self.place += 1;
             if chunk.len() >= CHUNK {
                 self.next = Some(BytesMut::with_capacity(CHUNK));

@@ -90,6 +90,25 @@ impl Call {
         Attributes { verb, object }.permit(&self.who, self.state.config.authorizer.as_ref())
     }
 
+    /// Refuses a write to no object in particular.
+    pub(crate) fn check_named(&self) -> Result<(), ApiError> {
+        if self.path.name.is_empty() { Err(ApiError::bad_request("name must be provided")) } else { Ok(()) }
+    }
+
+    /// 409 for a write that is meant for another object of the same name, in the words of upstream's store.
+    pub(crate) fn other_uid(&self, wanted: &str, present: &str) -> ApiError {
+        let kind = &self.served.kind;
+        let parts =
+            [if kind.is_built_in() { "" } else { &kind.group }, &kind.plural, &self.path.namespace, &self.path.name];
+        let key =
+            parts.iter().filter(|part| !part.is_empty()).fold("/registry".to_owned(), |key, part| key + "/" + part);
+        let why = format!(
+            "StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, AdditionalErrorMsg: Precondition \
+             failed: UID in precondition: {wanted}, UID in object meta: {present}"
+        );
+        ApiError::conflict(&kind.group, &kind.plural, &self.path.name, &why)
+    }
+
     /// The object that the path names.
     pub(crate) fn entry(&self) -> Result<Arc<Entry>, ApiError> {
         let name = &self.path.name;
@@ -99,5 +118,5 @@ impl Call {
 
 /// 405 for a verb that the resource does not have.
 pub(crate) fn not_allowed() -> ApiError {
-    ApiError::new(Reason::MethodNotAllowed, "the server does not allow this method on the requested resource")
+    ApiError::generic(Reason::MethodNotAllowed)
 }

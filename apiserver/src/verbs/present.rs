@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::Call;
 use crate::body::full;
-use crate::error::ApiError;
+use crate::error::{ApiError, Reason};
 use crate::negotiate::{Encoding, Shape};
 use crate::response::{Answer, encoded, json_bytes, of_type, warn};
 use crate::table::{IncludeObject, Printer, partial};
@@ -35,10 +35,18 @@ pub(crate) fn value(call: &Call, code: StatusCode, object_: Value, warnings: &[S
 fn object(call: &Call, code: StatusCode, object: Value) -> Result<Answer, ApiError> {
     let shown = match call.form.shape {
         Shape::Object => object,
-        Shape::PartialObject => partial(&object),
+        Shape::PartialObject => partial(&object, call.form.version),
+        Shape::PartialList => {
+            let what = "you requested PartialObjectMetadataList, but the requested object is not a list";
+            return Err(ApiError::new(Reason::NotAcceptable, format!("{what} ({})", call.served.go_type(""))));
+        }
         Shape::Table => {
             let include = IncludeObject::parse(call.query.text("includeObject"))?;
-            Printer::new(call.served.version()).single(&object, include, call.state.config.clock.now())
+            Printer::new(call.served.version(), call.form.version).single(
+                &object,
+                include,
+                call.state.config.clock.now(),
+            )
         }
     };
     document(call, code, &shown)

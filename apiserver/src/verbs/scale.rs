@@ -12,7 +12,7 @@ use crate::admission::decode;
 use crate::error::ApiError;
 use crate::negotiate;
 use crate::patch::PatchType;
-use crate::query::WriteOptions;
+use crate::query::{WriteKind, WriteOptions};
 use crate::registry::Scale;
 use crate::response::Answer;
 
@@ -25,7 +25,7 @@ pub(crate) async fn get(call: &Call, paths: &Scale) -> Result<Answer, ApiError> 
 
 /// `PUT .../{name}/scale`
 pub(crate) async fn update(call: &Call, paths: &Scale, body: Bytes) -> Result<Answer, ApiError> {
-    let options = WriteOptions::parse(&call.query, "UpdateOptions")?;
+    let options = WriteOptions::parse(&call.query, WriteKind::Update)?;
     let wanted = decode::any("Scale", call.content_type.as_deref(), &body)?.value;
     if wanted["kind"] != "Scale" {
         return Err(ApiError::bad_request("the object provided is unrecognized (must be of type Scale)"));
@@ -36,11 +36,12 @@ pub(crate) async fn update(call: &Call, paths: &Scale, body: Bytes) -> Result<An
 /// `PATCH .../{name}/scale`
 pub(crate) async fn patch(call: &Call, paths: &Scale, body: Bytes) -> Result<Answer, ApiError> {
     let kind = negotiate::patch(call.content_type.as_deref(), &call.served.kind)?;
-    let options = WriteOptions::parse(&call.query, "PatchOptions")?;
     if kind == PatchType::Apply {
+        let options = WriteOptions::parse(&call.query, WriteKind::Apply)?;
         return own(call, paths, &body, &options).await;
     }
-    let patch = Patch::read(kind, body, &options)?;
+    let options = WriteOptions::parse(&call.query, WriteKind::Patch)?;
+    let patch = Patch::read(kind, &body, &options)?;
     write(call, paths, &options, |current| patch.apply(&call.served, current)).await
 }
 
@@ -80,7 +81,7 @@ async fn write(
         if let Some(uid) = wanted["metadata"]["uid"].as_str().filter(|uid| !uid.is_empty()) {
             value["metadata"]["uid"] = uid.into();
         }
-        Ok(Proposal { value, duplicates: Vec::new(), part: Part::Object, owners: Owners::Followed })
+        Ok(Proposal { value, warnings: Vec::new(), part: Part::Object, owners: Owners::Followed })
     })
     .await?;
     present_scale(call, paths, written)

@@ -20,17 +20,18 @@ pub(crate) struct Selection {
 
 impl Selection {
     pub(crate) fn new(call: &Call, options: &ListOptions) -> Result<Self, ApiError> {
-        let labels = options.labels.as_deref().map(label::Selector::parse).transpose()?;
-        let fields = options
-            .fields
-            .as_deref()
-            .map(|text| field::Selector::parse(text, &call.served.kind, call.served.version()))
-            .transpose()?;
+        let fields = options.fields.of(&call.served.kind, call.served.version())?;
         Ok(Self {
             namespace: call.path.namespace.clone(),
-            labels: labels.filter(|selector| !selector.is_empty()),
-            fields: fields.filter(|selector| !selector.is_empty()),
+            labels: Some(options.labels.clone()).filter(|selector| !selector.is_empty()),
+            fields: Some(fields).filter(|selector| !selector.is_empty()),
         })
+    }
+
+    /// Whether it can only be about one object, of which there is no more than one page.
+    pub(crate) fn is_of_one(&self, served: &Served) -> bool {
+        let is_placed = !served.kind.namespaced || !self.namespace.is_empty();
+        is_placed && self.fields.as_ref().is_some_and(|selector| selector.name().is_some())
     }
 
     /// Whether only the namespace selects.

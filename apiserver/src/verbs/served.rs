@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use apiserver_store::{Entry, Key, WriteError};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use memchr::memmem;
 use serde_json::Value;
 
 use crate::catalog::Edition;
@@ -69,6 +70,49 @@ impl Served {
             && self.version().name == self.kind.storage_version
             && self.edition.is_current(&self.kind, entry.revision);
         if is_as_stored { entry.body.clone() } else { to_bytes(&self.value(entry)).into() }
+    }
+
+    /// The object as an item of a list, in two parts. Upstream's own kinds say there once what they are.
+    pub(crate) fn item(&self, entry: &Entry) -> [Bytes; 2] {
+        let bytes = self.bytes(entry);
+        if !self.kind.is_built_in() {
+            return [bytes, Bytes::new()];
+        }
+        // Stored objects have their keys in order, so what goes stands in two known places.
+        let version = format!("{{\"apiVersion\":\"{}\",", self.api_version());
+        let kind = format!("\"kind\":\"{}\",\"metadata\":", self.kind.kind);
+        let cut = bytes.strip_prefix(version.as_bytes()).and_then(|rest| memmem::find(rest, kind.as_bytes()));
+        match cut {
+            Some(place) => {
+                // The brace of the object takes the place of the comma in front of the first key.
+                let start = version.len() - 1;
+                let place = version.len() + place;
+                let behind = place + kind.len() - "\"metadata\":".len();
+                let mut head = BytesMut::from(&bytes[start..place]);
+                head[0] = b'{';
+                [head.freeze(), bytes.slice(behind..)]
+            }
+            None => {
+                let mut value = self.value(entry);
+                if let Some(fields) = value.as_object_mut() {
+                    fields.remove("apiVersion");
+                    fields.remove("kind");
+                }
+                [to_bytes(&value).into(), Bytes::new()]
+            }
+        }
+    }
+
+    /// What upstream's messages call the type of an object, or of a list of them (`suffix` `List`).
+    pub(crate) fn go_type(&self, suffix: &str) -> String {
+        if !self.kind.is_built_in() {
+            return format!("*unstructured.Unstructured{suffix}");
+        }
+        let package = match self.kind.group.split('.').next() {
+            None | Some("" | "events") => "core",
+            Some(first) => first,
+        };
+        format!("*{package}.{}{suffix}", self.kind.kind)
     }
 
     pub(crate) fn not_found(&self, name: &str) -> ApiError {

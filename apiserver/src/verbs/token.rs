@@ -33,7 +33,9 @@ pub(crate) struct Token {
 struct Wire {
     v: String,
     rv: i64,
-    epoch: Uuid,
+    /// Upstream's tokens have none.
+    #[serde(default)]
+    epoch: Option<Uuid>,
     start: String,
 }
 
@@ -42,17 +44,25 @@ impl Token {
         let wire = Wire {
             v: VERSION.into(),
             rv: self.revision.and_then(|revision| i64::try_from(revision.0).ok()).unwrap_or(-1),
-            epoch: self.epoch,
+            epoch: Some(self.epoch),
             // No name holds a slash.
             start: format!("{}/{}", self.behind.0, self.behind.1),
         };
         ENCODING.encode(serde_json::to_vec(&wire).expect("a struct of strings and numbers is JSON"))
     }
 
-    pub(crate) fn decode(text: &str) -> Result<Self, ApiError> {
+    /// Reads a token; one that doesn't say is of the present history.
+    pub(crate) fn decode(text: &str, present: Uuid) -> Result<Self, ApiError> {
         let invalid =
             |why: String| ApiError::bad_request(format!("invalid continue token: continue key is not valid: {why}"));
-        let bytes = ENCODING.decode(text).map_err(|_| invalid("illegal base64 data".into()))?;
+        let bytes = ENCODING.decode(text).map_err(|error| {
+            use base64::DecodeError::{InvalidByte, InvalidLastSymbol};
+            let place = match error {
+                InvalidByte(place, _) | InvalidLastSymbol(place, _) => place,
+                _ => text.len() - text.len() % 4,
+            };
+            invalid(format!("illegal base64 data at input byte {place}"))
+        })?;
         let wire: Wire = serde_json::from_slice(&bytes).map_err(|error| match bytes.first() {
             Some(first) if *first != b'{' => {
                 invalid(format!("invalid character '{}' looking for beginning of value", first.escape_ascii()))
@@ -60,12 +70,19 @@ impl Token {
             _ => invalid(error.to_string()),
         })?;
         if wire.v != VERSION {
-            return Err(invalid(format!("server does not recognize this encoded version {:?}", wire.v)));
+            let message = format!("server does not recognize this encoded version {}", wire.v);
+            return Err(invalid(message));
+        }
+        if wire.rv == 0 {
+            return Err(invalid("incorrect encoded start resourceVersion (version meta.k8s.io/v1)".into()));
+        }
+        if wire.start.is_empty() {
+            return Err(invalid("encoded start key empty (version meta.k8s.io/v1)".into()));
         }
         let (namespace, name) = wire.start.split_once('/').ok_or_else(|| invalid("it names no place".into()))?;
         Ok(Self {
             revision: u64::try_from(wire.rv).ok().map(Revision),
-            epoch: wire.epoch,
+            epoch: wire.epoch.unwrap_or(present),
             behind: (namespace.to_owned(), name.to_owned()),
         })
     }
@@ -92,19 +109,22 @@ mod tests {
     #[test]
     fn token_survives_the_way_to_the_client_and_back() {
         let token = Token { revision: Some(Revision(7)), epoch: Uuid::nil(), behind: ("a".into(), "w1".into()) };
-        assert_eq!(Token::decode(&token.encode()).unwrap(), token);
+        assert_eq!(Token::decode(&token.encode(), Uuid::max()).unwrap(), token);
         let fresh = token.expired(Uuid::nil()).continue_token.unwrap();
-        assert_eq!(Token::decode(&fresh).unwrap().revision, None);
+        assert_eq!(Token::decode(&fresh, Uuid::nil()).unwrap().revision, None);
     }
 
     #[test]
     fn nonsense_is_a_bad_request() {
-        let error = Token::decode("zzz").unwrap_err();
+        let error = Token::decode("zzz", Uuid::nil()).unwrap_err();
         assert_eq!(
             error.message,
             "invalid continue token: continue key is not valid: invalid character '\\xcf' looking for beginning of value"
         );
-        assert_eq!(Token::decode("!").unwrap_err().reason, Reason::BadRequest);
-        assert_eq!(Token::decode("e30").unwrap_err().reason, Reason::BadRequest);
+        assert_eq!(
+            Token::decode("ab!d", Uuid::nil()).unwrap_err().message,
+            "invalid continue token: continue key is not valid: illegal base64 data at input byte 2"
+        );
+        assert_eq!(Token::decode("e30", Uuid::nil()).unwrap_err().reason, Reason::BadRequest);
     }
 }

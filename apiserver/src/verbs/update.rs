@@ -3,28 +3,54 @@
 use bytes::Bytes;
 use http::StatusCode;
 
-use super::Call;
-use super::write::{Owners, Part, Proposal, revise, revision_required};
-use crate::admission::{decode, metadata};
-use crate::error::ApiError;
-use crate::query::WriteOptions;
+use super::write::{Owners, Part, Proposal, revise};
+use super::{Call, create};
+use crate::admission::{decode, fields, metadata};
+use crate::error::{ApiError, Reason};
+use crate::query::{WriteKind, WriteOptions};
 use crate::response::Answer;
-use crate::schema::decode::Decoded;
 
 /// `PUT .../{name}` and `PUT .../{name}/status`
 pub(crate) async fn update(call: &Call, body: Bytes, part: Part) -> Result<Answer, ApiError> {
-    let options = WriteOptions::parse(&call.query, "UpdateOptions")?;
-    let Decoded { mut value, duplicates } = decode::object(&call.served, call.content_type.as_deref(), &body)?;
-    let name = &call.path.name;
-    if metadata::name(&value).is_empty() {
-        metadata::of(&mut value)?.insert("name".into(), name.as_str().into());
-    }
-    let is_based = value["metadata"]["resourceVersion"].as_str().is_some_and(|revision| !revision.is_empty());
-    let written = revise(call, &options, |_| {
-        if !is_based && !call.served.kind.is_built_in() && metadata::name(&value) == name {
-            return Err(revision_required(&call.served, name));
+    call.check_named()?;
+    let options = WriteOptions::parse(&call.query, WriteKind::Update)?;
+    let mut decoded = decode::object(&call.served, call.content_type.as_deref(), &body)?;
+    let findings = fields::prune(&call.served, &mut decoded.value, &decoded.duplicates, &body);
+    let mut warnings = findings.judge(&call.served, options.validation)?;
+    let mut value = decoded.value;
+    metadata::place(&call.served, &call.path.namespace, &mut value)?;
+    metadata::check_name(&value, &call.path.name)?;
+    let meta = metadata::of(&mut value)?;
+    warnings.extend(metadata::drop_repeated_owners(meta, ""));
+    let uid = meta.get("uid").and_then(|uid| uid.as_str()).filter(|uid| !uid.is_empty()).map(str::to_owned);
+
+    if part == Part::Object && call.served.kind.behaviour.creates_on_update {
+        loop {
+            call.state.refresh().await?;
+            if call.state.storage().get(&call.key(&call.path.name)).is_some() {
+                break;
+            }
+            if let Some(uid) = &uid {
+                return Err(call.other_uid(uid, ""));
+            }
+            call.permit("create")?;
+            let mut value = value.clone();
+            metadata::of(&mut value)?.remove("resourceVersion");
+            let wish = create::Wish { value, warnings: warnings.clone(), owners: Owners::Followed };
+            let author = call.author(&options);
+            match create::make(&call.state, &call.served, &call.path.namespace, wish, &options, &author).await {
+                // Somebody else was faster: there is something to replace.
+                Err(error) if error.reason == Reason::AlreadyExists => {}
+                made => return made?.present(call, StatusCode::CREATED),
+            }
         }
-        Ok(Proposal { value: value.clone(), duplicates: duplicates.clone(), part, owners: Owners::Followed })
+    }
+    let written = revise(call, &options, |current| {
+        let present = current.uid.to_string();
+        if let Some(uid) = uid.as_ref().filter(|uid| **uid != present) {
+            return Err(call.other_uid(uid, &present));
+        }
+        Ok(Proposal { value: value.clone(), warnings: warnings.clone(), part, owners: Owners::Followed })
     })
     .await?;
     written.present(call, StatusCode::OK)

@@ -20,8 +20,8 @@ use super::{Call, get, present};
 use crate::body::{full, stream};
 use crate::error::{ApiError, Reason};
 use crate::metrics::Held;
-use crate::negotiate::{Encoding, Shape};
-use crate::query::ListOptions;
+use crate::negotiate::{Encoding, MetaVersion, Shape};
+use crate::query::{self, ListOptions};
 use crate::response::{Answer, JSON, of_type, to_bytes};
 use crate::state::State;
 use crate::table::{EventPosition, IncludeObject, Printer, partial};
@@ -38,27 +38,38 @@ pub(crate) async fn watch(call: Call, options: ListOptions) -> Result<Answer, Ap
     if call.form.encoding == Encoding::Yaml {
         return Err(ApiError::new(
             Reason::NotAcceptable,
-            "only the following media types are accepted: application/json, application/json;stream=watch",
+            "only the following media types are accepted: application/json;stream=watch, \
+             application/vnd.kubernetes.protobuf;stream=watch",
         ));
     }
     let selection = Selection::new(&call, &options)?;
     let form = Form::new(&call)?;
-    get::wait(&call, options.revision).await?;
-
+    let revision = options.revision.as_deref().map(query::revision).transpose();
+    // Upstream has no reason for it.
+    let revision = revision.map_err(|error| ApiError::new(Reason::Unknown, error.to_string()))?;
     let storage = call.state.storage();
+    let is_ahead = options.initial_events.is_none() && revision.is_some_and(|at| at > storage.revision());
+    if is_ahead {
+        // What comes up to there is not shown, however long it takes.
+        call.state.refresh().await?;
+    } else {
+        get::wait(&call, revision).await?;
+    }
+    let floor = revision.filter(|at| is_ahead && *at > storage.revision());
+
     let resource = call.served.kind.resource();
     // Without a revision, or with zero, a watch begins with the present state.
-    let from_now = options.initial_events.unwrap_or_else(|| options.revision.is_none_or(|at| at == Revision::ZERO));
+    let from_now = options.initial_events.unwrap_or_else(|| revision.is_none_or(|at| at == Revision::ZERO));
     let (present, watch) = if from_now {
         let (snapshot, watch) = storage.snapshot_and_watch(&resource);
         let present: Vec<Arc<Entry>> = selection.of(&call.served, &snapshot, None).cloned().collect();
         (Some((snapshot.revision, present)), watch)
-    } else if let Some(after) = options.revision.filter(|at| *at > Revision::ZERO) {
+    } else if let Some(after) = revision.filter(|at| *at > Revision::ZERO) {
         let since = call.served.edition.watchable_since(&call.served.kind);
         if after < since {
             return Ok(too_old(&call, after, since));
         }
-        match storage.watch(&resource, after) {
+        match storage.watch(&resource, after.min(storage.revision())) {
             Ok(watch) => (None, watch),
             Err(expired) => return Ok(too_old(&call, after, expired.oldest)),
         }
@@ -68,13 +79,14 @@ pub(crate) async fn watch(call: Call, options: ListOptions) -> Result<Answer, Ap
 
     let now = Instant::now();
     let end = now + options.timeout.unwrap_or_else(|| call.state.dice.seconds(LIFETIME));
-    let (revision, entries) = present.unwrap_or((Revision::ZERO, Vec::new()));
+    let (seen, entries) = present.unwrap_or((Revision::ZERO, Vec::new()));
     let session = Session {
+        floor,
         watching: call.state.metrics.watching(resource.to_string()),
         kinds: call.state.catalog.follow(),
         served: call.served.clone(),
         present: entries.into_iter(),
-        initial_end: (options.initial_events == Some(true) && options.bookmarks).then_some(revision),
+        initial_end: (options.initial_events == Some(true) && options.bookmarks).then_some(seen),
         bookmark: options.bookmarks.then(|| Box::pin(sleep_until(next_bookmark(&call.state, now, end)))),
         end: Box::pin(sleep_until(end)),
         state: Arc::clone(&call.state),
@@ -112,6 +124,8 @@ fn next_bookmark(state: &State, now: Instant, end: Instant) -> Instant {
 struct Session {
     state: Arc<State>,
     served: Served,
+    /// Where the client begins to look, if that is ahead of what there was.
+    floor: Option<Revision>,
     selection: Selection,
     form: Form,
     watch: Watch,
@@ -175,6 +189,9 @@ impl Session {
 
     /// What the event means to this watcher: objects enter and leave its selection.
     fn write_event(&mut self, chunk: &mut BytesMut, event: &Event) {
+        if self.floor.is_some_and(|floor| event.revision <= floor) {
+            return;
+        }
         let is_in = event.kind != EventKind::Deleted && self.selection.contains(&self.served, &event.entry);
         let previous = event.previous.as_ref().filter(|entry| self.selection.contains(&self.served, entry));
         let now = self.state.config.clock.now();
@@ -211,17 +228,18 @@ enum BookmarkKind {
 /// How events are written.
 enum Form {
     Object,
-    Partial,
+    Partial(MetaVersion),
     Table { printer: Printer, include: IncludeObject, position: EventPosition },
 }
 
 impl Form {
     fn new(call: &Call) -> Result<Self, ApiError> {
         Ok(match call.form.shape {
-            Shape::Object => Self::Object,
-            Shape::PartialObject => Self::Partial,
+            // Events show no lists, so what asks for one is given the objects.
+            Shape::Object | Shape::PartialList => Self::Object,
+            Shape::PartialObject => Self::Partial(call.form.version),
             Shape::Table => Self::Table {
-                printer: Printer::new(call.served.version()),
+                printer: Printer::new(call.served.version(), call.form.version),
                 include: IncludeObject::parse(call.query.text("includeObject"))?,
                 position: EventPosition::First,
             },
@@ -238,7 +256,7 @@ impl Form {
     fn write_value(&mut self, chunk: &mut BytesMut, kind: &str, object: &Value, now: Timestamp) {
         let shown = match self {
             Self::Object => to_bytes(object),
-            Self::Partial => to_bytes(&partial(object)),
+            Self::Partial(version) => to_bytes(&partial(object, *version)),
             Self::Table { printer, include, position } => {
                 to_bytes(&printer.event(std::mem::replace(position, EventPosition::Later), object, *include, now))
             }

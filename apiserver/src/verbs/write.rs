@@ -11,11 +11,11 @@ use serde_json::Value;
 
 use super::served::Served;
 use super::{Call, present};
-use crate::admission::{fields, metadata};
-use crate::error::{ApiError, FieldError, FieldErrorKind};
+use crate::admission::metadata;
+use crate::error::{ApiError, FieldError, FieldErrorKind, Reason};
 use crate::lifecycle::rules;
 use crate::managed_fields::{self, Author, Scope};
-use crate::query::WriteOptions;
+use crate::query::{self, WriteOptions};
 use crate::quota::{self, Charged, Judged};
 use crate::registry::convert;
 use crate::response::{Answer, to_bytes};
@@ -38,10 +38,10 @@ pub(crate) enum Part {
 
 /// What somebody wants an object to be.
 pub(crate) struct Proposal {
-    /// The whole object in the served version.
+    /// The whole object in the served version, without unknown fields.
     pub(crate) value: Value,
-    /// Keys that the request gave twice.
-    pub(crate) duplicates: Vec<String>,
+    /// What the client is to be told beside it.
+    pub(crate) warnings: Vec<String>,
     pub(crate) part: Part,
     pub(crate) owners: Owners,
 }
@@ -125,11 +125,10 @@ pub(crate) async fn attempt(
 ) -> Result<Written, Failure> {
     let name = &current.key.name;
     let mut old = served.value(current);
-    let Proposal { value: mut new, duplicates, part, owners } = proposal;
+    let Proposal { value: mut new, warnings, part, owners } = proposal;
     metadata::place(served, &current.key.namespace, &mut new)?;
-    check_preconditions(served, &old, &new)?;
-
-    let warnings = fields::prune(served, &mut new, &duplicates, options.validation)?;
+    metadata::check_name(&new, name)?;
+    check_revision(served, &old, &new)?;
     let mut new = restrict(served, &old, new, part);
     metadata::carry_over(&old, &mut new)?;
     let live = metadata::of(&mut old)?.remove("managedFields");
@@ -202,34 +201,27 @@ async fn write(state: &State, charged: Charged<'_>, write: Write) -> Result<Arc<
     })
 }
 
-/// What the proposal says about the state that it is based on.
-fn check_preconditions(served: &Served, old: &Value, new: &Value) -> Result<(), ApiError> {
+/// Whether the proposal is based on the state that is there.
+fn check_revision(served: &Served, old: &Value, new: &Value) -> Result<(), ApiError> {
     let name = metadata::name(old);
-    let given = metadata::name(new);
-    if given != name {
-        return Err(ApiError::bad_request(format!(
-            "the name of the object ({given}) does not match the name on the URL ({name})"
-        )));
-    }
-    let (old, new) = (&old["metadata"], &new["metadata"]);
-    let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
-    if let Some(uid) = text(&new["uid"])
-        && Some(&uid) != text(&old["uid"]).as_ref()
-    {
-        let why = format!(
-            "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
-            text(&old["uid"]).unwrap_or_default()
-        );
-        return Err(ApiError::conflict(&served.kind.group, &served.kind.plural, name, &why));
-    }
-    match text(&new["resourceVersion"]) {
-        Some(revision) if Some(&revision) != text(&old["resourceVersion"]).as_ref() => Err(served.modified(name)),
+    let revision = |object: &Value| match object["metadata"]["resourceVersion"].as_str() {
+        None | Some("") => Ok(0),
+        // Upstream has no reason for what is none.
+        Some(text) => query::revision(text).map(|revision| revision.0).map_err(|error| {
+            let why = error.message.split_once(": strconv").map_or("", |(_, why)| why);
+            ApiError::new(Reason::Unknown, format!("strconv{why}"))
+        }),
+    };
+    match revision(new)? {
+        0 if served.kind.behaviour.updates_unconditionally => Ok(()),
+        0 => Err(revision_required(served, name)),
+        given if given != revision(old)? => Err(served.modified(name)),
         _ => Ok(()),
     }
 }
 
-/// 422 for an update of a custom object that does not say which state it is based on.
-pub(crate) fn revision_required(served: &Served, name: &str) -> ApiError {
+/// 422 for an update that does not say which state it is based on.
+fn revision_required(served: &Served, name: &str) -> ApiError {
     let error = FieldError {
         field: "metadata.resourceVersion".into(),
         kind: FieldErrorKind::Invalid,

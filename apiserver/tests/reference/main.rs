@@ -10,7 +10,7 @@ use apiserver_store::{Storage, StorageOptions};
 use uuid::Uuid;
 
 const TOKEN: &str = "the-token-of-the-comparison";
-/// Answers that may differ; `docs/compatibility.md` says which, and why.
+/// Answers that differ: one is a text that holds the resource version that the object had on the recorded server.
 const DIFFERENT: usize = 1;
 
 /// `REFERENCE_DIR`, or the folder `shared` beside the repository.

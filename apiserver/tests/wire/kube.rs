@@ -36,6 +36,7 @@ async fn kube_client_does_everything_without_a_socket() {
     let parameters = WatchParams::default();
     let mut events = maps.watch(&parameters, "0").await.unwrap().boxed();
     assert!(matches!(events.try_next().await.unwrap(), Some(WatchEvent::Added(_))));
+    assert!(matches!(events.try_next().await.unwrap(), Some(WatchEvent::Bookmark(_))), "that was all there is");
     let patch = json!({"data": {"k": "w"}});
     let patched = maps.patch("c", &PatchParams::default(), &Patch::Merge(&patch)).await.unwrap();
     assert_eq!(patched.data.unwrap()["k"], "w");

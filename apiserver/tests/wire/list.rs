@@ -165,5 +165,12 @@ async fn unknown_paths_are_plain_404s_and_unknown_names_are_statuses() {
     }
     let (reason, message) = server.get(&format!("{WIDGETS}/none")).await.refusal(404);
     assert_eq!((reason.as_str(), message.as_str()), ("NotFound", "widgets.wire.test \"none\" not found"));
-    assert_eq!(server.put(WIDGETS, json!({})).await.code, 405);
+    for path in ["/api/v1/nopes", "/api/v1/namespaces/a/configmaps/c/none", "/api/v2", "/apis/coordination.k8s.io/v9"] {
+        let (_, message) = server.get(path).await.refusal(404);
+        assert_eq!(message, "the server could not find the requested resource", "{path}");
+    }
+    assert_eq!(server.put(WIDGETS, json!({})).await.refusal(400).1, "name must be provided");
+    assert_eq!(server.put("/api/v1/namespaces/a/configmaps", json!({})).await.refusal(405).0, "MethodNotAllowed");
+    let (_, message) = server.post(&format!("{WIDGETS}/w1/status"), json!({})).await.refusal(405);
+    assert_eq!(message, "create is not supported on resources of kind \"widgets.wire.test\"");
 }

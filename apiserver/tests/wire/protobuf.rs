@@ -72,7 +72,8 @@ async fn body_of_another_kind_or_of_noise_is_a_bad_request() {
     assert_eq!(reason, "BadRequest");
     assert_eq!(
         message,
-        "Secret in version \"v1\" cannot be handled as a ConfigMap: the kind does not match the resource"
+        "Secret in version \"v1\" cannot be handled as a ConfigMap: converting (v1.Secret) to (core.ConfigMap): \
+         unknown conversion"
     );
     let (_, message) = server.send("POST", path, &HEADERS, &b"k8s\0\x0a\xff\xff\xff\xff\x0f"[..]).await.refusal(400);
     assert_eq!(

@@ -258,7 +258,8 @@ async fn every_quota_of_a_namespace_counts_and_no_other() {
     assert_eq!(used(&server, "wide").await["configmaps"], "1", "what is refused is counted nowhere");
     server.post("/api/v1/namespaces/b/configmaps", config_map("m2", [].into())).await.expect(201);
     // Events come by themselves.
-    let events = json!({"apiVersion": "v1", "kind": "Event", "metadata": {"name": "e"}, "involvedObject": {}});
+    let events =
+        json!({"apiVersion": "v1", "kind": "Event", "metadata": {"name": "e"}, "involvedObject": {"namespace": "a"}});
     server.merge(&format!("{QUOTAS}/narrow"), json!({"spec": {"hard": {"count/events": "0"}}})).await.expect(200);
     server.post("/api/v1/namespaces/a/events", events).await.expect(201);
     // A quota with scopes is about Pods.

@@ -69,8 +69,9 @@ async fn an_administrators_question_reads_as_upstream_answers_it() {
     let path = format!("{AUTHORIZATION}/selfsubjectaccessreviews?fieldManager=me");
     let mut answer = server.post(&path, access("SelfSubjectAccessReview", &spec)).await.expect(201);
     answer["metadata"]["managedFields"][0]["time"] = "TIME".into();
+    let read = json!({"resourceAttributes": {"group": "*", "resource": "*", "verb": "*"}});
     let fields = json!({"f:spec": {"f:resourceAttributes": {
-        ".": {}, "f:group": {}, "f:namespace": {}, "f:resource": {}, "f:verb": {},
+        ".": {}, "f:group": {}, "f:resource": {}, "f:verb": {},
     }}});
     let managed = json!([{
         "apiVersion": "authorization.k8s.io/v1", "fieldsType": "FieldsV1", "fieldsV1": fields, "manager": "me",
@@ -80,7 +81,7 @@ async fn an_administrators_question_reads_as_upstream_answers_it() {
         answer,
         json!({
             "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
-            "metadata": {"managedFields": managed}, "spec": spec, "status": {"allowed": true},
+            "metadata": {"managedFields": managed}, "spec": read, "status": {"allowed": true},
         })
     );
 }

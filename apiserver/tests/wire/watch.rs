@@ -105,6 +105,8 @@ async fn bookmarks_come_every_minute_and_before_the_end_and_tell_the_latest_revi
     let path = format!("{WIDGETS}?watch=1&allowWatchBookmarks=true&timeoutSeconds=90");
     let began = tokio::time::Instant::now();
     let mut lines = server.watch(&path, &[]).await;
+    let first = lines.next().await.unwrap();
+    assert_eq!(first["object"]["metadata"]["annotations"]["k8s.io/initial-events-end"], "true");
     server.post("/api/v1/namespaces", crate::harness::namespace("elsewhere")).await.expect(201);
     let bookmark = tokio::time::timeout(Duration::from_secs(3600), lines.next_patiently()).await.unwrap().unwrap();
     assert_eq!((&bookmark["type"], began.elapsed().as_secs()), (&json!("BOOKMARK"), 60));

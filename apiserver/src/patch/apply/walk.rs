@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::element::{display, field, of_item};
 use super::set::Set;
 use crate::schema::merging::{List, Map, Relationship, Scalar, Shape, TypeId, Types};
+use crate::schema::words;
 
 /// The fields that a value sets. What is wrong with it is passed over.
 pub(crate) fn field_set(types: &Types, of: TypeId, value: &Value) -> Set {
@@ -146,26 +147,50 @@ impl Checker<'_> {
     }
 
     fn check_scalar(&mut self, scalar: Scalar, value: &Value) {
-        let (expected, fits) = match scalar {
-            Scalar::String => ("string", value.is_string()),
-            Scalar::Number => ("numeric (int or float)", value.is_number()),
-            Scalar::Boolean => ("boolean", value.is_boolean()),
-            Scalar::Untyped => ("scalar", !value.is_object() && !value.is_array()),
-        };
-        if !fits {
-            self.say(&format!("expected {expected}, got {}", shown(value)));
+        match scalar {
+            Scalar::String if !value.is_string() => {
+                self.say(&format!("expected string, got &value.valueUnstructured{{Value:{}}}", go_syntax(value)));
+            }
+            Scalar::Number if !value.is_number() => {
+                self.say(&format!("expected numeric (int or float), got {}", go_type(value)));
+            }
+            Scalar::Boolean if !value.is_boolean() => self.say(&format!("expected boolean, got {}", shown(value))),
+            Scalar::Untyped if value.is_object() || value.is_array() => {
+                self.say(&format!("expected any scalar, got {}", shown(value)));
+            }
+            _ => {}
         }
     }
 }
 
-/// A value in a message: its kind, for it may be long or secret.
-fn shown(value: &Value) -> &'static str {
+/// A value as Go prints a pointer to one.
+fn shown(value: &Value) -> String {
+    format!("&{{{}}}", words::go_value(value))
+}
+
+fn go_type(value: &Value) -> &'static str {
     match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "a map",
+        Value::Null => "<nil>",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "float64",
+        Value::String(_) => "string",
+        Value::Array(_) => "[]interface {}",
+        Value::Object(_) => "map[string]interface {}",
+    }
+}
+
+/// Go's `%#v` of what stands in a JSON document.
+fn go_syntax(value: &Value) -> String {
+    let listed = |parts: Vec<String>| parts.join(", ");
+    match value {
+        Value::Null => "interface {}(nil)".to_owned(),
+        Value::Bool(flag) => flag.to_string(),
+        Value::Number(number) => words::go_number(number),
+        Value::String(text) => words::quoted(text),
+        Value::Array(items) => format!("{}{{{}}}", go_type(value), listed(items.iter().map(go_syntax).collect())),
+        Value::Object(map) => {
+            let fields = map.iter().map(|(key, value)| format!("{}:{}", words::quoted(key), go_syntax(value)));
+            format!("{}{{{}}}", go_type(value), listed(fields.collect()))
+        }
     }
 }

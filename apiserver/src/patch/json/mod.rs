@@ -1,11 +1,10 @@
 //! JSON patch, RFC 6902, with the departures of kube-apiserver that clients rely on: `test` against null passes where
 //! nothing is, `replace` sets a missing key, negative indices count from the end.
 
-use serde::Deserialize;
 use serde_json::Value;
 
 use crate::error::{ApiError, Reason};
-use crate::schema::words;
+use crate::schema::{decode, words};
 
 /// More operations than this are refused.
 const MAX_OPERATIONS: usize = 10_000;
@@ -16,35 +15,74 @@ const MAX_MOVED_BYTES: usize = 64 * 1024 * 1024;
 /// No value may lie deeper than this: what walks over objects recurses. It is also the JSON reader's limit.
 const MAX_DEPTH: usize = 127;
 
-#[derive(Deserialize)]
-struct Operation {
+/// One operation of a patch.
+#[derive(Debug, Clone)]
+pub struct Operation {
     op: String,
     path: String,
-    #[serde(default)]
     from: Option<String>,
-    #[serde(default)]
     value: Value,
+}
+
+/// A patch as it was read.
+#[derive(Debug)]
+pub struct Read {
+    /// What it does.
+    pub operations: Vec<Operation>,
+    /// What a strict reader says of it.
+    pub warnings: Vec<String>,
+}
+
+/// Reads a patch.
+///
+/// # Errors
+/// 400 where it can't be read, 413 for too many operations.
+pub fn read(patch: &[u8]) -> Result<Read, ApiError> {
+    let undecodable = |why: &str| ApiError::bad_request(format!("error decoding patch: {why}"));
+    let decoded = decode::any_json(patch).map_err(|error| match error.reason {
+        Reason::BadRequest => undecodable(&error.message),
+        _ => error,
+    })?;
+    let Value::Array(list) = decoded.value else {
+        let kind = words::go_kind(&decoded.value);
+        return Err(undecodable(&format!(
+            "json: cannot unmarshal {kind} into Go value of type []handlers.jsonPatchOp"
+        )));
+    };
+    if list.len() > MAX_OPERATIONS {
+        let message = format!(
+            "Request entity is too large: The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {}",
+            list.len()
+        );
+        return Err(ApiError::new(Reason::RequestEntityTooLarge, message));
+    }
+    let mut warnings: Vec<String> =
+        decoded.duplicates.iter().map(|path| format!("json patch duplicate field \"{path}\"")).collect();
+    let mut operations = Vec::with_capacity(list.len());
+    for (index, item) in list.into_iter().enumerate() {
+        let Value::Object(mut fields) = item else {
+            let kind = words::go_kind(&item);
+            let why = format!("json: cannot unmarshal {kind} into Go value of type handlers.jsonPatchOp");
+            return Err(undecodable(&why));
+        };
+        let mut text = |name: &str| match fields.remove(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(other) => Err(undecodable(&words::go_mismatch(&other, "jsonPatchOp", name, "string"))),
+        };
+        let (op, path, from) = (text("op")?, text("path")?, text("from")?);
+        let value = fields.remove("value").unwrap_or_default();
+        warnings.extend(fields.keys().map(|name| format!("json patch unknown field \"[{index}].{name}\"")));
+        operations.push(Operation { op: op.unwrap_or_default(), path: path.unwrap_or_default(), from, value });
+    }
+    Ok(Read { operations, warnings })
 }
 
 /// Applies a patch, or nothing of it.
 ///
 /// # Errors
-/// 400 where the patch can't be read, 413 for too many operations, 422 where an operation fails.
-pub fn apply(current: &Value, patch: &[u8]) -> Result<Value, ApiError> {
-    let undecodable = |why: String| ApiError::bad_request(format!("error decoding patch: {why}"));
-    let decoded: Value = serde_json::from_slice(patch).map_err(|error| undecodable(error.to_string()))?;
-    if !decoded.is_array() {
-        let kind = words::go_kind(&decoded);
-        return Err(undecodable(format!("json: cannot unmarshal {kind} into Go value of type []handlers.jsonPatchOp")));
-    }
-    let operations: Vec<Operation> = serde_json::from_value(decoded).map_err(|error| undecodable(error.to_string()))?;
-    if operations.len() > MAX_OPERATIONS {
-        let message = format!(
-            "Request entity is too large: The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {}",
-            operations.len()
-        );
-        return Err(ApiError::new(Reason::RequestEntityTooLarge, message));
-    }
+/// 422 where an operation fails.
+pub fn apply(current: &Value, operations: &[Operation]) -> Result<Value, ApiError> {
     let mut document = current.clone();
     let mut spent = Spent::default();
     for (index, operation) in operations.iter().enumerate() {

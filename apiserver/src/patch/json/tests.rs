@@ -3,7 +3,7 @@ use serde_json::json;
 use super::*;
 
 fn patched(document: Value, patch: Value) -> Result<Value, ApiError> {
-    apply(&document, patch.to_string().as_bytes())
+    apply(&document, &read(patch.to_string().as_bytes())?.operations)
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn an_operation_that_fails_is_422() {
 #[test]
 fn a_patch_that_is_not_a_list_of_operations_is_400() {
     for patch in ["{\"op\":\"x\"}", "[{\"op\":1,\"path\":\"/a\"}]", "[", ""] {
-        assert_eq!(apply(&json!({}), patch.as_bytes()).unwrap_err().reason, Reason::BadRequest, "{patch}");
+        assert_eq!(read(patch.as_bytes()).unwrap_err().reason, Reason::BadRequest, "{patch}");
     }
 }
 

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::PatchError;
 use super::maps::{self, without_directives};
 use super::merge_keys::{Position, Strategy};
+use crate::schema::words;
 
 const PATCH: &str = "$patch";
 
@@ -52,10 +53,8 @@ fn directives(mut current: Vec<Value>, patch: Vec<Value>, key: &str) -> Result<S
                 current.retain(|old| old.get(key) != Some(gone));
             }
             Some(Some("replace")) => replace = true,
-            Some(other) => {
-                let name = other.unwrap_or_default();
-                return Err(PatchError::Directive(format!("unknown patch type `{name}` in a list")));
-            }
+            Some(Some("merge")) => return Err(PatchError::MergeInList),
+            Some(_) => return Err(PatchError::directive(&item[PATCH], &item)),
         }
     }
     Ok(if replace { Step::Replaced(plain) } else { Step::Merge { current, patch: plain } })
@@ -81,7 +80,7 @@ fn merge_keyed(
 }
 
 fn missing(item: &Value, key: &str) -> PatchError {
-    PatchError::NoMergeKey { item: item.to_string(), key: key.to_owned() }
+    PatchError::NoMergeKey { item: words::go_value(item), key: key.to_owned() }
 }
 
 /// Puts a merged list in order. Items that `wanted` names come in its order; the others keep the order of `before`,

@@ -14,15 +14,17 @@ type Object = Map<String, Value>;
 
 /// `patch` merged into `current`.
 pub(super) fn merge(mut current: Object, mut patch: Object, at: &Position<'_>) -> Result<Object, PatchError> {
-    match patch.remove(PATCH).as_ref().map(Value::as_str) {
+    let directive = patch.get(PATCH).cloned();
+    match directive.as_ref().map(Value::as_str) {
         None => {}
-        Some(Some("merge")) => {}
         Some(Some("replace")) => return Ok(without_directives_of(patch)),
         Some(Some("delete")) => return Ok(Object::new()),
-        Some(other) => {
-            return Err(PatchError::Directive(format!("unknown patch type `{}` in a map", other.unwrap_or_default())));
+        Some(_) => {
+            let directive = directive.unwrap_or_default();
+            return Err(PatchError::directive(&directive, &Value::Object(patch)));
         }
     }
+    patch.remove(PATCH);
     if let Some(keys) = patch.remove(RETAIN_KEYS) {
         retain(&mut current, &patch, &keys)?;
     }
@@ -57,14 +59,10 @@ fn set(current: &mut Object, key: String, value: Value, at: &Position<'_>) -> Re
 /// `$retainKeys` lists every key that stays; a patch that sets another one contradicts itself.
 fn retain(current: &mut Object, patch: &Object, keys: &Value) -> Result<(), PatchError> {
     let keys: Option<Vec<&str>> = keys.as_array().and_then(|keys| keys.iter().map(Value::as_str).collect());
-    let Some(keys) = keys else {
-        return Err(PatchError::Directive(format!("`{RETAIN_KEYS}` must be a list of keys")));
-    };
-    let set = patch.iter().filter(|(key, value)| !key.starts_with('$') && !value.is_null());
-    for (key, _) in set {
-        if !keys.contains(&key.as_str()) {
-            return Err(PatchError::Directive(format!("`{key}` is set but not listed in `{RETAIN_KEYS}`")));
-        }
+    let Some(keys) = keys else { return Err(PatchError::RetainKeys) };
+    let mut set = patch.iter().filter(|(key, value)| !key.starts_with('$') && !value.is_null());
+    if set.any(|(key, _)| !keys.contains(&key.as_str())) {
+        return Err(PatchError::RetainKeys);
     }
     current.retain(|key, _| keys.contains(&key.as_str()));
     Ok(())
@@ -74,14 +72,14 @@ fn retain(current: &mut Object, patch: &Object, keys: &Value) -> Result<(), Patc
 fn order_lists(current: &mut Object, patch: &mut Object, at: &Position<'_>) -> Result<(), PatchError> {
     let directives: Vec<String> = patch.keys().filter(|key| key.starts_with(SET_ORDER)).cloned().collect();
     for directive in directives {
-        let order = expect_list(patch.remove(&directive).unwrap_or_default(), &directive)?;
+        let order = expect_list(patch.remove(&directive).unwrap_or_default())?;
         let name = &directive[SET_ORDER.len()..];
         let here = at.field(name);
         if patch.get(name).is_some_and(Value::is_null) {
             continue;
         }
-        let old = current.remove(name).map(|value| expect_list(value, name)).transpose()?;
-        let new = patch.remove(name).map(|value| expect_list(value, name)).transpose()?;
+        let old = current.remove(name).map(expect_list).transpose()?;
+        let new = patch.remove(name).map(expect_list).transpose()?;
         if old.is_none() && new.is_none() {
             continue;
         }
@@ -100,19 +98,17 @@ fn order_lists(current: &mut Object, patch: &mut Object, at: &Position<'_>) -> R
 }
 
 fn delete_from_list(current: &mut Object, name: &str, unwanted: &Value) -> Result<(), PatchError> {
-    let unwanted = unwanted
-        .as_array()
-        .ok_or_else(|| PatchError::Directive(format!("`{DELETE_FROM_LIST}{name}` must be a list")))?;
+    let unwanted = unwanted.as_array().ok_or(PatchError::PrimitiveList)?;
     if let Some(Value::Array(items)) = current.get_mut(name) {
         items.retain(|item| !unwanted.contains(item));
     }
     Ok(())
 }
 
-fn expect_list(value: Value, name: &str) -> Result<Vec<Value>, PatchError> {
+fn expect_list(value: Value) -> Result<Vec<Value>, PatchError> {
     match value {
         Value::Array(items) => Ok(items),
-        _ => Err(PatchError::Directive(format!("`{name}` must be a list"))),
+        _ => Err(PatchError::SetElementOrder),
     }
 }
 
@@ -121,7 +117,7 @@ pub(super) fn without_directives(value: Value) -> Value {
     match value {
         Value::Object(fields) => Value::Object(without_directives_of(fields)),
         Value::Array(items) => {
-            let kept = items.into_iter().filter(|item| item.get(PATCH).is_none_or(|directive| directive == "merge"));
+            let kept = items.into_iter().filter(|item| item.get(PATCH).is_none());
             Value::Array(kept.map(without_directives).collect())
         }
         other => other,

@@ -10,32 +10,58 @@ use serde_json::Value;
 
 use crate::error::{ApiError, Reason};
 use crate::registry::Kind;
+use crate::schema::words;
 
 use merge_keys::Position;
 
 /// Why a patch does not apply.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 enum PatchError {
-    /// A directive that can't be read.
-    #[error("{0}")]
-    Directive(String),
+    /// `$deleteFromPrimitiveList` that is no list.
+    #[error("invalid patch format of primitive list")]
+    PrimitiveList,
+    /// `$retainKeys` that is no list of keys, or does not list one that is set.
+    #[error("invalid patch format of retainKeys")]
+    RetainKeys,
+    /// `$setElementOrder` that is no list.
+    #[error("invalid patch format of setElementOrder list")]
+    SetElementOrder,
+    /// `$patch: merge` in a list, where items are merged anyway.
+    #[error("merging lists cannot yet be specified in the patch")]
+    MergeInList,
+    /// A `$patch` that nobody knows.
+    #[error("unknown patch type: {directive} in map: {map}")]
+    Directive { directive: String, map: String },
     /// An item of a keyed list without its key.
     #[error("map: {item} does not contain declared merge key: {key}")]
     NoMergeKey { item: String, key: String },
 }
 
+impl PatchError {
+    fn directive(directive: &Value, map: &Value) -> Self {
+        Self::Directive { directive: words::go_value(directive), map: words::go_value(map) }
+    }
+
+    fn into_api(self) -> ApiError {
+        match self {
+            Self::PrimitiveList | Self::RetainKeys | Self::SetElementOrder => ApiError::bad_request(self.to_string()),
+            // Upstream has no reason for these.
+            Self::Directive { .. } | Self::MergeInList | Self::NoMergeKey { .. } => {
+                ApiError::new(Reason::Unknown, self.to_string())
+            }
+        }
+    }
+}
+
 /// The object after the patch.
 ///
 /// # Errors
-/// 400 for a patch that can't be read, 422 for list items without their key.
+/// 400 for a patch that can't be read, and, as upstream has it, 500 for one that contradicts itself.
 pub fn apply(current: &Value, patch: &Value, kind: &Kind) -> Result<Value, ApiError> {
     let (Value::Object(current), Value::Object(patch)) = (current, patch) else {
         return Err(ApiError::bad_request("error decoding patch: a strategic merge patch must be an object"));
     };
-    let merged = maps::merge(current.clone(), patch.clone(), &Position::root(kind)).map_err(|error| match error {
-        PatchError::Directive(_) => ApiError::bad_request(format!("error applying the patch: {error}")),
-        PatchError::NoMergeKey { .. } => ApiError::new(Reason::Invalid, format!("error applying the patch: {error}")),
-    })?;
+    let merged = maps::merge(current.clone(), patch.clone(), &Position::root(kind)).map_err(PatchError::into_api)?;
     Ok(Value::Object(merged))
 }
 

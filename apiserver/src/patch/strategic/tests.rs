@@ -77,7 +77,7 @@ fn owner_references_merge_by_uid() {
         json!([{"uid": "9"}])
     );
     let error = refused(current, json!({"metadata": {"ownerReferences": [{"name": "x"}]}}));
-    assert_eq!(error.reason, Reason::Invalid);
+    assert_eq!(error.reason, Reason::Unknown);
     assert!(error.message.contains("does not contain declared merge key: uid"), "{}", error.message);
 }
 
@@ -101,7 +101,9 @@ fn a_map_can_be_replaced_or_emptied() {
     let current = json!({"data": {"a": "1"}, "metadata": {"name": "n"}});
     assert_eq!(patched(current.clone(), json!({"data": {"$patch": "replace", "b": "2"}}))["data"], json!({"b": "2"}));
     assert_eq!(patched(current.clone(), json!({"data": {"$patch": "delete"}}))["data"], json!({}));
-    assert_eq!(refused(current, json!({"data": {"$patch": "frob"}})).reason, Reason::BadRequest);
+    let error = refused(current, json!({"data": {"$patch": "frob"}}));
+    assert_eq!(error.reason, Reason::Unknown);
+    assert_eq!(error.message, "unknown patch type: frob in map: map[$patch:frob]");
 }
 
 #[test]

@@ -5,6 +5,10 @@
 //! - `=first .lastTimestamp .eventTime`: the first that holds something
 //! - `=usage .status limits.`: `name: used/hard` of every amount whose name begins so (with `!`: doesn't)
 //! - `=reference .involvedObject.kind .involvedObject.name`: `kind/name`, the kind in lower case
+//! - `=trimmed .message`: the text without spaces around it
+//! - `=times .series.count .count`: the first number that is not zero, or else one
+//! - `=origin .source.component .reportingComponent .source.host .reportingInstance`: the first that is filled of the
+//!   first two, and that of the other two behind a comma
 //! - `=slashed .roleRef.kind .roleRef.name`: `Kind/name`
 //! - `=each .subjects User name`: the items of that `kind`, their fields joined by slashes, separated by commas
 
@@ -30,6 +34,12 @@ pub enum Computed {
     },
     /// `kind/name` of what the paths of a kind and a name hold.
     Reference(String, String),
+    /// The text at this path without spaces around it.
+    Trimmed(String),
+    /// The first number at these paths that is not zero, or else one.
+    Times(Vec<String>),
+    /// Who reports something: a component or the one behind, and the host or the one behind.
+    Origin([String; 2], [String; 2]),
     /// What these paths hold, joined by slashes.
     Slashed(Vec<String>),
     /// Of the items of a list that are of a kind: their fields joined by slashes.
@@ -51,6 +61,13 @@ impl Computed {
         match words.next()?.as_str() {
             "count" => Some(Self::Count(words.collect())),
             "first" => Some(Self::First(words.collect())),
+            "trimmed" => Some(Self::Trimmed(words.next()?)),
+            "times" => Some(Self::Times(words.collect())),
+            "origin" => {
+                let [component, reporter, host, instance] =
+                    [words.next()?, words.next()?, words.next()?, words.next()?];
+                Some(Self::Origin([component, reporter], [host, instance]))
+            }
             "slashed" => Some(Self::Slashed(words.collect())),
             "each" => Some(Self::Each { list: words.next()?, kind: words.next()?, fields: words.collect() }),
             "usage" => {
@@ -95,6 +112,19 @@ impl Computed {
                     name => format!("{kind}/{name}").into(),
                 }
             }
+            Self::Trimmed(path) => at(path).and_then(Value::as_str).unwrap_or_default().trim().into(),
+            Self::Times(paths) => {
+                let mut numbers = paths.iter().filter_map(at).filter_map(Value::as_i64);
+                numbers.find(|number| *number != 0).unwrap_or(1).into()
+            }
+            Self::Origin(component, host) => {
+                let text = |path: &String| at(path).and_then(Value::as_str).filter(|text| !text.is_empty());
+                let component = component.iter().find_map(text).unwrap_or_default();
+                match host.iter().find_map(text) {
+                    Some(host) => format!("{component}, {host}").into(),
+                    None => component.into(),
+                }
+            }
             Self::Slashed(paths) => {
                 let parts: Vec<&str> = paths.iter().filter_map(at).filter_map(Value::as_str).collect();
                 parts.join("/").into()
@@ -117,9 +147,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::registry::CellForm;
 
     fn cell(path: &str, object: &Value) -> Value {
-        let column = super::super::column("C", "string", "", path);
+        let column = super::super::column("C", CellForm::Text, "", path);
         Computed::of(&column).map_or(Value::Null, |computed| computed.cell(object))
     }
 

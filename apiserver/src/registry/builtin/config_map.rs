@@ -3,11 +3,13 @@
 use k8s_openapi::api::core::v1::ConfigMap;
 use serde_json::Value;
 
-use super::{Declaration, Kind, age, column, data, openapi};
+use super::{CellForm, Declaration, Kind, age, column, data, openapi};
 use crate::error::FieldError;
 use crate::schema::words;
 
 pub(super) fn kind() -> Kind {
+    let schema = openapi::schema::<ConfigMap>();
+    let data = openapi::description(&schema, &["data"]);
     Declaration {
         group: "",
         version: "v1",
@@ -18,11 +20,8 @@ pub(super) fn kind() -> Kind {
         namespaced: true,
         status: false,
         selectable_fields: &[],
-        columns: vec![
-            column("Data", "integer", "How many keys the config map has.", "=count .data .binaryData"),
-            age(),
-        ],
-        openapi: openapi::schema::<ConfigMap>(),
+        columns: vec![column("Data", CellForm::Count, &data, "=count .data .binaryData"), age()],
+        openapi: schema,
     }
     .into_kind()
 }

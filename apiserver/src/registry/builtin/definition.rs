@@ -3,7 +3,7 @@
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use serde_json::{Value, json};
 
-use super::{Declaration, Kind, column, openapi};
+use super::{Declaration, Kind, created_at, openapi};
 
 /// Marks a value in our schemas that is itself an `openAPIV3Schema`.
 pub(super) const JSON_SCHEMA: &str = "x-thecloud-json-schema";
@@ -36,12 +36,7 @@ pub(super) fn kind() -> Kind {
         namespaced: false,
         status: true,
         selectable_fields: &[],
-        columns: vec![column(
-            "Created At",
-            "string",
-            "When the definition was created.",
-            ".metadata.creationTimestamp",
-        )],
+        columns: vec![created_at()],
         openapi: schema,
     }
     .into_kind()

@@ -21,7 +21,7 @@ use std::sync::{Arc, OnceLock};
 
 use serde_json::{Value, json};
 
-use super::{Column, Kind, Origin, Version};
+use super::{Behaviour, CellForm, Column, Kind, Origin, Version};
 use crate::error::FieldError;
 use crate::schema::Structural;
 
@@ -66,17 +66,20 @@ pub fn prepare(kind: &Kind, value: &mut Value) {
 
 /// What every object of the kind has before anybody sets anything. Upstream's kinds are structs, and a struct inside
 /// another is always there; so nobody owns it for being the first to set something in it.
-pub(crate) fn blank(kind: &Kind) -> Value {
-    if !kind.is_built_in() {
-        return json!({});
+pub(crate) fn blank_of(kind: &Kind) -> Value {
+    match kind.review {
+        _ if !kind.is_built_in() => json!({}),
+        Some(review) => reviews::blank(review),
+        None => blank(&kind.group, &kind.plural),
     }
-    if let Some(review) = kind.review {
-        return reviews::blank(review);
-    }
-    match (kind.group.as_str(), kind.plural.as_str()) {
+}
+
+fn blank(group: &str, plural: &str) -> Value {
+    match (group, plural) {
         ("", "namespaces") => namespace::blank(),
         ("", "resourcequotas") => resource_quota::blank(),
-        ("", "events") | ("events.k8s.io", "events") => event::blank(kind),
+        ("", "events") => event::blank_core(),
+        ("events.k8s.io", "events") => event::blank_new(),
         ("apiextensions.k8s.io", "customresourcedefinitions") => definition::blank(),
         ("coordination.k8s.io", "leases") => json!({"spec": {}}),
         ("authentication.k8s.io", "tokenrequests") => reviews::blank_token_request(),
@@ -86,10 +89,48 @@ pub(crate) fn blank(kind: &Kind) -> Value {
     }
 }
 
+/// Writes what is there of every object of the kind although it is empty.
+pub(crate) fn fill_blank(kind: &Kind, value: &mut Value) {
+    fn fill(value: &mut Value, blank: &Value) {
+        let (Some(fields), Some(blank)) = (value.as_object_mut(), blank.as_object()) else { return };
+        for (name, blank) in blank {
+            match (fields.get_mut(name), blank) {
+                (Some(Value::Null) | None, Value::Null) => {
+                    fields.insert(name.clone(), Value::Null);
+                }
+                (None | Some(Value::Null), Value::Object(_)) => {
+                    let mut inner = json!({});
+                    fill(&mut inner, blank);
+                    fields.insert(name.clone(), inner);
+                }
+                (None, Value::String(text)) if text.is_empty() => {
+                    fields.insert(name.clone(), "".into());
+                }
+                (Some(inner), Value::Object(_)) => fill(inner, blank),
+                _ => {}
+            }
+        }
+    }
+    fill(value, &blank_of(kind));
+}
+
+/// Lets a schema take the nulls that [`fill_blank`] writes.
+fn allow_blank(schema: &mut Value, blank: &Value) {
+    for (name, blank) in blank.as_object().into_iter().flatten() {
+        let Some(place) = schema.get_mut("properties").and_then(|fields| fields.get_mut(name)) else { continue };
+        match blank {
+            Value::Null => place["nullable"] = true.into(),
+            blank => allow_blank(place, blank),
+        }
+    }
+}
+
 /// What the kind itself finds wrong, beyond metadata and schema. `old` is the stored object on an update.
 pub(crate) fn validate(kind: &Kind, new: &Value, old: Option<&Value>) -> Vec<FieldError> {
     match (kind.group.as_str(), kind.plural.as_str()) {
         ("", "secrets") => secret::validate(new, old),
+        ("", "events") | ("events.k8s.io", "events") => event::validate(kind, new, old),
+        ("coordination.k8s.io", "leases") => lease::validate(new),
         ("", "configmaps") => config_map::validate(new, old),
         ("", "resourcequotas") => resource_quota::validate(new, old),
         ("apiextensions.k8s.io", "customresourcedefinitions") => super::custom::validate(new, old),
@@ -126,7 +167,9 @@ impl Declaration {
     }
 
     fn validated_by(self, schema: &Value) -> Kind {
-        let schema = Structural::parse(schema).expect("the schemas of built-in kinds are structural");
+        let mut schema = schema.clone();
+        allow_blank(&mut schema, &blank(self.group, self.plural));
+        let schema = Structural::parse(&schema).expect("the schemas of built-in kinds are structural");
         let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         Kind {
             group: self.group.to_owned(),
@@ -154,19 +197,22 @@ impl Declaration {
             charges: Vec::new(),
             stored_as: None,
             review: None,
+            behaviour: Behaviour::of(self.group, self.plural),
             verbs: vec!["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"],
         }
     }
 }
 
-fn column(name: &str, type_: &str, description: &str, json_path: &str) -> Column {
+/// A column: upstream calls all columns of its kinds texts, whatever the cells hold.
+fn column(name: &str, cell: CellForm, description: &str, json_path: &str) -> Column {
     Column {
         name: name.to_owned(),
-        type_: type_.to_owned(),
+        type_: "string".to_owned(),
         format: String::new(),
         description: description.to_owned(),
         priority: 0,
         json_path: json_path.to_owned(),
+        cell,
     }
 }
 
@@ -175,7 +221,13 @@ fn wide(column: Column) -> Column {
 }
 
 fn age() -> Column {
-    column("Age", "date", "How long ago the object was created.", ".metadata.creationTimestamp")
+    column("Age", CellForm::Age, openapi::CREATED, ".metadata.creationTimestamp")
+}
+
+/// The only column, beside the name, of kinds that nobody thought of columns for.
+fn created_at() -> Column {
+    let column = column("Created At", CellForm::Text, openapi::CREATED, ".metadata.creationTimestamp");
+    Column { type_: "date".to_owned(), ..column }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::Namespace;
 use serde_json::{Map, Value, json};
 
-use super::{Declaration, Kind, age, column, openapi};
+use super::{CellForm, Declaration, Kind, age, column, openapi};
 
 /// The label by which selectors find a namespace by its name.
 const NAME_LABEL: &str = "kubernetes.io/metadata.name";
@@ -22,7 +22,7 @@ pub(super) fn kind() -> Kind {
         namespaced: false,
         status: true,
         selectable_fields: &["status.phase"],
-        columns: vec![column("Status", "string", "Whether the namespace is being emptied.", ".status.phase"), age()],
+        columns: vec![column("Status", CellForm::Text, "The status of the namespace", ".status.phase"), age()],
         openapi: schema,
     }
     .into_kind();

@@ -30,6 +30,18 @@ pub(super) fn schema<T: JsonSchema>() -> Value {
     schema
 }
 
+/// What upstream says of the time at which an object was made.
+pub(super) const CREATED: &str = "CreationTimestamp is a timestamp representing the server time when this object was \
+    created. It is not guaranteed to be set in happens-before order across separate operations. Clients may not set \
+    this value. It is represented in RFC3339 form and is in UTC.\n\nPopulated by the system. Read-only. Null for lists. \
+    More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata";
+
+/// What a schema says of one of its fields.
+pub(super) fn description(schema: &Value, properties: &[&str]) -> String {
+    let place = properties.iter().try_fold(schema, |schema, name| schema["properties"].get(name));
+    place.and_then(|place| place["description"].as_str()).unwrap_or_default().to_owned()
+}
+
 /// What the documents show: without our own mark.
 pub(super) fn published(mut schema: Value) -> Value {
     fn walk(value: &mut Value) {

@@ -4,7 +4,7 @@
 use k8s_openapi::api::core::v1::ResourceQuota;
 use serde_json::{Value, json};
 
-use super::{Declaration, Kind, age, column, data, openapi};
+use super::{CellForm, Declaration, Kind, age, column, data, openapi};
 use crate::error::FieldError;
 use crate::quota::Quantity;
 use crate::schema::fields::names::qualified_name_problems;
@@ -60,13 +60,13 @@ pub(super) fn kind() -> Kind {
         columns: vec![
             column(
                 "Request",
-                "string",
+                CellForm::Text,
                 "Request represents a minimum amount of cpu/memory that a container may consume.",
                 "=usage .status !limits.",
             ),
             column(
                 "Limit",
-                "string",
+                CellForm::Text,
                 "Limits control the maximum amount of cpu/memory that a container may use independent of contention on \
                  the node.",
                 "=usage .status limits.",

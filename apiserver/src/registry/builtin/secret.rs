@@ -6,9 +6,9 @@ use base64::engine::general_purpose::STANDARD;
 use k8s_openapi::api::core::v1::Secret;
 use serde_json::{Map, Value};
 
-use super::{Declaration, Kind, age, column, data, openapi};
+use super::{CellForm, Declaration, Kind, age, column, data, openapi};
 use crate::error::FieldError;
-use crate::schema::words;
+use crate::schema::{decode, words};
 
 /// Keys that a Secret of a well-known type must have.
 const KEYS: [(&str, &[&str]); 4] = [
@@ -19,6 +19,8 @@ const KEYS: [(&str, &[&str]); 4] = [
 ];
 
 pub(super) fn kind() -> Kind {
+    let schema = openapi::schema::<Secret>();
+    let [type_, data] = ["type", "data"].map(|field| openapi::description(&schema, &[field]));
     Declaration {
         group: "",
         version: "v1",
@@ -30,11 +32,11 @@ pub(super) fn kind() -> Kind {
         status: false,
         selectable_fields: &["type"],
         columns: vec![
-            column("Type", "string", "Used to facilitate programmatic handling of secret data.", ".type"),
-            column("Data", "integer", "How many keys the secret has.", "=count .data"),
+            column("Type", CellForm::Text, &type_, ".type"),
+            column("Data", CellForm::Count, &data, "=count .data"),
             age(),
         ],
-        openapi: openapi::schema::<Secret>(),
+        openapi: schema,
     }
     .into_kind()
 }
@@ -61,6 +63,8 @@ pub(super) fn validate(new: &Value, old: Option<&Value>) -> Vec<FieldError> {
     let decoded = |text: &str| text.len() / 4 * 3;
     data::size(data::map(new, "data").filter_map(|(_, value)| value.as_str()).map(decoded).sum(), "data", &mut errors);
     let type_ = new.get("type").and_then(Value::as_str).unwrap_or_default();
+    required_together(new, type_, &mut errors);
+    well_formed(new, type_, &mut errors);
     if let Some((_, keys)) = KEYS.iter().find(|(name, _)| *name == type_) {
         for key in keys.iter().filter(|key| data::map(new, "data").all(|(present, _)| present != *key)) {
             errors.push(words::required(format!("data[{key}]"), ""));
@@ -73,4 +77,36 @@ pub(super) fn validate(new: &Value, old: Option<&Value>) -> Vec<FieldError> {
     }
     data::immutable(new, old, &["data"], &mut errors);
     errors
+}
+
+/// What a type asks for beside its [`KEYS`].
+fn required_together(secret: &Value, type_: &str, errors: &mut Vec<FieldError>) {
+    const LOGIN: [&str; 2] = ["username", "password"];
+    const ACCOUNT: &str = "kubernetes.io/service-account.name";
+    let has = |key: &str| data::map(secret, "data").any(|(present, _)| present == key);
+    match type_ {
+        "kubernetes.io/basic-auth" if !LOGIN.iter().any(|key| has(key)) => {
+            errors.extend(LOGIN.map(|key| words::required(format!("data[{key}]"), "")));
+        }
+        "kubernetes.io/service-account-token"
+            if secret["metadata"]["annotations"][ACCOUNT].as_str().unwrap_or_default().is_empty() =>
+        {
+            errors.push(words::required(format!("metadata.annotations[{ACCOUNT}]"), ""));
+        }
+        _ => {}
+    }
+}
+
+/// The settings of a container registry are JSON.
+fn well_formed(secret: &Value, type_: &str, errors: &mut Vec<FieldError>) {
+    let key = match type_ {
+        "kubernetes.io/dockercfg" => ".dockercfg",
+        "kubernetes.io/dockerconfigjson" => ".dockerconfigjson",
+        _ => return,
+    };
+    let Some(text) = secret["data"][key].as_str().and_then(|text| STANDARD.decode(text).ok()) else { return };
+    if let Err(error) = decode::merge_patch(&text) {
+        let place = format!("data[{key}]");
+        errors.push(words::invalid(place, &"<secret contents redacted>".into(), &error.message));
+    }
 }

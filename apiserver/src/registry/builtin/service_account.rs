@@ -4,7 +4,7 @@
 use k8s_openapi::api::core::v1::ServiceAccount;
 use serde_json::json;
 
-use super::{Declaration, Kind, age, column, openapi};
+use super::{CellForm, Declaration, Kind, age, column, openapi};
 
 pub(super) fn kind() -> Kind {
     let mut schema = openapi::schema::<ServiceAccount>();
@@ -21,6 +21,7 @@ pub(super) fn kind() -> Kind {
     }
     // What tells the items of a list apart is never missing.
     openapi::set(&mut schema, &["secrets", "[]"], "required", json!(["name"]));
+    let secrets = openapi::description(&schema, &["secrets"]);
     Declaration {
         group: "",
         version: "v1",
@@ -31,7 +32,7 @@ pub(super) fn kind() -> Kind {
         namespaced: true,
         status: false,
         selectable_fields: &[],
-        columns: vec![column("Secrets", "integer", "How many secrets the account may use.", "=count .secrets"), age()],
+        columns: vec![column("Secrets", CellForm::Count, &secrets, "=count .secrets"), age()],
         openapi: schema,
     }
     .into_kind()

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::{Column, Kind, Origin, Scale, Version, charges};
+use super::{Behaviour, CellForm, Column, Kind, Origin, Scale, Version, charges};
 use crate::error::FieldError;
 use crate::schema::Structural;
 
@@ -56,6 +56,7 @@ pub fn kind(definition: &Value) -> Result<Kind, Vec<FieldError>> {
         charges: charges::charges(&definition["metadata"]),
         stored_as: None,
         review: None,
+        behaviour: Behaviour::default(),
         verbs: vec!["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"],
     })
 }
@@ -113,6 +114,7 @@ fn columns(declared: &Value) -> Vec<Column> {
             description: text(column, "description").to_owned(),
             priority: column["priority"].as_i64().unwrap_or_default(),
             json_path: text(column, "jsonPath").to_owned(),
+            cell: CellForm::Typed,
         })
         .collect();
     if !columns.is_empty() {
@@ -125,6 +127,7 @@ fn columns(declared: &Value) -> Vec<Column> {
         description: "CreationTimestamp is a timestamp representing the server time when this object was created. It is not guaranteed to be set in happens-before order across separate operations. Clients may not set this value. It is represented in RFC3339 form and is in UTC.".to_owned(),
         priority: 0,
         json_path: ".metadata.creationTimestamp".to_owned(),
+        cell: CellForm::Typed,
     }]
 }
 

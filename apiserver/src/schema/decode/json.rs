@@ -1,5 +1,7 @@
 //! Decides how JSON is read, and words its errors as Go's parser does, because that is what tools have seen.
 
+use std::collections::HashMap;
+
 use serde::de::DeserializeSeed;
 use serde_json::Value;
 use serde_json::error::Category;
@@ -7,6 +9,11 @@ use serde_json::error::Category;
 use super::value::{Read, Reader, TOO_DEEP};
 use super::{Decoded, MAX_BODY, require_object};
 use crate::error::{ApiError, Reason};
+use crate::schema::words;
+
+/// The type that upstream first looks for kind and version in.
+const TYPE_META: &str =
+    r#"struct { APIVersion string "json:\"apiVersion,omitempty\""; Kind string "json:\"kind,omitempty\"" }"#;
 
 /// Decodes a JSON object.
 ///
@@ -17,13 +24,40 @@ pub fn json(body: &[u8]) -> Result<Decoded, ApiError> {
     if body.len() > MAX_BODY {
         return Err(too_large());
     }
+    let why = match read(body) {
+        Ok(decoded) if decoded.value.is_object() => return Ok(decoded),
+        Ok(decoded) => {
+            let kind = words::go_kind(&decoded.value);
+            format!("json: cannot unmarshal {kind} into Go value of type {TYPE_META}")
+        }
+        Err(error) => explained(body, &error),
+    };
+    Err(ApiError::bad_request(format!("couldn't get version/kind; json parse error: {why}")))
+}
+
+/// Decodes the JSON object of a merge patch.
+///
+/// # Errors
+/// 400 for what is no JSON object, in the bare words of Go's parser; 413 for a body that is too large.
+pub fn merge_patch(body: &[u8]) -> Result<Decoded, ApiError> {
+    if body.len() > MAX_BODY {
+        return Err(too_large());
+    }
     match read(body) {
         Ok(decoded) => require_object(decoded),
-        Err(error) => {
-            let explained = explained(body, &error);
-            Err(ApiError::bad_request(format!("couldn't get version/kind; json parse error: {explained}")))
-        }
+        Err(error) => Err(ApiError::bad_request(explained(body, &error))),
     }
+}
+
+/// Decodes any JSON, in the bare words of Go's parser.
+///
+/// # Errors
+/// 400 for what is no JSON, 413 for a body that is too large.
+pub fn any_json(body: &[u8]) -> Result<Decoded, ApiError> {
+    if body.len() > MAX_BODY {
+        return Err(too_large());
+    }
+    read(body).map_err(|error| ApiError::bad_request(explained(body, &error)))
 }
 
 /// Decodes any JSON inside another body; nothing at all is null.
@@ -32,6 +66,17 @@ pub(super) fn any_value(bytes: &[u8]) -> Result<Value, ApiError> {
         return Ok(Value::Null);
     }
     read(bytes).map(|decoded| decoded.value).map_err(|error| ApiError::bad_request(explained(bytes, &error)))
+}
+
+/// The place of every field in the order of a body, by its path; none for what is no JSON.
+#[must_use]
+pub fn places(body: &[u8]) -> HashMap<String, usize> {
+    let mut reader = Reader::with_places();
+    let read = Read(&mut reader).deserialize(&mut serde_json::Deserializer::from_slice(body));
+    match read {
+        Ok(_) => reader.places.unwrap_or_default(),
+        Err(_) => HashMap::new(),
+    }
 }
 
 fn read(body: &[u8]) -> Result<Decoded, serde_json::Error> {
@@ -64,14 +109,29 @@ fn explained(body: &[u8], error: &serde_json::Error) -> String {
         ("trailing comma", "looking for beginning of value"),
         ("control character", "in string literal"),
         ("invalid escape", "in string escape code"),
-        ("expected ident", "in literal"),
         ("invalid number", "in numeric literal"),
     ];
+    if text.starts_with("expected ident") {
+        return in_literal(body, error.line(), error.column()).unwrap_or(text);
+    }
     let context = context.iter().find(|(start, _)| text.starts_with(start)).map(|(_, context)| *context);
     match (context, character(body, error.line(), error.column())) {
         (Some(context), Some(character)) => format!("invalid character {character} {context}"),
         _ => text,
     }
+}
+
+/// What Go says of a word that begins as `true`, `false` or `null` and goes on otherwise.
+fn in_literal(body: &[u8], line: usize, column: usize) -> Option<String> {
+    let found = character(body, line, column)?;
+    let line = body.split(|byte| *byte == b'\n').nth(line.checked_sub(1)?)?;
+    let at = column.saturating_sub(1).min(line.len());
+    ["true", "false", "null"].iter().find_map(|literal| {
+        let place =
+            (1..literal.len().min(at + 1)).rev().find(|place| line[..at].ends_with(&literal.as_bytes()[..*place]))?;
+        let expected = &literal[place..=place];
+        Some(format!("invalid character {found} in literal {literal} (expecting '{expected}')"))
+    })
 }
 
 /// The character that the parser stumbled over, quoted as Go does.

@@ -2,6 +2,7 @@
 //! twice noticed (serde keeps the last one silently). The object's meaning is not its business.
 
 mod json;
+mod omit;
 mod protobuf;
 mod typed;
 mod value;
@@ -13,9 +14,10 @@ use serde_json::Value;
 
 use crate::error::ApiError;
 
-pub use self::json::json;
+pub use self::json::{any_json, json, merge_patch, places};
+pub use self::omit::{omit_empty, omit_empty_metadata};
 pub use self::protobuf::protobuf;
-pub use self::typed::mismatch;
+pub use self::typed::{is_known, mismatch};
 pub use self::yaml::yaml;
 
 /// The largest body that is decoded.

@@ -2,11 +2,29 @@
 //! because that is what tools have seen. Upstream knows these kinds as structs: what does not fit cannot be decoded,
 //! before anything is validated.
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::protobuf::tables::{Field, Holds, Message, Shape, Tables};
 use crate::quota::{self, Quantity};
 use crate::schema::words;
+
+/// Whether upstream has such a kind, as far as anybody here knows.
+#[must_use]
+pub fn is_known(api_version: &str, kind: &str) -> bool {
+    // Kinds that are not served here, but that everybody has manifests of.
+    const ELSEWHERE: [(&str, &str); 8] = [
+        ("v1", "Pod"),
+        ("v1", "Service"),
+        ("v1", "Node"),
+        ("v1", "PersistentVolumeClaim"),
+        ("apps/v1", "Deployment"),
+        ("apps/v1", "StatefulSet"),
+        ("apps/v1", "DaemonSet"),
+        ("batch/v1", "Job"),
+    ];
+    Tables::get().of_kind(api_version, kind).is_some() || ELSEWHERE.contains(&(api_version, kind))
+}
 
 /// What Go's decoder says of the first value that does not fit; `None` where all do, and for kinds that nobody knows.
 /// Metadata is left to the check that all kinds share.
@@ -59,7 +77,7 @@ impl Checker {
         match (shape, value) {
             (_, Value::Null)
             | (Shape::Json, _)
-            | (Shape::Text | Shape::Time | Shape::MicroTime, Value::String(_))
+            | (Shape::Text, Value::String(_))
             | (Shape::Bool, Value::Bool(_))
             | (Shape::Double, Value::Number(_)) => None,
             (Shape::Bytes, Value::String(text)) => {
@@ -68,6 +86,13 @@ impl Checker {
             }
             (Shape::Int32, Value::Number(number)) if number.as_i64().is_some_and(|n| i32::try_from(n).is_ok()) => None,
             (Shape::Int64, Value::Number(number)) if number.as_i64().is_some() => None,
+            (Shape::Time | Shape::MicroTime, Value::String(text)) => {
+                let layout =
+                    if shape == Shape::Time { "2006-01-02T15:04:05Z07:00" } else { "2006-01-02T15:04:05.000000Z07:00" };
+                let quoted = words::quoted(text);
+                let is_time = text.parse::<Timestamp>().is_ok();
+                (!is_time).then(|| format!("parsing time {quoted} as \"{layout}\": cannot parse {quoted} as \"2006\""))
+            }
             (Shape::Time | Shape::MicroTime, other) => {
                 Some(format!("json: cannot unmarshal {} into Go value of type string", words::go_kind(other)))
             }

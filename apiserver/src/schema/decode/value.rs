@@ -1,5 +1,6 @@
 //! Decides what is remembered while a body is read: the value, the place, and the keys seen before.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
@@ -14,6 +15,8 @@ pub(super) struct Reader {
     path: String,
     depth: usize,
     pub(super) duplicates: Vec<String>,
+    /// Every place in the order of the body, where somebody wants to know.
+    pub(super) places: Option<HashMap<String, usize>>,
 }
 
 /// Reads one value.
@@ -28,6 +31,11 @@ impl<'de> DeserializeSeed<'de> for Read<'_> {
 }
 
 impl Reader {
+    /// One that also remembers where everything stands.
+    pub(super) fn with_places() -> Self {
+        Self { places: Some(HashMap::new()), ..Self::default() }
+    }
+
     fn deeper<E: Error>(&mut self) -> Result<(), E> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
@@ -117,6 +125,10 @@ impl<'de> Visitor<'de> for Read<'_> {
                 if !reader.duplicates.contains(&path) {
                     reader.duplicates.push(path);
                 }
+            }
+            if let Some(places) = &mut reader.places {
+                let next = places.len();
+                places.entry(reader.path.trim_start_matches('.').to_owned()).or_insert(next);
             }
             let value = access.next_value_seed(Read(reader))?;
             reader.path.truncate(length);

@@ -23,6 +23,7 @@ fn kind(group: &str, namespaced: bool) -> Kind {
         charges: Vec::new(),
         stored_as: None,
         review: None,
+        behaviour: crate::registry::Behaviour::default(),
         verbs: Vec::new(),
     }
 }

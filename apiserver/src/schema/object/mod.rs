@@ -30,6 +30,10 @@ pub fn complete(kind: &Kind, version: &Version, value: &mut Value) {
     version.schema.default(value);
     if kind.is_built_in() {
         builtin::prepare(kind, value);
+        decode::omit_empty(&kind.api_version(&version.name), &kind.kind, value);
+        builtin::fill_blank(kind, value);
+    } else if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
+        decode::omit_empty_metadata(metadata);
     }
 }
 

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::{GROUP, Kind, column, items, openapi, path_segment, text};
 use crate::error::FieldError;
+use crate::registry::CellForm;
 use crate::registry::builtin::{age, wide};
 use crate::schema::fields::names::subdomain_problems;
 use crate::schema::words;
@@ -21,13 +22,15 @@ fn declared(kind: &'static str, plural: &'static str, namespaced: bool, mut sche
     openapi::set_atomic_list(&mut schema, &["subjects"]);
     openapi::set_atomic_map(&mut schema, &["subjects", "[]"]);
     openapi::set_atomic_map(&mut schema, &["roleRef"]);
-    let subjects = |name, description, path| wide(column(name, "string", description, path));
+    let role = openapi::description(&schema, &["roleRef"]);
+    let place = if namespaced { "roleBinding" } else { "clusterRoleBinding" };
+    let subjects = |name, path| wide(column(name, CellForm::Text, &format!("{name} in the {place}"), path));
     let columns = vec![
-        column("Role", "string", "The role that the subjects have.", "=slashed .roleRef.kind .roleRef.name"),
+        column("Role", CellForm::Text, &role, "=slashed .roleRef.kind .roleRef.name"),
         age(),
-        subjects("Users", "The users that have the role.", "=each .subjects User name"),
-        subjects("Groups", "The groups that have the role.", "=each .subjects Group name"),
-        subjects("ServiceAccounts", "The service accounts that have the role.", SERVICE_ACCOUNTS),
+        subjects("Users", "=each .subjects User name"),
+        subjects("Groups", "=each .subjects Group name"),
+        subjects("ServiceAccounts", SERVICE_ACCOUNTS),
     ];
     super::declared(kind, plural, namespaced, columns, schema)
 }

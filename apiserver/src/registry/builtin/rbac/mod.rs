@@ -7,7 +7,7 @@ mod role;
 
 use serde_json::Value;
 
-use super::{Column, Declaration, Kind, column, openapi};
+use super::{Column, Declaration, Kind, column, created_at, openapi};
 use crate::error::FieldError;
 use crate::schema::fields::names::{NameRule, problems};
 use crate::schema::words;

@@ -3,7 +3,7 @@
 use k8s_openapi::api::rbac::v1::{ClusterRole, Role};
 use serde_json::{Value, json};
 
-use super::{Kind, aggregation, column, items, openapi};
+use super::{Kind, aggregation, created_at, items, openapi};
 use crate::error::FieldError;
 use crate::schema::words;
 
@@ -25,8 +25,7 @@ fn declared(kind: &'static str, plural: &'static str, namespaced: bool, mut sche
     for list in LISTS {
         openapi::set_atomic_list(&mut schema, &["rules", "[]", list]);
     }
-    let columns = vec![column("Created At", "string", "When the role was created.", ".metadata.creationTimestamp")];
-    super::declared(kind, plural, namespaced, columns, schema)
+    super::declared(kind, plural, namespaced, vec![created_at()], schema)
 }
 
 /// A role always has its rules, be they none.
