@@ -3,7 +3,9 @@
 mod access;
 mod admin;
 mod apply;
+mod built_in;
 mod create;
+mod definitions;
 mod delete;
 mod discovery;
 mod forms;
@@ -12,6 +14,7 @@ mod kube;
 mod lifecycle;
 mod list;
 mod patch;
+mod paths;
 mod protobuf;
 mod quota;
 mod rbac;

@@ -70,7 +70,7 @@ fn stored_versions(spec: &Value, old: &Value) -> Vec<String> {
     stored
 }
 
-/// The first name that another kind of the group has.
+/// The last name that another kind of the group has, as upstream tells it.
 fn conflict(definition: &Value, registry: &Registry) -> Option<Conflict> {
     let spec = &definition["spec"];
     let uid = text(&definition["metadata"], "uid");
@@ -93,9 +93,9 @@ fn conflict(definition: &Value, registry: &Registry) -> Option<Conflict> {
     let taken = |name: &str, by: &[&str], reason: &'static str| {
         by.contains(&name).then(|| Conflict { reason, message: format!("\"{name}\" is already in use") })
     };
-    taken(text(names, "plural"), &resources, "PluralConflict")
-        .or_else(|| taken(text(names, "singular"), &resources, "SingularConflict"))
-        .or_else(|| texts(names, "shortNames").iter().find_map(|name| taken(name, &resources, "ShortNamesConflict")))
+    taken(text(names, "listKind"), &kinds, "ListKindConflict")
         .or_else(|| taken(text(names, "kind"), &kinds, "KindConflict"))
-        .or_else(|| taken(text(names, "listKind"), &kinds, "ListKindConflict"))
+        .or_else(|| texts(names, "shortNames").iter().find_map(|name| taken(name, &resources, "ShortNamesConflict")))
+        .or_else(|| taken(text(names, "singular"), &resources, "SingularConflict"))
+        .or_else(|| taken(text(names, "plural"), &resources, "PluralConflict"))
 }

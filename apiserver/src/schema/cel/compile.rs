@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::super::words;
 use super::inspect::{self, Findings};
-use super::{FieldError, FieldErrorKind, Node, Path, Rule, with_functions};
+use super::{FieldError, FieldErrorKind, Node, Path, Rule, with_functions, yields};
 
 /// Long enough for every rule seen in the wild (the longest is a tenth), short enough to bound the parser.
 const MAX_TEXT: usize = 8 * 1024;
@@ -30,6 +30,9 @@ pub(crate) fn compile(rule: &Value, node: &Node, path: &Path<'_>) -> Result<Arc<
     let message = text_of_message(rule, text, path)?;
     let optional_old = rule.get("optionalOldSelf") == Some(&Value::Bool(true));
     let (expression, findings) = parse(text, node, &path.field("rule"))?;
+    if !yields::of(&expression, node).may_be_bool() {
+        return Err(words::invalid(path.field("rule"), &text.into(), "cel expression must evaluate to a bool"));
+    }
     if optional_old && !findings.old_self {
         let detail = "option is not valid for a rule that does not use oldSelf";
         return Err(words::invalid(path.field("optionalOldSelf"), &true.into(), detail));
@@ -39,7 +42,11 @@ pub(crate) fn compile(rule: &Value, node: &Node, path: &Path<'_>) -> Result<Arc<
         None => None,
         Some("") => return Err(words::required(path.field("messageExpression"), "must be non-empty if specified")),
         Some(text) => {
-            let (expression, findings) = parse(text, node, &path.field("messageExpression"))?;
+            let place = path.field("messageExpression");
+            let (expression, findings) = parse(text, node, &place)?;
+            if !yields::of(&expression, node).may_be_text() {
+                return Err(words::invalid(place, &text.into(), "messageExpression must evaluate to a string"));
+            }
             cost = cost.plus(findings.cost);
             Some(expression)
         }

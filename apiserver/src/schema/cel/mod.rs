@@ -8,6 +8,7 @@ mod compile;
 mod cost;
 mod inspect;
 mod values;
+mod yields;
 
 use std::cell::OnceCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -113,17 +114,28 @@ impl Evaluator {
                 self.errors.push(words::invalid(path, &type_name(node).into(), &detail));
                 return;
             }
-            self.errors.extend(rule.evaluate(node, &bound, bound_old.as_ref(), path));
+            self.errors.extend(rule.evaluate(node, new, &bound, bound_old.as_ref(), path));
         }
     }
 }
 
 impl Rule {
-    fn evaluate(&self, node: &Node, new: &CelValue, old: Option<&CelValue>, path: &Path<'_>) -> Option<FieldError> {
+    fn evaluate(
+        &self,
+        node: &Node,
+        value: &Value,
+        new: &CelValue,
+        old: Option<&CelValue>,
+        path: &Path<'_>,
+    ) -> Option<FieldError> {
         let result = in_context(new, self.old_self(old), |context| resolve(&self.expression, context));
         match result {
             Ok(CelValue::Bool(true)) => None,
-            Ok(CelValue::Bool(false)) => Some(self.broken(new, old, path)),
+            Ok(CelValue::Bool(false)) => {
+                // Of objects and lists the value is not shown.
+                let shown = (!matches!(node.kind, Some(Type::Object | Type::Array))).then_some(value);
+                Some(self.broken(shown, new, old, path))
+            }
             Ok(_) => Some(self.failed(node, "rule did not evaluate to a boolean", path)),
             Err(cause) => Some(self.failed(node, &cause, path)),
         }
@@ -137,7 +149,7 @@ impl Rule {
         Some(CelValue::Opaque(Arc::new(optional)))
     }
 
-    fn broken(&self, new: &CelValue, old: Option<&CelValue>, path: &Path<'_>) -> FieldError {
+    fn broken(&self, shown: Option<&Value>, new: &CelValue, old: Option<&CelValue>, path: &Path<'_>) -> FieldError {
         let message = self.message_expression.as_ref().and_then(|expression| {
             let result = in_context(new, self.old_self(old), |context| resolve(expression, context));
             // Upstream falls back to the static message where the expression yields nothing usable.
@@ -159,10 +171,15 @@ impl Rule {
         match self.reason {
             FieldErrorKind::Required => words::required(field, &message),
             FieldErrorKind::Forbidden => words::forbidden(field, &message),
-            FieldErrorKind::Duplicate => {
-                FieldError { field, kind: FieldErrorKind::Duplicate, message: format!("Duplicate value: {message}") }
-            }
-            _ => words::invalid_omitted(field, &message),
+            // A duplicate says nothing else.
+            FieldErrorKind::Duplicate => match shown {
+                Some(value) => words::duplicate(field, value),
+                None => FieldError { field, kind: FieldErrorKind::Duplicate, message: "Duplicate value".to_owned() },
+            },
+            _ => match shown {
+                Some(value) => words::invalid(field, value, &message),
+                None => words::invalid_omitted(field, &message),
+            },
         }
     }
 

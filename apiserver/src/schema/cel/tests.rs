@@ -147,6 +147,27 @@ fn kubernetes_functions_are_there() {
 }
 
 #[test]
+fn the_value_is_shown_unless_it_is_an_object_or_a_list() {
+    let schema = json!({"type": "object", "properties": {
+        "size": {"type": "integer", "x-kubernetes-validations": [{"rule": "self > 1", "message": "small"}]},
+        "name": {"type": "string", "x-kubernetes-validations": [{"rule": "self != 'x'", "reason": "FieldValueDuplicate"}]},
+        "list": {"type": "array", "items": {"type": "string"}, "x-kubernetes-validations": [{"rule": "size(self) > 1"}]},
+    }});
+    let schema = Structural::parse(&schema).unwrap();
+    let errors = schema.validate(&json!({"size": 1, "name": "x", "list": ["a"]}), None);
+    let mut told: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    told.sort();
+    assert_eq!(
+        told,
+        [
+            "list: Invalid value: failed rule: size(self) > 1",
+            "name: Duplicate value: \"x\"",
+            "size: Invalid value: 1: small",
+        ]
+    );
+}
+
+#[test]
 fn rules_of_list_elements_tell_which_element() {
     let schema = json!({"type": "object", "properties": {"ports": {"type": "array", "items": {
         "type": "object",
