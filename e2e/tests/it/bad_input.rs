@@ -17,7 +17,11 @@ fn refused(cloud: &Cloud, yaml: &str, words: &[&str]) {
 #[test]
 fn what_the_schema_forbids_is_refused_by_field() {
     let cloud = Cloud::builder().fake().start();
-    refused(&cloud, &sleeper("web", "imagee: nginx"), &["spec.imagee", "unknown field"]);
+    refused(
+        &cloud,
+        &sleeper("web", "imagee: nginx"),
+        &["spec.imagee", "there is no such field; did you mean `image`?"],
+    );
     refused(
         &cloud,
         &sleeper("web", "terminationGracePeriodSeconds: soon").replace("  terminationGracePeriodSeconds: 0\n", ""),
@@ -30,7 +34,7 @@ fn what_the_schema_forbids_is_refused_by_field() {
         &["spec.restartPolicy", "\"Always\", \"OnFailure\", \"Never\""],
     );
     refused(&cloud, &sleeper("Web_1", ""), &["metadata.name"]);
-    refused(&cloud, &volume("data", "1Gi").replace("size: 1Gi", "siez: 1Gi"), &["spec.siez", "unknown field"]);
+    refused(&cloud, &volume("data", "1Gi").replace("size: 1Gi", "siez: 1Gi"), &["spec.siez", "there is no such field"]);
     refused(
         &cloud,
         &volume("data", "1Gi").replace("  size: 1Gi\n", "  volumeMode: Filesystem\n"),
