@@ -74,14 +74,27 @@ impl Config {
 /// How much is taken at once, and for how long.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Requests that are answered at the same time; one more is told to come back later.
-    pub requests: usize,
+    /// Requests for reading that are answered at the same time; one more is told to come back later. One user gets half
+    /// of these at most, and less the more there are.
+    pub reads: usize,
+    /// Requests that change something, likewise. Large bodies take several of these.
+    pub writes: usize,
     /// Watches, logs and sessions that are open at the same time.
     pub streams: usize,
+    /// Those of them that one user may have.
+    pub streams_per_user: usize,
+    /// Connections that are open at the same time; more wait to be accepted.
+    pub connections: usize,
     /// Bytes of a request body.
     pub body_bytes: usize,
     /// The time for a request that is no stream.
     pub request_timeout: Duration,
+    /// How long a client may take nothing of an answer.
+    pub untaken: Duration,
+    /// How long a client may take nothing of a stream: somebody may be reading it page by page.
+    pub stream_untaken: Duration,
+    /// The time in which an answer that is no stream must have been taken.
+    pub taking_timeout: Duration,
     /// The time between two bookmarks of a watch.
     pub bookmark_interval: Duration,
     /// How long an Event is kept after it last happened.
@@ -91,10 +104,16 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            requests: 400,
+            reads: 400,
+            writes: 200,
             streams: 10_000,
+            streams_per_user: 2_500,
+            connections: 10_000,
             body_bytes: 3 << 20,
             request_timeout: Duration::from_secs(60),
+            untaken: Duration::from_secs(60),
+            stream_untaken: Duration::from_secs(300),
+            taking_timeout: Duration::from_secs(600),
             bookmark_interval: Duration::from_secs(60),
             event_lifetime: Duration::from_secs(3600),
         }

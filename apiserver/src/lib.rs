@@ -22,6 +22,7 @@ mod metrics;
 pub mod negotiate;
 pub mod openapi;
 pub mod patch;
+mod places;
 mod query;
 mod quota;
 pub mod registry;

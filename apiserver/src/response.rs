@@ -58,9 +58,18 @@ pub(crate) fn error(error: &ApiError, form: Encoding) -> Answer {
     answer
 }
 
+/// What the warnings of an answer may add up to, and one of them where there are more; upstream cuts them off here too.
+const WARNINGS: usize = 4 << 10;
+const WARNING: usize = 256;
+
 /// Adds one `Warning` header for each sentence.
 pub(crate) fn warn(answer: &mut Answer, sentences: &[String]) {
+    let mut left = WARNINGS;
+    let longest = if sentences.iter().map(String::len).sum::<usize>() > WARNINGS { WARNING } else { WARNINGS };
     for sentence in sentences {
+        let sentence: String = sentence.chars().take(longest).collect();
+        let Some(rest) = left.checked_sub(sentence.len()) else { return };
+        left = rest;
         let escaped: String = sentence
             .chars()
             .flat_map(|letter| {

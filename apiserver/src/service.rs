@@ -9,18 +9,20 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use futures::StreamExt;
 use http::{Method, Request, Response, header};
+use http_body::Body as _;
 use http_body_util::BodyExt;
 use tokio::time::Instant;
 
 use crate::access::{Identity, impersonated};
-use crate::body::{BoxError, RequestBody, ResponseBody, stream};
+use crate::body::{BoxError, RequestBody, ResponseBody};
 use crate::error::{ApiError, Reason};
 use crate::metrics::RequestLabels;
+use crate::places::Place;
 use crate::query::Query;
 use crate::response::{self, Answer};
 use crate::router::{self, Plan};
+use crate::serve::{Line, Patience, sending};
 use crate::state::State;
 use crate::streams::StreamPermit;
 use crate::{compress, endpoints, negotiate};
@@ -65,22 +67,28 @@ where
 }
 
 impl Service {
-    async fn handle(self, request: Request<RequestBody>) -> Answer {
+    async fn handle(self, mut request: Request<RequestBody>) -> Answer {
         let began = Instant::now();
         let state = &self.state;
+        let limits = &state.config.limits;
+        let line = request.extensions_mut().remove::<Line>();
+        let pace = line.as_ref().map(Line::begin);
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         if endpoints::is_health(&path) {
             return endpoints::health(state, &path, &Query::parse(request.uri().query())).await;
         }
+        let accepted = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
+        let form = negotiate::accept_error(accepted);
         let plan = Plan::of(&method, &path, request.uri().query());
         let (verb, resource, is_stream) = match &plan {
             Some(plan) => (plan.verb, plan.resource(), plan.is_stream),
             None => ("", String::new(), false),
         };
         let takes_gzip = !is_stream && compress::is_wanted(request.headers());
-        let accepted = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
-        let form = negotiate::accept_error(accepted);
-        let answer = self.answer(plan, request).await.unwrap_or_else(|error| response::error(&error, form));
+        let (answer, held) = match self.answer(plan, request, line.as_ref()).await {
+            Ok(answered) => answered,
+            Err(error) => (response::error(&error, form), Held::default()),
+        };
         // What anybody may make up must not become a label.
         let is_known = answer.status().is_success() || state.catalog.edition().knows(&resource);
         let labels = RequestLabels {
@@ -92,42 +100,82 @@ impl Service {
         if method == Method::HEAD {
             return answer.map(|_| crate::body::full(""));
         }
-        if takes_gzip { compress::compressed(answer).await } else { answer }
+        let answer = if takes_gzip { compress::compressed(answer).await } else { answer };
+        let patience = if is_stream {
+            Patience { part: limits.stream_untaken, all: None }
+        } else {
+            Patience { part: limits.untaken, all: Some(limits.taking_timeout) }
+        };
+        answer.map(|body| sending(body, pace, patience, held))
     }
 
-    async fn answer(&self, plan: Option<Plan>, mut request: Request<RequestBody>) -> Result<Answer, ApiError> {
+    async fn answer(
+        &self,
+        plan: Option<Plan>,
+        mut request: Request<RequestBody>,
+        line: Option<&Line>,
+    ) -> Result<(Answer, Held), ApiError> {
         let state = &self.state;
         let config = &state.config;
         let known = match &self.identity {
             Some(identity) => Arc::clone(identity),
             None => state.authenticator.authenticate(request.headers()).await?,
         };
-        let who = impersonated(request.headers(), known, config.authorizer.as_ref())?;
-        let Some(plan) = plan else { return Ok(response::no_such_path()) };
-        let busy = |_| response::retry_later(Reason::TooManyRequests, "too many requests, please try again later.");
-        if plan.is_stream {
-            let permit = StreamPermit::new(Arc::clone(&state.streams).try_acquire_owned().map_err(busy)?);
-            // A session outlives its answer.
-            request.extensions_mut().insert(permit.clone());
-            let answer = router::answer(state, &who, plan, request).await?;
-            return Ok(holding(answer, permit));
+        if let Some(line) = line {
+            line.known();
         }
-        let _permit = Arc::clone(&state.requests).try_acquire_owned().map_err(busy)?;
+        let user = &known.user;
+        let place = match &plan {
+            // What runs in this process isn't kept out by those outside.
+            _ if self.identity.is_some() => None,
+            None => None,
+            Some(plan) if plan.is_stream => {
+                Some(state.streams.take(&known, 1).map_err(|full| full.into_error(user, "watches and sessions"))?)
+            }
+            Some(_) if is_reading(request.method()) => {
+                Some(state.reads.take(&known, 1).map_err(|full| full.into_error(user, "requests"))?)
+            }
+            Some(_) => {
+                let count = weight(request.body(), config.limits.body_bytes);
+                Some(state.writes.take(&known, count).map_err(|full| full.into_error(user, "requests"))?)
+            }
+        };
+        let who = impersonated(request.headers(), known, config.authorizer.as_ref())?;
+        let Some(plan) = plan else { return Ok((response::no_such_path(), Held::default())) };
+        if plan.is_stream {
+            let permit = place.map(StreamPermit::new);
+            if let Some(permit) = &permit {
+                // A session outlives its answer.
+                request.extensions_mut().insert(permit.clone());
+            }
+            let answer = router::answer(state, &who, plan, request).await?;
+            return Ok((answer, Held { _stream: permit, ..Held::default() }));
+        }
         let _counted = state.metrics.begin();
         match tokio::time::timeout(config.limits.request_timeout, router::answer(state, &who, plan, request)).await {
-            Ok(answer) => answer,
-            Err(_) => Err(response::retry_later(Reason::Timeout, "the request was not finished in time")),
+            Ok(answer) => Ok((answer?, Held { _request: place, ..Held::default() })),
+            Err(_) => {
+                let message = "Timeout: request did not complete within the allotted timeout";
+                Err(response::retry_later(Reason::Timeout, message))
+            }
         }
     }
 }
 
-/// Keeps the permit for as long as the answer is being sent.
-fn holding(answer: Answer, permit: StreamPermit) -> Answer {
-    answer.map(|body| {
-        let frames = body.into_data_stream().map(move |chunk| {
-            let _held = &permit;
-            chunk
-        });
-        stream(frames)
-    })
+/// What an answer holds until it is sent.
+#[derive(Default)]
+struct Held {
+    _request: Option<Place>,
+    _stream: Option<StreamPermit>,
+}
+
+fn is_reading(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+}
+
+/// The places that a body needs: what is made of it may take many times its size.
+fn weight(body: &RequestBody, limit: usize) -> usize {
+    const BYTES_PER_PLACE: usize = 128 << 10;
+    let bytes = body.size_hint().upper().and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(limit);
+    1 + bytes.min(limit) / BYTES_PER_PLACE
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use apiserver_store::{Entry, Storage, Write, WriteError};
-use tokio::sync::Semaphore;
 
 use crate::access::Authenticator;
 use crate::catalog::Catalog;
@@ -11,6 +10,7 @@ use crate::clock::{Dice, whole_seconds};
 use crate::config::Config;
 use crate::error::{ApiError, Reason};
 use crate::metrics::Metrics;
+use crate::places::{Places, Share};
 use crate::quota::Turns;
 
 /// The inside of an [`crate::ApiServer`].
@@ -20,8 +20,9 @@ pub(crate) struct State {
     pub(crate) authenticator: Authenticator,
     pub(crate) dice: Dice,
     pub(crate) metrics: Arc<Metrics>,
-    pub(crate) requests: Arc<Semaphore>,
-    pub(crate) streams: Arc<Semaphore>,
+    pub(crate) reads: Arc<Places>,
+    pub(crate) writes: Arc<Places>,
+    pub(crate) streams: Arc<Places>,
     pub(crate) turns: Turns,
 }
 
@@ -32,8 +33,9 @@ impl State {
             authenticator: Authenticator::new(&config),
             dice: Dice::new(config.seed),
             metrics: Arc::new(Metrics::new(config.storage.clone(), config.measures.as_deref())),
-            requests: Arc::new(Semaphore::new(config.limits.requests)),
-            streams: Arc::new(Semaphore::new(config.limits.streams)),
+            reads: Places::new(config.limits.reads, Share::Equal),
+            writes: Places::new(config.limits.writes, Share::Equal),
+            streams: Places::new(config.limits.streams, Share::Fixed(config.limits.streams_per_user)),
             turns: Turns::default(),
             config,
         }

@@ -5,6 +5,7 @@ mod high_water;
 mod keys;
 mod kubeconfig;
 mod logging;
+mod open_files;
 mod roles;
 mod serving;
 mod state;
@@ -26,6 +27,7 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     logging::start(cli.log_format());
+    open_files::allow_many();
     // Before anything speaks TLS; a second provider compiled in somewhere would make rustls refuse to choose.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();

@@ -19,7 +19,7 @@ pub(crate) fn prune(served: &Served, value: &mut Value, duplicates: &[String], b
     found.extend(unknown.into_iter().map(|path| ("unknown", path)));
     // Upstream reads its own kinds field by field, and other kinds first and compares then.
     if found.len() > 1 && served.kind.is_built_in() {
-        let order = decode::places(body);
+        let order = decode::places(body, found.iter().map(|(_, path)| path.as_str()));
         found.sort_by_key(|(_, path)| order.get(path).copied().unwrap_or(usize::MAX));
     }
     Findings(found.into_iter().map(|(what, path)| format!("{what} field \"{path}\"")).collect())

@@ -76,7 +76,14 @@ struct Pruner {
     /// Where we are, as `.spec.ports[0]`.
     path: String,
     unknown: Vec<String>,
+    /// Bytes of `unknown`.
+    told: usize,
 }
+
+/// So many unknown fields are told; all of them go.
+const MAX_TOLD: usize = 100;
+/// And so many bytes of them: a path repeats the keys of maps above it.
+const MAX_TOLD_BYTES: usize = 64 << 10;
 
 impl Pruner {
     fn sorted(mut self) -> Vec<String> {
@@ -92,7 +99,11 @@ impl Pruner {
     }
 
     fn report(&mut self, key: &str) {
+        if self.unknown.len() >= MAX_TOLD || self.told >= MAX_TOLD_BYTES {
+            return;
+        }
         let path = format!("{}.{key}", self.path);
+        self.told += path.len();
         self.unknown.push(path.trim_start_matches('.').to_owned());
     }
 

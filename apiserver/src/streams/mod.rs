@@ -15,10 +15,11 @@ use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use http::{Method, Request};
 use jiff::Timestamp;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 
 use crate::body::RequestBody;
 use crate::error::{ApiError, Reason};
+use crate::places::Place;
 use crate::response::Answer;
 use crate::verbs::{Call, get, not_allowed};
 
@@ -151,10 +152,10 @@ pub trait Streams: Send + Sync + 'static {
 
 /// Keeps a place among the open streams for as long as it lives.
 #[derive(Debug, Clone)]
-pub(crate) struct StreamPermit(#[expect(dead_code, reason = "held, not read")] Arc<OwnedSemaphorePermit>);
+pub(crate) struct StreamPermit(#[expect(dead_code, reason = "held, not read")] Arc<Place>);
 
 impl StreamPermit {
-    pub(crate) fn new(permit: OwnedSemaphorePermit) -> Self {
+    pub(crate) fn new(permit: Place) -> Self {
         Self(Arc::new(permit))
     }
 }

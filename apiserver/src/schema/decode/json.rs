@@ -68,13 +68,13 @@ pub(super) fn any_value(bytes: &[u8]) -> Result<Value, ApiError> {
     read(bytes).map(|decoded| decoded.value).map_err(|error| ApiError::bad_request(explained(bytes, &error)))
 }
 
-/// The place of every field in the order of a body, by its path; none for what is no JSON.
+/// Which of these paths stand where in the order of a body; none of them in what is no JSON.
 #[must_use]
-pub fn places(body: &[u8]) -> HashMap<String, usize> {
-    let mut reader = Reader::with_places();
+pub fn places<'p>(body: &[u8], paths: impl Iterator<Item = &'p str>) -> HashMap<String, usize> {
+    let mut reader = Reader::looking_for(paths);
     let read = Read(&mut reader).deserialize(&mut serde_json::Deserializer::from_slice(body));
     match read {
-        Ok(_) => reader.places.unwrap_or_default(),
+        Ok(_) => reader.places.into_iter().filter_map(|(path, place)| Some((path, place?))).collect(),
         Err(_) => HashMap::new(),
     }
 }

@@ -14,9 +14,13 @@ pub(super) struct Reader {
     /// Where it is, as `.spec.ports[0]`.
     path: String,
     depth: usize,
+    /// What was read so far takes so much memory, roughly, in units of a number.
+    weight: usize,
     pub(super) duplicates: Vec<String>,
-    /// Every place in the order of the body, where somebody wants to know.
-    pub(super) places: Option<HashMap<String, usize>>,
+    /// How many keys were read.
+    keys: usize,
+    /// After how many keys these paths come first, where somebody wants to know.
+    pub(super) places: HashMap<String, Option<usize>>,
 }
 
 /// Reads one value.
@@ -31,9 +35,37 @@ impl<'de> DeserializeSeed<'de> for Read<'_> {
 }
 
 impl Reader {
-    /// One that also remembers where everything stands.
-    pub(super) fn with_places() -> Self {
-        Self { places: Some(HashMap::new()), ..Self::default() }
+    /// One that also notes where these paths stand.
+    pub(super) fn looking_for<'p>(paths: impl Iterator<Item = &'p str>) -> Self {
+        let places = paths.filter(|path| path.len() <= MAX_SOUGHT).map(|path| (path.to_owned(), None));
+        Self { places: places.collect(), ..Self::default() }
+    }
+
+    /// Notes where the present path stands.
+    fn note(&mut self) {
+        self.keys += 1;
+        let path = self.path.trim_start_matches('.');
+        if self.places.is_empty() || path.len() > MAX_SOUGHT {
+            return;
+        }
+        if let Some(place) = self.places.get_mut(path) {
+            place.get_or_insert(self.keys);
+        }
+    }
+
+    fn heavier<E: Error>(&mut self, weight: usize) -> Result<(), E> {
+        self.weight += weight;
+        if self.weight > MAX_WEIGHT { Err(E::custom(TOO_MANY)) } else { Ok(()) }
+    }
+
+    /// Notes that a key is there twice. Upstream tells of the first hundred, too.
+    fn duplicate(&mut self) {
+        if self.duplicates.len() < MAX_DUPLICATES {
+            let path = self.path.trim_start_matches('.');
+            if self.duplicates.iter().all(|known| known != path) {
+                self.duplicates.push(path.to_owned());
+            }
+        }
     }
 
     fn deeper<E: Error>(&mut self) -> Result<(), E> {
@@ -44,6 +76,15 @@ impl Reader {
         Ok(())
     }
 }
+
+/// A body of three megabytes could hold values that take a hundred times that.
+const MAX_WEIGHT: usize = 1_500_000;
+/// A map with one entry takes as much as so many numbers.
+const MAP: usize = 16;
+const MAX_DUPLICATES: usize = 100;
+/// Longer paths are not looked for: every key of the body would have to be compared with them.
+const MAX_SOUGHT: usize = 1_024;
+const TOO_MANY: &str = "the object holds too many values";
 
 pub(super) const TOO_DEEP: &str = "exceeded max depth";
 
@@ -106,6 +147,7 @@ impl<'de> Visitor<'de> for Read<'_> {
             let element = access.next_element_seed(Read(reader))?;
             reader.path.truncate(length);
             let Some(element) = element else { break };
+            reader.heavier(1)?;
             list.push(element);
         }
         reader.depth -= 1;
@@ -115,21 +157,17 @@ impl<'de> Visitor<'de> for Read<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
         let Read(reader) = self;
         reader.deeper()?;
+        reader.heavier(MAP)?;
         let length = reader.path.len();
         let mut map = Map::new();
         while let Some(key) = access.next_key::<String>()? {
             reader.path.push('.');
             reader.path.push_str(&key);
+            reader.heavier(1)?;
             if map.contains_key(&key) {
-                let path = reader.path.trim_start_matches('.').to_owned();
-                if !reader.duplicates.contains(&path) {
-                    reader.duplicates.push(path);
-                }
+                reader.duplicate();
             }
-            if let Some(places) = &mut reader.places {
-                let next = places.len();
-                places.entry(reader.path.trim_start_matches('.').to_owned()).or_insert(next);
-            }
+            reader.note();
             let value = access.next_value_seed(Read(reader))?;
             reader.path.truncate(length);
             map.insert(key, value);

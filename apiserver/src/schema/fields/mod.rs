@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 use crate::error::FieldError;
 use crate::registry::{Kind, builtin};
 use crate::schema::path::Path;
+use crate::schema::validate::is_enough;
 use crate::schema::words;
 
 use self::names::NameRule;
@@ -125,6 +126,9 @@ fn namespace(namespaced: bool, metadata: &Map<String, Value>, place: &Path<'_>, 
 fn labels(metadata: &Map<String, Value>, place: &Path<'_>, errors: &mut Vec<FieldError>) {
     let place = place.field("labels");
     for (key, value) in metadata.get("labels").and_then(Value::as_object).into_iter().flatten() {
+        if is_enough(errors) {
+            return;
+        }
         for detail in names::qualified_name_problems(key) {
             errors.push(words::invalid(place, &key.as_str().into(), &detail));
         }
@@ -138,11 +142,14 @@ fn annotations(metadata: &Map<String, Value>, place: &Path<'_>, errors: &mut Vec
     let place = place.field("annotations");
     let mut size = 0;
     for (key, value) in metadata.get("annotations").and_then(Value::as_object).into_iter().flatten() {
+        size += key.len() + value.as_str().map_or(0, str::len);
+        if is_enough(errors) {
+            continue;
+        }
         // Upstream lowercases the key before it judges it.
         for detail in names::qualified_name_problems(&key.to_ascii_lowercase()) {
             errors.push(words::invalid(place, &key.as_str().into(), &detail));
         }
-        size += key.len() + value.as_str().map_or(0, str::len);
     }
     if size > MAX_ANNOTATIONS {
         errors.push(words::too_long(place, MAX_ANNOTATIONS as u64));
@@ -153,6 +160,9 @@ fn finalizers(metadata: &Map<String, Value>, place: &Path<'_>, errors: &mut Vec<
     let place = place.field("finalizers");
     let list = metadata.get("finalizers").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     for finalizer in list {
+        if is_enough(errors) {
+            return;
+        }
         for detail in names::qualified_name_problems(finalizer.as_str().unwrap_or_default()) {
             errors.push(words::invalid(place, finalizer, &detail));
         }

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::{Path, words};
 use crate::error::FieldError;
+use crate::schema::validate::is_enough;
 
 /// Owning an Event would make the garbage collector wait for something that comes and goes.
 const BANNED: (&str, &str) = ("v1", "Event");
@@ -16,6 +17,9 @@ pub(super) fn validate(metadata: &Map<String, Value>, place: &Path<'_>, errors: 
     let owners = metadata.get("ownerReferences").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let mut in_charge: Option<String> = None;
     for owner in owners {
+        if is_enough(errors) {
+            return;
+        }
         let text = |key: &str| owner.get(key).and_then(Value::as_str).unwrap_or_default();
         let version = text("apiVersion");
         if version.split_once('/').map_or(version, |(_, version)| version).is_empty() {

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::super::fields;
 use super::super::fields::names::label_1035_problems;
-use super::{Node, Path, correlated, words};
+use super::{Node, Path, correlated, is_enough, words};
 use crate::error::FieldError;
 
 /// What is wrong with the embedded objects below a node, but for those that are as they were.
@@ -18,7 +18,7 @@ pub(super) fn errors(node: &Node, value: &Value, old: Option<&Value>) -> Vec<Fie
 }
 
 fn visit(node: &Node, value: &Value, old: Option<&Value>, path: &Path<'_>, errors: &mut Vec<FieldError>) {
-    if old == Some(value) {
+    if old == Some(value) || is_enough(errors) {
         return;
     }
     match value {

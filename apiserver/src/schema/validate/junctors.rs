@@ -86,7 +86,7 @@ impl Outcome {
 
 fn results(nodes: &[Node], value: &Value, path: &Path<'_>) -> Vec<Outcome> {
     let validate = |node| {
-        let mut validator = Validator { errors: Vec::new() };
+        let mut validator = Validator::default();
         let matches = validator.value(node, value, None, path);
         Outcome { errors: validator.errors, matches }
     };

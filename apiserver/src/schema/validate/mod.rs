@@ -20,13 +20,13 @@ use self::scalars::Range;
 
 /// Everything in `new` that does not fit.
 pub(crate) fn errors(node: &Node, new: &Value, old: Option<&Value>) -> Vec<FieldError> {
-    let mut validator = Validator { errors: Vec::new() };
+    let mut validator = Validator::default();
     validator.value(node, new, None, &Path::Root);
     validator.lists(node, new, None, &Path::Root);
     let embedded = embedded::errors(node, new, old);
     // Nearly all updates are valid as they stand; only then is it worth comparing with what was stored.
     if !validator.errors.is_empty() && old.is_some() {
-        validator.errors.clear();
+        validator = Validator::default();
         validator.value(node, new, old, &Path::Root);
         validator.lists(node, new, old, &Path::Root);
     }
@@ -34,15 +34,37 @@ pub(crate) fn errors(node: &Node, new: &Value, old: Option<&Value>) -> Vec<Field
     validator.errors
 }
 
+/// So many errors are told, and so many bytes of them: each repeats a path and a value.
+const MAX_ERRORS: usize = 256;
+const MAX_ERROR_BYTES: usize = 256 << 10;
+
+/// Whether enough is wrong with an object to stop looking.
+pub(crate) fn is_enough(errors: &[FieldError]) -> bool {
+    let size = |error: &FieldError| error.field.len() + error.message.len();
+    errors.len() >= MAX_ERRORS || errors.iter().map(size).sum::<usize>() >= MAX_ERROR_BYTES
+}
+
+#[derive(Default)]
 struct Validator {
     errors: Vec<FieldError>,
+    /// How many of the errors were counted, and what they came to.
+    counted: usize,
+    bytes: usize,
 }
 
 impl Validator {
+    /// Whether enough is wrong to stop looking.
+    fn has_enough(&mut self) -> bool {
+        let new = self.errors[self.counted..].iter().map(|error| error.field.len() + error.message.len());
+        self.bytes += new.sum::<usize>();
+        self.counted = self.errors.len();
+        self.counted >= MAX_ERRORS || self.bytes >= MAX_ERROR_BYTES
+    }
+
     /// Adds what is wrong with a value. The number is upstream's "match count": of several alternatives that all fail,
     /// the errors of the first with the highest one are told.
     fn value(&mut self, node: &Node, new: &Value, old: Option<&Value>, path: &Path<'_>) -> usize {
-        if old == Some(new) {
+        if self.has_enough() || old == Some(new) {
             return 0;
         }
         let checks = node.checks.as_deref();
