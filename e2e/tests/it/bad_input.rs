@@ -25,7 +25,7 @@ fn what_the_schema_forbids_is_refused_by_field() {
     refused(
         &cloud,
         &sleeper("web", "terminationGracePeriodSeconds: soon").replace("  terminationGracePeriodSeconds: 0\n", ""),
-        &["spec.terminationGracePeriodSeconds", "integer"],
+        &["spec.terminationGracePeriodSeconds", "expected numeric (int or float), got string"],
     );
     refused(&cloud, &sleeper("web", "resources: {memory: lots}"), &["spec.resources.memory", "must be a quantity"]);
     refused(
