@@ -145,6 +145,11 @@ fn words(status: &Status) -> String {
         let text = if status.message.is_empty() { &status.reason } else { &status.message };
         return misfit::words(text).unwrap_or_else(|| text.clone());
     };
+    if let Some(told) =
+        causes.iter().find(|cause| cause.field == "patch").and_then(|cause| misfit::patched(&cause.message))
+    {
+        return told;
+    }
     let kind =
         if details.group.is_empty() { details.kind.clone() } else { format!("{}.{}", details.kind, details.group) };
     let mut lines: Vec<_> = causes

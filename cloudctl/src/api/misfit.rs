@@ -78,6 +78,18 @@ fn unmarshalled(message: &str) -> Option<String> {
 fn strict(message: &str) -> Option<String> {
     let (front, found) = message.split_once(": strict decoding error: ")?;
     let kind = front.split(' ').next()?;
+    Some(format!("{kind} does not fit its kind:\n{}", unfit(found)))
+}
+
+/// What a patch makes of an object, shown whole before what is wrong with it: `Invalid value: "{...}": strict decoding
+/// error: unknown field "spec.x"`
+pub(super) fn patched(message: &str) -> Option<String> {
+    let (_, found) = message.rsplit_once(": strict decoding error: ")?;
+    Some(format!("the patch does not fit the object's kind:\n{}", unfit(found)))
+}
+
+/// Each finding of a strict decoder in a line.
+fn unfit(found: &str) -> String {
     let lines: Vec<_> = found
         .split(", ")
         .map(|what| match what.split_once(" field \"").map(|(what, field)| (what, field.trim_end_matches('"'))) {
@@ -86,7 +98,7 @@ fn strict(message: &str) -> Option<String> {
             _ => format!("  {what}"),
         })
         .collect();
-    Some(format!("{kind} does not fit its kind:\n{}", lines.join("\n")))
+    lines.join("\n")
 }
 
 /// `found '==', expected: ...` and `field label not supported: status.phase`
