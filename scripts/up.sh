@@ -72,7 +72,7 @@ cloudctl get vpc,vol,inst
 address=$(cloudctl get inst web -o 'jsonpath={.status.published}')
 printf '\nUp after %s s. Try:\n\n' "$(awk "BEGIN { printf \"%.1f\", ($(date +%s%N) - $started) / 1e9 }")"
 hint() { printf '    %-36s # %s\n' "$1" "$2"; }
-down=./justw\ down
+down="./justw down"
 if [ "$home" != "$(realpath -m .cloud)" ]; then
     echo "    export CLOUDCONFIG=$home/kubeconfig"
     down="CLOUD_HOME=$home ./justw down"

@@ -139,6 +139,18 @@ pub(crate) fn go_value(value: &Value) -> String {
     }
 }
 
+/// Go's `%T` of what stands in a JSON document.
+pub(crate) fn go_type(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "<nil>",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "float64",
+        Value::String(_) => "string",
+        Value::Array(_) => "[]interface {}",
+        Value::Object(_) => "map[string]interface {}",
+    }
+}
+
 /// The sentence of Go's JSON decoder for a value that does not fit its field.
 pub(crate) fn go_mismatch(value: &Value, owner: &str, path: &str, type_: &str) -> String {
     format!("json: cannot unmarshal {} into Go struct field {owner}.{path} of type {type_}", go_kind(value))

@@ -131,6 +131,10 @@ mod tests {
         let told: Vec<_> = messages.iter().map(|message| words(message).unwrap()).collect();
         insta::assert_snapshot!(told.join("\n"));
         assert_eq!(unknown_fields(messages[0]), ["spec.imgae"]);
+        let patch = "Invalid value: \"{\\\"spec\\\":{\\\"imgae\\\":\\\"x\\\"}}\": strict decoding error: unknown field \"spec.imgae\"";
+        let told = "the patch does not fit the object's kind:\n  spec.imgae: there is no such field";
+        assert_eq!(patched(patch).as_deref(), Some(told));
+        assert_eq!(patched("Invalid value: \"x\": must be positive"), None);
         assert_eq!(unknown_fields(messages[1]), [""; 0]);
     }
 

@@ -152,7 +152,7 @@ impl Checker<'_> {
                 self.say(&format!("expected string, got &value.valueUnstructured{{Value:{}}}", go_syntax(value)));
             }
             Scalar::Number if !value.is_number() => {
-                self.say(&format!("expected numeric (int or float), got {}", go_type(value)));
+                self.say(&format!("expected numeric (int or float), got {}", words::go_type(value)));
             }
             Scalar::Boolean if !value.is_boolean() => self.say(&format!("expected boolean, got {}", shown(value))),
             Scalar::Untyped if value.is_object() || value.is_array() => {
@@ -168,17 +168,6 @@ fn shown(value: &Value) -> String {
     format!("&{{{}}}", words::go_value(value))
 }
 
-fn go_type(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "<nil>",
-        Value::Bool(_) => "bool",
-        Value::Number(_) => "float64",
-        Value::String(_) => "string",
-        Value::Array(_) => "[]interface {}",
-        Value::Object(_) => "map[string]interface {}",
-    }
-}
-
 /// Go's `%#v` of what stands in a JSON document.
 fn go_syntax(value: &Value) -> String {
     let listed = |parts: Vec<String>| parts.join(", ");
@@ -187,10 +176,12 @@ fn go_syntax(value: &Value) -> String {
         Value::Bool(flag) => flag.to_string(),
         Value::Number(number) => words::go_number(number),
         Value::String(text) => words::quoted(text),
-        Value::Array(items) => format!("{}{{{}}}", go_type(value), listed(items.iter().map(go_syntax).collect())),
+        Value::Array(items) => {
+            format!("{}{{{}}}", words::go_type(value), listed(items.iter().map(go_syntax).collect()))
+        }
         Value::Object(map) => {
             let fields = map.iter().map(|(key, value)| format!("{}:{}", words::quoted(key), go_syntax(value)));
-            format!("{}{{{}}}", go_type(value), listed(fields.collect()))
+            format!("{}{{{}}}", words::go_type(value), listed(fields.collect()))
         }
     }
 }

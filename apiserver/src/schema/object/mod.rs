@@ -79,20 +79,10 @@ fn replicas(path: &str, value: &Value, errors: &mut Vec<FieldError>) {
         Some(_) => {}
         None => {
             let shown = found.as_str().map_or_else(|| found.to_string(), str::to_owned);
-            let detail = format!("{path} accessor error: {shown} is of the type {}, expected int64", go_type(found));
+            let detail =
+                format!("{path} accessor error: {shown} is of the type {}, expected int64", words::go_type(found));
             errors.push(words::invalid(path, &0.into(), &detail));
         }
-    }
-}
-
-fn go_type(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "<nil>",
-        Value::Bool(_) => "bool",
-        Value::Number(_) => "float64",
-        Value::String(_) => "string",
-        Value::Array(_) => "[]interface {}",
-        Value::Object(_) => "map[string]interface {}",
     }
 }
 
