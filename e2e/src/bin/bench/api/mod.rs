@@ -4,6 +4,7 @@
 //! (any server of Kubernetes' API, `--peer`) joins the same rounds.
 
 mod connection;
+mod disk;
 mod load;
 mod objects;
 mod phases;
@@ -70,6 +71,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
         // Every second round goes the other way, so that none is always the first.
         let order: Vec<&Target> =
             if round % 2 == 0 { targets.iter().collect() } else { targets.iter().rev().collect() };
+        report.add("the disk alone", "durable write", 1, disk::durable_writes().await?);
         for target in order {
             eprintln!("round {} of {}: {}", round + 1, options.rounds, target.name);
             phases::round(target, &maker, &options, &mut report).await?;

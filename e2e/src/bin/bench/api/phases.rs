@@ -18,9 +18,9 @@ use super::targets::Target;
 
 const JSON: &str = "application/json";
 /// Objects made each second of the watch phase.
-const EVENTS_A_SECOND: u32 = 50;
+pub(super) const EVENTS_A_SECOND: u32 = 50;
 /// Objects made in the watch phase.
-const EVENTS: usize = 500;
+pub(super) const EVENTS: usize = 500;
 /// How often the whole collection is listed.
 const LISTS: usize = 10;
 
