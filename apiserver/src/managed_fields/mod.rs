@@ -10,6 +10,7 @@ mod entries;
 mod last_applied;
 mod refusals;
 mod scope;
+mod times;
 mod update;
 
 #[cfg(test)]
@@ -17,6 +18,7 @@ mod tests;
 
 pub(crate) use self::apply::{Wish, apply};
 pub(crate) use self::scope::Scope;
+pub(crate) use self::times::differ_in_times_only;
 pub(crate) use self::update::{create, update};
 
 /// Who writes.

@@ -146,6 +146,12 @@ pub(crate) async fn attempt(
             managed_fields::update(&scope, &old, &new, live.as_ref(), given.as_ref(), author, &now)
         }
     };
+    let fields = match (&live, fields) {
+        (Some(live), Some(fields)) if old == new && managed_fields::differ_in_times_only(live, &fields) => {
+            Some(live.clone())
+        }
+        (_, fields) => fields,
+    };
     let errors = match part {
         Part::Status => schema::object::validate_status(&served.kind, served.version(), &new, &old),
         Part::Object | Part::Finalizers => schema::object::validate(&served.kind, served.version(), &new, Some(&old)),

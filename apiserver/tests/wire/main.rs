@@ -3,6 +3,7 @@
 mod access;
 mod admin;
 mod apply;
+mod apply_properties;
 mod built_in;
 mod create;
 mod definitions;
