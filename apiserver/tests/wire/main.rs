@@ -15,6 +15,7 @@ mod kube;
 mod lifecycle;
 mod limits;
 mod list;
+mod paging_properties;
 mod patch;
 mod paths;
 mod protobuf;
