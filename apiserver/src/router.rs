@@ -3,6 +3,7 @@
 //! In: an authenticated request. Out: an answer. Paths that lead nowhere get a plain 404, as upstream's do.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{Method, Request};
 
@@ -48,6 +49,19 @@ impl Plan {
         Some(Self { verb, is_stream, target, query })
     }
 
+    /// How long the client waits at most, if it says so.
+    ///
+    /// # Errors
+    /// 400 for what is no duration.
+    pub(crate) fn timeout(&self) -> Result<Option<Duration>, ApiError> {
+        self.query.text("timeout").map_or(Ok(None), query::timeout)
+    }
+
+    /// Whether the answer is one of those that can be had indented. Documents that are bytes for machines aren't.
+    pub(crate) fn may_be_pretty(&self) -> bool {
+        !self.is_stream && !matches!(self.target, Target::Path(_))
+    }
+
     /// The resource for the metrics.
     pub(crate) fn resource(&self) -> String {
         match &self.target {
@@ -74,9 +88,6 @@ pub(crate) async fn answer(
     let Target::Resource(path) = target else {
         return endpoints::answer(state, &method, &target, &query, request.headers()).await;
     };
-    if let Some(timeout) = query.text("timeout").filter(|_| verb != "watch") {
-        query::check_duration(timeout)?;
-    }
     let edition = state.catalog.edition();
     let served = match route::find(&edition, &path, verb, &method, request.headers())? {
         Some(served) => served,

@@ -25,7 +25,7 @@ use crate::router::{self, Plan};
 use crate::serve::{Line, Patience, sending};
 use crate::state::State;
 use crate::streams::StreamPermit;
-use crate::{compress, endpoints, negotiate};
+use crate::{compress, endpoints, negotiate, pretty};
 
 /// The apiserver as a tower service: for hyper, and for a client in the same process.
 #[derive(Clone)]
@@ -84,6 +84,9 @@ impl Service {
             Some(plan) => (plan.verb, plan.resource(), plan.is_stream),
             None => ("", String::new(), false),
         };
+        // A refusal can always be.
+        let may_be_pretty = plan.as_ref().is_some_and(Plan::may_be_pretty);
+        let is_pretty = !is_stream && pretty::is_wanted(request.headers(), &Query::parse(request.uri().query()));
         let takes_gzip = !is_stream && compress::is_wanted(request.headers());
         let (answer, held) = match self.answer(plan, request, line.as_ref()).await {
             Ok(answered) => answered,
@@ -100,6 +103,8 @@ impl Service {
         if method == Method::HEAD {
             return answer.map(|_| crate::body::full(""));
         }
+        let is_pretty = is_pretty && (may_be_pretty || !answer.status().is_success());
+        let answer = if is_pretty { pretty::indented(answer) } else { answer };
         let answer = if takes_gzip { compress::compressed(answer).await } else { answer };
         let patience = if is_stream {
             Patience { part: limits.stream_untaken, all: None }
@@ -117,6 +122,10 @@ impl Service {
     ) -> Result<(Answer, Held), ApiError> {
         let state = &self.state;
         let config = &state.config;
+        let mut timeout = config.limits.request_timeout;
+        if let Some(wanted) = plan.as_ref().filter(|plan| !plan.is_stream).map(Plan::timeout).transpose()?.flatten() {
+            timeout = timeout.min(wanted);
+        }
         let known = match &self.identity {
             Some(identity) => Arc::clone(identity),
             None => state.authenticator.authenticate(request.headers()).await?,
@@ -152,11 +161,11 @@ impl Service {
             return Ok((answer, Held { _stream: permit, ..Held::default() }));
         }
         let _counted = state.metrics.begin();
-        match tokio::time::timeout(config.limits.request_timeout, router::answer(state, &who, plan, request)).await {
+        match tokio::time::timeout(timeout, router::answer(state, &who, plan, request)).await {
             Ok(answer) => Ok((answer?, Held { _request: place, ..Held::default() })),
             Err(_) => {
                 let message = "Timeout: request did not complete within the allotted timeout";
-                Err(response::retry_later(Reason::Timeout, message))
+                Err(ApiError { shows_details: true, ..ApiError::new(Reason::Timeout, message) })
             }
         }
     }

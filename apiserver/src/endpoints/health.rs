@@ -6,6 +6,7 @@ use http::StatusCode;
 
 use crate::query::Query;
 use crate::response::{Answer, text};
+use crate::schema::words;
 use crate::state::State;
 
 /// How long the store may take to say where it stands.
@@ -19,20 +20,55 @@ pub(crate) fn is_health(path: &str) -> bool {
 /// Answers one of the paths of [`is_health`].
 pub(crate) async fn health(state: &State, path: &str, query: &Query) -> Answer {
     let name = path.trim_matches('/');
-    let mut checks = vec![("ping", true)];
-    if name != "livez" {
-        let store = tokio::time::timeout(PATIENCE, state.storage().fresh()).await;
-        checks.push(("store", matches!(store, Ok(Ok(_)))));
-        checks.push(("shutdown", !state.config.shutdown.is_cancelled()));
+    let (mut report, mut is_well) = (String::new(), true);
+    let mut unknown: Vec<&str> = query.all("exclude").collect();
+    for check in checks(name) {
+        if query.all("exclude").any(|excluded| excluded == *check) {
+            unknown.retain(|excluded| excluded != check);
+            report += &format!("[+]{check} excluded: ok\n");
+        } else if passes(state, check).await {
+            report += &format!("[+]{check} ok\n");
+        } else {
+            is_well = false;
+            report += &format!("[-]{check} failed: reason withheld\n");
+        }
     }
-    let is_well = checks.iter().all(|(_, is_well)| *is_well);
-    if is_well && !query.flag("verbose") {
+    if !unknown.is_empty() {
+        unknown.sort_unstable();
+        unknown.dedup();
+        let listed: Vec<String> = unknown.into_iter().map(words::quoted).collect();
+        report += &format!("warn: some health checks cannot be excluded: no matches for {}\n", listed.join(","));
+    }
+    if is_well && !query.has("verbose") {
         return text(StatusCode::OK, "ok");
     }
-    let mut report = String::new();
-    for (check, is_well) in checks {
-        report += &if is_well { format!("[+]{check} ok\n") } else { format!("[-]{check} failed\n") };
-    }
     report += &format!("{name} check {}\n", if is_well { "passed" } else { "failed" });
-    text(if is_well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, report)
+    text(if is_well { StatusCode::OK } else { StatusCode::INTERNAL_SERVER_ERROR }, report)
+}
+
+/// Answers `/readyz/{check}` and the like: one check alone. `None` where there is no such check.
+pub(super) async fn one_check(state: &State, name: &str, check: &str) -> Option<Answer> {
+    let check = checks(name).iter().find(|known| **known == check)?;
+    Some(if passes(state, check).await {
+        text(StatusCode::OK, "ok")
+    } else {
+        text(StatusCode::INTERNAL_SERVER_ERROR, format!("internal server error: {check} failed\n"))
+    })
+}
+
+/// What is looked at; nothing for what is no path of health.
+pub(super) fn checks(name: &str) -> &'static [&'static str] {
+    match name {
+        "livez" => &["ping"],
+        "readyz" | "healthz" => &["ping", "store", "shutdown"],
+        _ => &[],
+    }
+}
+
+async fn passes(state: &State, check: &str) -> bool {
+    match check {
+        "store" => matches!(tokio::time::timeout(PATIENCE, state.storage().fresh()).await, Ok(Ok(_))),
+        "shutdown" => !state.config.shutdown.is_cancelled(),
+        _ => true,
+    }
 }

@@ -9,6 +9,7 @@ use std::sync::{Arc, OnceLock};
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
+use serde_json::Value;
 
 use crate::discovery as documents;
 use crate::error::ApiError;
@@ -16,7 +17,7 @@ use crate::openapi as schemas;
 use crate::query::Query;
 use crate::registry::Registry;
 use crate::request::Target;
-use crate::response::{Answer, json, no_such_path, of_type};
+use crate::response::{Answer, json_bytes, no_such_path, of_type};
 use crate::state::State;
 use crate::verbs::not_allowed;
 
@@ -65,6 +66,11 @@ pub(crate) async fn answer(
     };
     let is_known = !matches!(target, Target::Path(_))
         || matches!(parts.as_slice(), [""] | ["version"] | ["metrics"] | ["openapi", "v2"] | ["openapi", "v3", ..]);
+    if let [health, check] = parts.as_slice()
+        && let Some(answer) = health::one_check(state, health, check).await
+    {
+        return Ok(answer);
+    }
     if !is_known {
         return Ok(no_such_path());
     }
@@ -73,8 +79,8 @@ pub(crate) async fn answer(
     }
     let edition = state.catalog.edition();
     match (target, parts.as_slice()) {
-        (Target::Path(_), [""]) => Ok(json(StatusCode::OK, &root::paths(&edition.registry))),
-        (Target::Path(_), ["version"]) => Ok(json(StatusCode::OK, &state.config.version.document())),
+        (Target::Path(_), [""]) => Ok(pretty(&root::paths(&edition.registry))),
+        (Target::Path(_), ["version"]) => Ok(pretty(&state.config.version.document())),
         (Target::Path(_), ["metrics"]) => {
             Ok(of_type(StatusCode::OK, crate::metrics::CONTENT_TYPE, crate::body::full(state.metrics.text())))
         }
@@ -83,6 +89,11 @@ pub(crate) async fn answer(
         (Target::Path(_), ["openapi", "v3", path @ ..]) => openapi::v3(&edition, &path.join("/"), query).await,
         _ => discovery::answer(&edition, target, headers),
     }
+}
+
+/// What people look at is always indented, as upstream's is.
+fn pretty(document: &Value) -> Answer {
+    json_bytes(StatusCode::OK, format!("{document:#}"))
 }
 
 /// One header of a request, if it is text.

@@ -98,16 +98,28 @@ pub enum DocumentForm {
 /// # Errors
 /// 406 where nothing that the client accepts can be made.
 pub fn accept(header: Option<&str>) -> Result<Representation, ApiError> {
+    choice(header).map(|(form, _)| form)
+}
+
+/// Whether the form of an answer about objects is asked for with `pretty=1`.
+#[must_use]
+pub fn accepts_pretty(header: Option<&str>) -> bool {
+    choice(header).is_ok_and(|(_, is_pretty)| is_pretty)
+}
+
+/// The form, and whether it is to be indented.
+fn choice(header: Option<&str>) -> Result<(Representation, bool), ApiError> {
     // Protobuf stands here as upstream has it: clients know these words, and all of them ask for JSON beside it.
     const NAMED: [&str; 3] = ["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"];
-    first(header, Representation::JSON, &NAMED, |media| {
+    first(header, (Representation::JSON, false), &NAMED, |media| {
+        let is_pretty = media.parameter("pretty") == Some("1");
         let encoding = encoding(media)?;
         if media.parameter("stream").is_some_and(|stream| encoding == Encoding::Yaml || stream != "watch") {
             return None;
         }
         let wanted = ["as", "g", "v"].map(|name| media.parameter(name));
         if wanted == [None; 3] {
-            return Some(Representation { encoding, ..Representation::JSON });
+            return Some((Representation { encoding, ..Representation::JSON }, is_pretty));
         }
         // What can't be made is passed over: the next entry may be plain JSON.
         let [Some(kind), Some("meta.k8s.io"), Some(version)] = wanted else { return None };
@@ -122,7 +134,7 @@ pub fn accept(header: Option<&str>) -> Result<Representation, ApiError> {
             "PartialObjectMetadataList" => Shape::PartialList,
             _ => return None,
         };
-        Some(Representation { encoding, shape, version })
+        Some((Representation { encoding, shape, version }, is_pretty))
     })
 }
 

@@ -10,7 +10,7 @@ mod route;
 
 pub use accept::{
     DiscoveryForm, DocumentForm, Encoding, MetaVersion, Representation, Shape, accept, accept_discovery, accept_error,
-    accept_openapi,
+    accept_openapi, accepts_pretty,
 };
 pub use body::{BodyFormat, body, patch, unsupported_body};
 pub use route::check_route;

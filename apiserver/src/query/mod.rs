@@ -8,7 +8,7 @@ mod list;
 mod write;
 
 pub(crate) use delete::{DeleteOptions, Propagation};
-pub(crate) use duration::check as check_duration;
+pub(crate) use duration::timeout;
 pub(crate) use list::{ListOptions, Match, revision};
 pub(crate) use write::{FieldValidation, MANAGER_MAX_LENGTH, WriteKind, WriteOptions};
 
@@ -46,6 +46,11 @@ impl Query {
 
     pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Whether a parameter is there, whatever it says.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.first(name).is_some()
     }
 
     /// As upstream reads booleans: absent, `0` and `false` are false, anything else is true.

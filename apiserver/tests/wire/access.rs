@@ -15,8 +15,34 @@ async fn strangers_learn_nothing_but_the_health() {
         let reply = server.send("GET", path, &[("authorization", "")], "").await;
         assert_eq!((reply.code, reply.text.as_str()), (200, "ok"), "{path}");
     }
+}
+
+#[tokio::test]
+async fn health_is_told_check_by_check() {
+    let server = Server::start().await;
     let verbose = server.get("/readyz?verbose").await;
-    assert!(verbose.text.contains("[+]store ok"), "{}", verbose.text);
+    assert_eq!(verbose.text, "[+]ping ok\n[+]store ok\n[+]shutdown ok\nreadyz check passed\n");
+    let without = server.get("/readyz?verbose&exclude=store&exclude=etcd").await;
+    assert_eq!(
+        without.text,
+        "[+]ping ok\n[+]store excluded: ok\n[+]shutdown ok\nwarn: some health checks cannot be excluded: no matches \
+         for \"etcd\"\nreadyz check passed\n"
+    );
+    for path in ["/readyz/store", "/healthz/ping", "/livez/ping"] {
+        let one = server.get(path).await;
+        assert_eq!((one.code, one.text.as_str()), (200, "ok"), "{path}");
+        let bob = server.send("GET", path, &[("authorization", "Bearer the-token-of-bob")], "").await;
+        assert_eq!(bob.code, 403, "one check alone is for those who may: {path}");
+    }
+    for path in ["/livez/store", "/readyz/etcd", "/readyz/ping/x", "/version/ping"] {
+        assert_eq!(server.get(path).await.code, 404, "{path}");
+    }
+    server.shutdown.cancel();
+    let failing = server.get("/readyz").await;
+    assert_eq!(failing.code, 500);
+    assert_eq!(failing.text, "[+]ping ok\n[+]store ok\n[-]shutdown failed: reason withheld\nreadyz check failed\n");
+    assert_eq!(server.get("/readyz?exclude=shutdown").await.code, 200);
+    assert_eq!(server.get("/livez").await.code, 200, "what ends on purpose is alive");
 }
 
 #[tokio::test]

@@ -95,3 +95,47 @@ async fn old_watch_paths_watch_many_or_one() {
     let object: Value = server.get(&format!("{WIDGETS}/w2?watch=true")).await.expect(200);
     assert_eq!(object["kind"], "Widget");
 }
+
+#[tokio::test]
+async fn people_get_indented_answers_and_programs_do_not() {
+    let server = Server::with_widgets().await;
+    server.post(WIDGETS, widget("w", json!({"color": "red"}))).await.expect(201);
+    let curl = [("user-agent", "curl/8.5.0")];
+    let one = format!("{WIDGETS}/w");
+    let table = [("user-agent", "curl/8.5.0"), ("accept", "application/json;as=Table;g=meta.k8s.io;v=v1")];
+    let aggregated = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+    for (path, headers) in [
+        (one.as_str(), &curl[..]),
+        (WIDGETS, &curl),
+        (WIDGETS, &table),
+        ("/apis/wire.test", &curl),
+        ("/api/v1", &curl),
+        ("/apis", &[("user-agent", "curl/8.5.0"), ("accept", aggregated)]),
+        (&format!("{one}?pretty=true"), &[]),
+        (&one, &[("accept", "application/json;pretty=1")]),
+    ] {
+        let reply = server.send("GET", path, headers, "").await;
+        let document = reply.expect(200);
+        assert_eq!(reply.text, format!("{document:#}"), "{path}");
+    }
+    let refusal = server.send("GET", &format!("{WIDGETS}/none?pretty=1"), &[], "").await;
+    assert_eq!(refusal.text, format!("{:#}", refusal.expect(404)));
+    let stranger = server.send("GET", WIDGETS, &[("authorization", "Bearer wrong"), curl[0]], "").await;
+    assert_eq!(stranger.text, format!("{:#}", stranger.expect(401)));
+    for (path, headers) in [
+        (format!("{one}?pretty=false"), &curl[..]),
+        (one.clone(), &[("user-agent", "kubectl/v1.37.0 (linux/amd64) kubernetes/x")]),
+        ("/openapi/v3/apis/wire.test/v1".into(), &curl),
+    ] {
+        let reply = server.send("GET", &path, headers, "").await;
+        assert!(!reply.text.contains('\n'), "{path}: {}", reply.text);
+    }
+    let yaml = server.send("GET", &one, &[("accept", "application/yaml"), curl[0]], "").await;
+    assert!(yaml.text.starts_with("apiVersion: wire.test/v1\n"), "{}", yaml.text);
+    let mut lines = server.watch(&format!("{WIDGETS}?watch=true&pretty=true"), &curl).await;
+    assert_eq!(lines.next_brief().await, ("ADDED".into(), "w".into()), "an event is one line");
+    for path in ["/version", "/"] {
+        let reply = server.get(path).await;
+        assert!(reply.text.starts_with("{\n  \""), "always, as upstream: {}", reply.text);
+    }
+}

@@ -172,3 +172,34 @@ async fn body_without_a_length_is_read_up_to_the_limit() {
     assert_eq!(answer.status(), 413);
     answer.into_body().collect().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_request_takes_no_longer_than_its_client_waits() {
+    let server = Server::with_widgets().await;
+    let never = futures::stream::pending::<Result<http_body::Frame<Bytes>, std::io::Error>>();
+    let unfinished = http::Request::builder()
+        .method("POST")
+        .uri(format!("{WIDGETS}?timeout=50ms"))
+        .header("authorization", format!("Bearer {TOKEN}"))
+        .body(http_body_util::StreamBody::new(never))
+        .unwrap();
+    let answer = server.server.service().oneshot(unfinished).await.unwrap();
+    assert_eq!(answer.status(), 504);
+    assert!(!answer.headers().contains_key("retry-after"), "whoever set the time decides about another try");
+    let body = answer.into_body().collect().await.unwrap().to_bytes();
+    let status: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!((&status["kind"], &status["reason"]), (&json!("Status"), &json!("Timeout")));
+    assert_eq!(status["message"], "Timeout: request did not complete within the allotted timeout");
+
+    for path in [WIDGETS, "/apis", "/version", "/openapi/v3"] {
+        let (reason, message) = server.get(&format!("{path}?timeout=soon")).await.refusal(400);
+        assert_eq!(reason, "BadRequest", "{path}");
+        assert_eq!(message, "invalid timeout specified in the request URL - time: invalid duration \"soon\"");
+    }
+    // What is no bound: the server's own holds.
+    for text in ["0s", "-5s", "2540400h"] {
+        server.get(&format!("{WIDGETS}?timeout={text}")).await.expect(200);
+    }
+    let mut lines = server.watch(&format!("{WIDGETS}?watch=true&timeout=soon"), &[]).await;
+    lines.expect_silence().await;
+}
