@@ -151,6 +151,8 @@ pub struct ApiError {
     pub details: Map<String, Value>,
     /// Whether `details` goes out even where it is empty: some of upstream's refusals carry such a one.
     pub shows_details: bool,
+    /// What the client is told beside it.
+    pub warnings: Vec<String>,
     /// Set for a list page whose snapshot is gone: the token to go on with, inconsistently.
     pub continue_token: Option<String>,
 }
@@ -158,7 +160,14 @@ pub struct ApiError {
 impl ApiError {
     /// An error with a reason and a sentence, without details.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into(), details: Map::new(), shows_details: false, continue_token: None }
+        Self {
+            reason,
+            message: message.into(),
+            details: Map::new(),
+            shows_details: false,
+            warnings: Vec::new(),
+            continue_token: None,
+        }
     }
 
     /// 400 with a sentence.

@@ -84,7 +84,7 @@ impl ApiServer {
             }
             let mut value = definition.clone();
             value["metadata"]["resourceVersion"] = current.revision.to_string().into();
-            let proposal = Proposal { value, warnings: Vec::new(), part: Part::Object, owners: Owners::Followed };
+            let proposal = Proposal { value, part: Part::Object, owners: Owners::Followed };
             match write::attempt(&self.state, &served, &current, proposal, &options, &author).await {
                 Ok(_) => return Ok(()),
                 Err(Failure::Lost) => {}

@@ -42,6 +42,7 @@ mod streams;
 pub mod table;
 pub mod tls;
 mod verbs;
+mod warnings;
 mod yaml;
 
 #[cfg(test)]

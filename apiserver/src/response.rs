@@ -55,6 +55,7 @@ pub(crate) fn error(error: &ApiError, form: Encoding) -> Answer {
     if let Some(seconds) = error.details.get("retryAfterSeconds").and_then(Value::as_u64) {
         answer.headers_mut().insert(header::RETRY_AFTER, seconds.into());
     }
+    warn(&mut answer, &error.warnings);
     answer
 }
 

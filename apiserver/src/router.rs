@@ -13,7 +13,7 @@ use crate::body::{RequestBody, read};
 use crate::error::ApiError;
 use crate::query::{self, ListOptions, Query};
 use crate::request::Target;
-use crate::response::{Answer, no_such_path};
+use crate::response::{Answer, no_such_path, warn};
 use crate::selector::field;
 use crate::state::State;
 use crate::verbs::write::Part;
@@ -77,7 +77,7 @@ pub(crate) async fn answer(
     state: &Arc<State>,
     who: &Arc<Identity>,
     plan: Plan,
-    mut request: Request<RequestBody>,
+    request: Request<RequestBody>,
 ) -> Result<Answer, ApiError> {
     let Plan { target, query, verb, .. } = plan;
     let method = request.method().clone();
@@ -95,13 +95,30 @@ pub(crate) async fn answer(
     };
     let subresource = path.subresource.clone();
     let call = Call::new(Arc::clone(state), Arc::clone(who), served, path, query, request.headers())?;
-    if !subresource.is_empty() && call.served.kind.connects.contains(&subresource) {
-        return streams::connect(&call, &subresource, &mut request).await;
+    let warnings = call.warnings.clone();
+    match objects(call, &subresource, verb, request).await {
+        Ok(mut answer) => {
+            warn(&mut answer, &warnings.said());
+            Ok(answer)
+        }
+        Err(error) => Err(ApiError { warnings: warnings.said(), ..error }),
     }
-    let body =
-        async move |request: Request<RequestBody>| read(request.into_body(), state.config.limits.body_bytes).await;
+}
+
+/// Answers a request for objects.
+async fn objects(
+    call: Call,
+    subresource: &str,
+    verb: &str,
+    mut request: Request<RequestBody>,
+) -> Result<Answer, ApiError> {
+    if !subresource.is_empty() && call.served.kind.connects.iter().any(|known| known == subresource) {
+        return streams::connect(&call, subresource, &mut request).await;
+    }
+    let limit = call.state.config.limits.body_bytes;
+    let body = async move |request: Request<RequestBody>| read(request.into_body(), limit).await;
     let version = call.served.version();
-    match (subresource.as_str(), verb) {
+    match (subresource, verb) {
         ("", "get") => get::get(&call).await,
         ("", "list") => list::list(&call, &ListOptions::parse(&call.query)?).await,
         ("", "watch") => {

@@ -16,7 +16,8 @@ use crate::admission::metadata;
 use crate::catalog::Edition;
 use crate::error::{ApiError, Reason};
 use crate::query::DeleteOptions;
-use crate::registry::{CHARGES, Kind, Registry, builtin, custom};
+use crate::registry::custom::{self, Claims};
+use crate::registry::{CHARGES, Kind, Registry, builtin};
 use crate::response::to_bytes;
 use crate::verbs::delete;
 use crate::verbs::served::Served;
@@ -56,15 +57,24 @@ impl Definitions {
         });
 
         let mut kinds: Vec<Arc<Kind>> = builtin::kinds();
+        let mut claims = Claims::of_kinds(kinds.iter().map(AsRef::as_ref));
+        for (entry, definition) in &definitions {
+            claims.set(group(definition), &entry.key.name, definition["status"]["acceptedNames"].clone());
+        }
         let mut since = BTreeMap::new();
         let mut terminating = BTreeSet::new();
         let mut statuses = Vec::new();
         let mut known = BTreeMap::new();
         let is_first = self.known.is_empty();
-        for (entry, definition) in definitions {
-            let others = Registry::new(kinds.iter().cloned());
-            let status = custom::status(&definition, &others, now);
+        for (entry, mut definition) in definitions {
+            let status = custom::status(&definition, &claims, now);
             let name = entry.key.name.clone();
+            claims.set(group(&definition), &name, status["acceptedNames"].clone());
+            if status != definition["status"] {
+                statuses.push((entry.key.clone(), status.clone()));
+            }
+            // What is served has the names that it may have, whatever others it wants since.
+            definition["spec"]["names"] = status["acceptedNames"].clone();
             if has(&status, "Established") {
                 let digest = digest(&definition);
                 let before = self.known.remove(&name).filter(|before| before.digest == digest);
@@ -96,13 +106,14 @@ impl Definitions {
                     known.insert(name, seen);
                 }
             }
-            if status != definition["status"] {
-                statuses.push((entry.key.clone(), status));
-            }
         }
         self.known = known;
         Review { edition: Edition::new(Registry::new(kinds), since, terminating), statuses }
     }
+}
+
+fn group(definition: &Value) -> &str {
+    definition["spec"]["group"].as_str().unwrap_or_default()
 }
 
 /// What a kind is made of: equal digests make equal kinds.

@@ -3,6 +3,7 @@
 use super::{Query, dry_run, refuse};
 use crate::error::ApiError;
 use crate::schema::words;
+use crate::warnings::Warnings;
 
 /// What becomes of unknown and duplicate fields.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -48,6 +49,8 @@ pub(crate) struct WriteOptions {
     pub(crate) manager: Option<String>,
     /// Whether an apply takes fields of others.
     pub(crate) force: bool,
+    /// Where the client is told what is doubtful.
+    pub(crate) warnings: Warnings,
 }
 
 /// The longest name of a field manager, in bytes.
@@ -89,7 +92,8 @@ impl WriteOptions {
             }
         };
         refuse(kind.options(), &errors)?;
-        Ok(Self { dry_run, validation, manager: manager.map(str::to_owned), force: force.unwrap_or(false) })
+        let (manager, force) = (manager.map(str::to_owned), force.unwrap_or(false));
+        Ok(Self { dry_run, validation, manager, force, warnings: Warnings::default() })
     }
 }
 

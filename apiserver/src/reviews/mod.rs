@@ -25,11 +25,11 @@ use crate::verbs::{Call, present};
 pub(crate) async fn create(call: &Call, review: Review, body: &Bytes) -> Result<Answer, ApiError> {
     let (served, who) = (&call.served, &*call.who);
     decode::check_format(served, call.content_type.as_deref())?;
-    let options = WriteOptions::parse(&call.query, WriteKind::Create)?;
+    let options = call.write_options(WriteKind::Create)?;
     let Decoded { value, duplicates } = decode::object(served, call.content_type.as_deref(), body)?;
     let mut question = value;
     let findings = fields::prune(served, &mut question, &duplicates, body);
-    let warnings = findings.judge(served, options.validation)?;
+    options.warnings.say(findings.judge(served, options.validation)?);
     metadata::place(served, &call.path.namespace, &mut question)?;
     schema::object::complete(&served.kind, served.version(), &mut question);
     if let Some(question) = question.as_object_mut() {
@@ -47,7 +47,7 @@ pub(crate) async fn create(call: &Call, review: Review, body: &Bytes) -> Result<
             answered(call, &options, question, status)?
         }
     };
-    present::value(call, StatusCode::CREATED, answer, &warnings)
+    present::value(call, StatusCode::CREATED, answer)
 }
 
 /// The question as it was asked, with its answer.

@@ -12,7 +12,7 @@ use crate::access::service_account::{AUDIENCE, Reference, Wish};
 use crate::admission::{decode, fields, metadata};
 use crate::clock::whole_seconds;
 use crate::error::ApiError;
-use crate::query::{WriteKind, WriteOptions};
+use crate::query::WriteKind;
 use crate::registry::builtin;
 use crate::response::Answer;
 use crate::schema;
@@ -31,10 +31,10 @@ pub(crate) async fn create(call: &Call, body: &Bytes) -> Result<Answer, ApiError
     let call = &Call { served: request, ..call.clone() };
     let served = &call.served;
     decode::check_format(served, call.content_type.as_deref())?;
-    let options = WriteOptions::parse(&call.query, WriteKind::Create)?;
+    let options = call.write_options(WriteKind::Create)?;
     let Decoded { value: mut question, duplicates } = decode::object(served, call.content_type.as_deref(), body)?;
     let (namespace, name) = (&call.path.namespace, &call.path.name);
-    let warnings = fields::prune(served, &mut question, &duplicates, body).judge(served, options.validation)?;
+    options.warnings.say(fields::prune(served, &mut question, &duplicates, body).judge(served, options.validation)?);
     metadata::place(served, namespace, &mut question)?;
     schema::object::complete(&served.kind, served.version(), &mut question);
     let given = metadata::name(&question).to_owned();
@@ -82,7 +82,7 @@ pub(crate) async fn create(call: &Call, body: &Bytes) -> Result<Answer, ApiError
     about.insert("creationTimestamp".into(), whole_seconds(begins).into());
     let status = json!({"token": token, "expirationTimestamp": whole_seconds(ends)});
     let answer = answered(call, &options, question, status)?;
-    present::value(call, StatusCode::CREATED, answer, &warnings)
+    present::value(call, StatusCode::CREATED, answer)
 }
 
 /// The secret that the token is to be bound to, if it names one.

@@ -84,6 +84,19 @@ impl Format {
         })
     }
 
+    /// Whether a format means anything on values of a type, enforced or not. A type that is empty is any.
+    pub(crate) fn is_recognized(name: &str, type_: &str) -> bool {
+        let kind = match type_ {
+            "" => None,
+            "string" if name.replace('-', "") == "password" => return true,
+            "string" => Some(Type::String),
+            "integer" => Some(Type::Integer),
+            "number" => Some(Type::Number),
+            _ => return false,
+        };
+        Self::parse(name, kind).is_some()
+    }
+
     /// The name in a type error.
     pub(crate) fn name(self) -> &'static str {
         match self {

@@ -9,7 +9,7 @@ pub mod object;
 
 mod cel;
 mod default;
-mod formats;
+pub(crate) mod formats;
 mod metadata;
 mod node;
 mod parse;

@@ -3,6 +3,7 @@
 
 mod authority;
 mod files;
+mod pair;
 mod serving;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ use crate::clock::Clock;
 use authority::Authority;
 pub use authority::names;
 pub use files::{FileError, admin_token_hash, bootstrap_token};
+pub(crate) use pair::pair_problem;
 use serving::Serving;
 
 /// What TLS needs, and what clients are told to trust.

@@ -3,7 +3,7 @@
 use http::StatusCode;
 use serde_json::Value;
 
-use super::write::{Owners, Part, Proposal, Written, revise};
+use super::write::{Outcome, Owners, Part, Proposal, revise};
 use super::{Call, create};
 use crate::admission::{decode, fields, metadata};
 use crate::error::{ApiError, Reason};
@@ -58,16 +58,16 @@ fn check_type(call: &Call, config: &Value) -> Result<(), ApiError> {
     Err(ApiError::bad_request(format!("invalid object type: {slash}{version}, Kind={kind}")))
 }
 
-async fn made(call: &Call, config: &Config, options: &WriteOptions) -> Result<Written, ApiError> {
+async fn made(call: &Call, config: &Config, options: &WriteOptions) -> Result<Outcome, ApiError> {
     // Who may change what is there may not yet make what is not.
     call.permit("create")?;
     if let Some(uid) = config.value["metadata"]["uid"].as_str().filter(|uid| !uid.is_empty()) {
         let why = format!("uid mismatch: the provided object specified uid {uid}, and no existing object was found");
         return Err(ApiError::conflict(&call.served.kind.group, &call.served.kind.plural, &call.path.name, &why));
     }
-    let (value, warnings) = merged(call, None, config, options)?;
+    let value = merged(call, None, config, options)?;
     metadata::check_name(&value, &call.path.name)?;
-    let wish = create::Wish { value, warnings, owners: Owners::Settled };
+    let wish = create::Wish { value, owners: Owners::Settled };
     create::make(&call.state, &call.served, &call.path.namespace, wish, options, &call.author(options)).await
 }
 
@@ -77,27 +77,22 @@ pub(super) async fn revised(
     config: &Config,
     part: Part,
     options: &WriteOptions,
-) -> Result<Written, ApiError> {
+) -> Result<Outcome, ApiError> {
     revise(call, options, |current| {
-        let (value, warnings) = merged(call, Some(&call.served.value(current)), config, options)?;
+        let value = merged(call, Some(&call.served.value(current)), config, options)?;
         decode::check(&call.served, &value, b"")?;
-        Ok(Proposal { value, warnings, part, owners: Owners::Settled })
+        Ok(Proposal { value, part, owners: Owners::Settled })
     })
     .await
 }
 
-/// What the object becomes, and what the client is to be told beside it.
-fn merged(
-    call: &Call,
-    live: Option<&Value>,
-    config: &Config,
-    options: &WriteOptions,
-) -> Result<(Value, Vec<String>), ApiError> {
+/// What the object becomes.
+fn merged(call: &Call, live: Option<&Value>, config: &Config, options: &WriteOptions) -> Result<Value, ApiError> {
     let scope = Scope::new(&call.served.kind, call.served.version(), &call.path.subresource);
     let author = call.author(options);
     let wish = Wish { config: &config.value, author: &author, force: options.force };
     let mut value = managed_fields::apply(&scope, live, &wish, &call.state.timestamp())?;
     let findings = fields::prune(&call.served, &mut value, &config.duplicates, b"");
-    let warnings = findings.judge(&call.served, options.validation)?;
-    Ok((value, warnings))
+    options.warnings.say(findings.judge(&call.served, options.validation)?);
+    Ok(value)
 }

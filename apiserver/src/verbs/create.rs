@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::Call;
 use super::served::Served;
-use super::write::{Outcome, Owners, Written};
+use super::write::{Outcome, Owners};
 use crate::admission::{decode, fields, metadata, namespace};
 use crate::error::{ApiError, Reason};
 use crate::managed_fields::{self, Author, Scope};
@@ -26,12 +26,12 @@ const GENERATED_BASE: usize = 58;
 /// `POST .../{plural}`
 pub(crate) async fn create(call: &Call, body: Bytes) -> Result<Answer, ApiError> {
     decode::check_format(&call.served, call.content_type.as_deref())?;
-    let options = WriteOptions::parse(&call.query, WriteKind::Create)?;
+    let options = call.write_options(WriteKind::Create)?;
     let mut decoded = decode::object(&call.served, call.content_type.as_deref(), &body)?;
     let findings = fields::prune(&call.served, &mut decoded.value, &decoded.duplicates, &body);
-    let warnings = findings.judge(&call.served, options.validation)?;
+    options.warnings.say(findings.judge(&call.served, options.validation)?);
     let author = call.author(&options);
-    let wish = Wish { value: decoded.value, warnings, owners: Owners::Followed };
+    let wish = Wish { value: decoded.value, owners: Owners::Followed };
     let written = make(&call.state, &call.served, &call.path.namespace, wish, &options, &author).await?;
     written.present(call, StatusCode::CREATED)
 }
@@ -39,14 +39,12 @@ pub(crate) async fn create(call: &Call, body: Bytes) -> Result<Answer, ApiError>
 /// What somebody wants to be there: an object without unknown fields.
 pub(crate) struct Wish {
     pub(crate) value: Value,
-    /// What the client is to be told beside the object.
-    pub(crate) warnings: Vec<String>,
     pub(crate) owners: Owners,
 }
 
 impl From<Value> for Wish {
     fn from(value: Value) -> Self {
-        Self { value, warnings: Vec::new(), owners: Owners::Followed }
+        Self { value, owners: Owners::Followed }
     }
 }
 
@@ -58,8 +56,8 @@ pub(crate) async fn make(
     wish: Wish,
     options: &WriteOptions,
     author: &Author,
-) -> Result<Written, ApiError> {
-    let Wish { value: mut object, mut warnings, owners } = wish;
+) -> Result<Outcome, ApiError> {
+    let Wish { value: mut object, owners } = wish;
     let kind = &served.kind;
     metadata::place(served, namespace_, &mut object)?;
     state.refresh().await?;
@@ -71,7 +69,7 @@ pub(crate) async fn make(
         ));
     }
 
-    warnings.extend(metadata::drop_repeated_owners(metadata::of(&mut object)?, ""));
+    options.warnings.say(metadata::drop_repeated_owners(metadata::of(&mut object)?, ""));
     if served.version().status
         && let Some(fields) = object.as_object_mut()
     {
@@ -96,6 +94,7 @@ pub(crate) async fn make(
     if !errors.is_empty() {
         return Err(served.invalid(metadata::name(&object), &errors));
     }
+    options.warnings.say(schema::object::doubts(kind, &object, None));
     if let Some(fields) = fields {
         metadata::of(&mut object)?.insert("managedFields".into(), fields);
     }
@@ -115,7 +114,7 @@ pub(crate) async fn make(
             charged.check(state, &write)?;
             match state.storage().get(&write.key) {
                 Some(_) => Err(Failure::Store(WriteError::AlreadyExists)),
-                None => return Ok(Written { outcome: Outcome::Unstored(object), warnings }),
+                None => return Ok(Outcome::Unstored(object)),
             }
         } else {
             // Asked again so late that a namespace can hardly be emptied between the answer and the write.
@@ -123,7 +122,7 @@ pub(crate) async fn make(
             charged.write(state, write).await
         };
         match result {
-            Ok(entry) => return Ok(Written { outcome: Outcome::Stored(entry), warnings }),
+            Ok(entry) => return Ok(Outcome::Stored(entry)),
             Err(Failure::Store(WriteError::AlreadyExists)) if names.is_another_left() => names.give(&mut object)?,
             Err(failure) => return Err(failure.into_error(served, &name)),
         }

@@ -37,15 +37,15 @@ pub(crate) async fn delete(call: &Call, body: Bytes) -> Result<Answer, ApiError>
     call.state.refresh().await?;
     match remove(&call.state, &call.served, &key, &options).await? {
         Removed::Gone(entry) if call.served.kind.behaviour.returns_deleted => {
-            present::entry(call, StatusCode::OK, &entry, &[])
+            present::entry(call, StatusCode::OK, &entry)
         }
         Removed::Gone(entry) => success(call, &entry.uid.to_string()),
         Removed::Dry(value, true) => success(call, value["metadata"]["uid"].as_str().unwrap_or_default()),
         Removed::Waits(entry) => {
             let code = if options.awaits_dependents { StatusCode::ACCEPTED } else { StatusCode::OK };
-            present::entry(call, code, &entry, &[])
+            present::entry(call, code, &entry)
         }
-        Removed::Dry(value, false) => present::value(call, StatusCode::OK, value, &[]),
+        Removed::Dry(value, false) => present::value(call, StatusCode::OK, value),
     }
 }
 

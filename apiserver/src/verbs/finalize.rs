@@ -8,12 +8,12 @@ use super::Call;
 use super::write::{Owners, Part, Proposal, revise};
 use crate::admission::{decode, metadata};
 use crate::error::ApiError;
-use crate::query::{WriteKind, WriteOptions};
+use crate::query::WriteKind;
 use crate::response::Answer;
 
 /// Replaces `spec.finalizers` and nothing else; an empty list lets a namespace go that is being deleted.
 pub(crate) async fn finalize(call: &Call, body: Bytes) -> Result<Answer, ApiError> {
-    let options = WriteOptions::parse(&call.query, WriteKind::Update)?;
+    let options = call.write_options(WriteKind::Update)?;
     let wanted = decode::object(&call.served, call.content_type.as_deref(), &body)?.value;
     metadata::check_name(&wanted, &call.path.name)?;
     let written = revise(call, &options, |current| {
@@ -26,7 +26,7 @@ pub(crate) async fn finalize(call: &Call, body: Bytes) -> Result<Answer, ApiErro
         if let Some(given) = wanted["metadata"].get("resourceVersion").and_then(Value::as_str) {
             value["metadata"]["resourceVersion"] = given.into();
         }
-        Ok(Proposal { value, warnings: Vec::new(), part: Part::Finalizers, owners: Owners::Followed })
+        Ok(Proposal { value, part: Part::Finalizers, owners: Owners::Followed })
     })
     .await?;
     written.present(call, StatusCode::OK)

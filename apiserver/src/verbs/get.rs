@@ -19,7 +19,7 @@ pub(crate) async fn get(call: &Call) -> Result<Answer, ApiError> {
     // Upstream has no reason for it.
     let revision = revision.map_err(|error| ApiError::new(Reason::Unknown, error.to_string()))?;
     wait(call, revision).await?;
-    present::entry(call, StatusCode::OK, &*call.entry()?, &[])
+    present::entry(call, StatusCode::OK, &*call.entry()?)
 }
 
 /// Makes sure that a read is as new as it has to be: the newest there is where nothing is said, anything for zero.

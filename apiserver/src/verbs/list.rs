@@ -29,9 +29,7 @@ pub(crate) async fn list(call: &Call, options: &ListOptions) -> Result<Answer, A
     let selection = Selection::new(call, options)?;
     let (snapshot, behind) = state(call, &selection, options).await?;
     let page = Page::cut(call, &selection, &snapshot, behind, options.limit);
-    let mut answer = page.present(call)?;
-    present::deprecated(call, &mut answer);
-    Ok(answer)
+    page.present(call)
 }
 
 /// The state of the store that the answer shows, and behind which object it begins.

@@ -28,9 +28,10 @@ use crate::access::{Attributes, Identity, Object};
 use crate::error::{ApiError, Reason};
 use crate::managed_fields::Author;
 use crate::negotiate::Representation;
-use crate::query::{MANAGER_MAX_LENGTH, Query, WriteOptions};
+use crate::query::{MANAGER_MAX_LENGTH, Query, WriteKind, WriteOptions};
 use crate::request::Resource;
 use crate::state::State;
+use crate::warnings::Warnings;
 use served::Served;
 
 /// A request for objects of one kind.
@@ -46,6 +47,8 @@ pub(crate) struct Call {
     pub(crate) content_type: Option<String>,
     /// What the client calls itself.
     pub(crate) agent: Option<String>,
+    /// What it is told beside the answer.
+    pub(crate) warnings: Warnings,
 }
 
 impl Call {
@@ -58,7 +61,10 @@ impl Call {
         headers: &HeaderMap,
     ) -> Result<Self, ApiError> {
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+        let warnings = Warnings::default();
+        warnings.say(served.version().deprecation.clone());
         Ok(Self {
+            warnings,
             form: crate::negotiate::accept(text(header::ACCEPT))?,
             content_type: text(header::CONTENT_TYPE).map(str::to_owned),
             agent: text(header::USER_AGENT).map(str::to_owned),
@@ -72,6 +78,11 @@ impl Call {
 
     pub(crate) fn key(&self, name: &str) -> Key {
         self.served.key(&self.path.namespace, name)
+    }
+
+    /// How a write is meant.
+    pub(crate) fn write_options(&self, kind: WriteKind) -> Result<WriteOptions, ApiError> {
+        Ok(WriteOptions { warnings: self.warnings.clone(), ..WriteOptions::parse(&self.query, kind)? })
     }
 
     /// Who writes: as the client says, or by the first word of its `User-Agent`.

@@ -20,14 +20,14 @@ pub(crate) async fn patch(call: &Call, body: Bytes, part: Part) -> Result<Answer
     let kind = negotiate::patch(call.content_type.as_deref(), &call.served.kind)?;
     call.check_named()?;
     if kind == PatchType::Apply {
-        let options = WriteOptions::parse(&call.query, WriteKind::Apply)?;
+        let options = call.write_options(WriteKind::Apply)?;
         return apply::apply(call, &body, part, &options).await;
     }
-    let options = WriteOptions::parse(&call.query, WriteKind::Patch)?;
+    let options = call.write_options(WriteKind::Patch)?;
     let patch = Patch::read(kind, &body, &options)?;
     let written = revise(call, &options, |current| {
-        let (value, warnings) = patch.made(&call.served, &call.served.value(current), options.validation)?;
-        Ok(Proposal { value, warnings, part, owners: Owners::Followed })
+        let value = patch.made(&call.served, &call.served.value(current), &options)?;
+        Ok(Proposal { value, part, owners: Owners::Followed })
     })
     .await?;
     written.present(call, StatusCode::OK)
@@ -82,25 +82,21 @@ impl Patch {
     }
 
     /// What the patch makes of an object, without what nobody knows.
-    fn made(
-        &self,
-        served: &Served,
-        current: &Value,
-        validation: FieldValidation,
-    ) -> Result<(Value, Vec<String>), ApiError> {
+    fn made(&self, served: &Served, current: &Value, options: &WriteOptions) -> Result<Value, ApiError> {
         let mut value = self.apply(served, current)?;
         let strategic = match &self.content {
             Content::Strategic(patch) => Some(patch),
             Content::Json(_) | Content::Merge(_) => None,
         };
         decode::check_patched(served, &value, strategic)?;
-        let is_strict = validation == FieldValidation::Strict;
+        let is_strict = options.validation == FieldValidation::Strict;
         let text = if is_strict { fields::shown(&value, strategic) } else { String::new() };
         decode::fill_nulls(&mut value);
         let mut findings = fields::prune(served, &mut value, &self.duplicates, b"");
         findings.precede(&self.warnings);
-        let mut warnings = findings.judge_patch(&text, validation)?;
-        warnings.extend(metadata::drop_repeated_owners(metadata::of(&mut value)?, " after mutating admission happens"));
-        Ok((value, warnings))
+        options.warnings.say(findings.judge_patch(&text, options.validation)?);
+        let repeated = metadata::drop_repeated_owners(metadata::of(&mut value)?, " after mutating admission happens");
+        options.warnings.say(repeated);
+        Ok(value)
     }
 }

@@ -8,31 +8,17 @@ use super::Call;
 use crate::body::full;
 use crate::error::{ApiError, Reason};
 use crate::negotiate::{Encoding, Shape};
-use crate::response::{Answer, encoded, json_bytes, of_type, warn};
+use crate::response::{Answer, encoded, json_bytes, of_type};
 use crate::table::{IncludeObject, Printer, partial};
 
 /// One object from the cache.
-pub(crate) fn entry(call: &Call, code: StatusCode, entry: &Entry, warnings: &[String]) -> Result<Answer, ApiError> {
+pub(crate) fn entry(call: &Call, code: StatusCode, entry: &Entry) -> Result<Answer, ApiError> {
     let is_plain = call.form.shape == Shape::Object && call.form.encoding == Encoding::Json;
-    let mut answer = if is_plain {
-        json_bytes(code, call.served.bytes(entry))
-    } else {
-        object(call, code, call.served.value(entry))?
-    };
-    warn(&mut answer, warnings);
-    deprecated(call, &mut answer);
-    Ok(answer)
+    if is_plain { Ok(json_bytes(code, call.served.bytes(entry))) } else { value(call, code, call.served.value(entry)) }
 }
 
 /// One object that is not in the cache: the outcome of a dry run, or the last state of what is gone.
-pub(crate) fn value(call: &Call, code: StatusCode, object_: Value, warnings: &[String]) -> Result<Answer, ApiError> {
-    let mut answer = object(call, code, object_)?;
-    warn(&mut answer, warnings);
-    deprecated(call, &mut answer);
-    Ok(answer)
-}
-
-fn object(call: &Call, code: StatusCode, object: Value) -> Result<Answer, ApiError> {
+pub(crate) fn value(call: &Call, code: StatusCode, object: Value) -> Result<Answer, ApiError> {
     let shown = match call.form.shape {
         Shape::Object => object,
         Shape::PartialObject => partial(&object, call.form.version),
@@ -55,11 +41,4 @@ fn object(call: &Call, code: StatusCode, object: Value) -> Result<Answer, ApiErr
 /// Any JSON document in the encoding that the client asked for.
 pub(crate) fn document(call: &Call, code: StatusCode, document: &Value) -> Result<Answer, ApiError> {
     Ok(of_type(code, call.form.encoding.content_type(), full(encoded(call.form.encoding, document))))
-}
-
-/// The warning of a deprecated version.
-pub(crate) fn deprecated(call: &Call, answer: &mut Answer) {
-    if let Some(warning) = &call.served.version().deprecation {
-        warn(answer, std::slice::from_ref(warning));
-    }
 }

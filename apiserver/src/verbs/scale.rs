@@ -6,7 +6,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::patch::Patch;
-use super::write::{Outcome, Owners, Part, Proposal, Written, revise};
+use super::write::{Outcome, Owners, Part, Proposal, revise};
 use super::{Call, apply, get, not_allowed, present};
 use crate::admission::decode;
 use crate::error::ApiError;
@@ -25,7 +25,7 @@ pub(crate) async fn get(call: &Call, paths: &Scale) -> Result<Answer, ApiError> 
 
 /// `PUT .../{name}/scale`
 pub(crate) async fn update(call: &Call, paths: &Scale, body: Bytes) -> Result<Answer, ApiError> {
-    let options = WriteOptions::parse(&call.query, WriteKind::Update)?;
+    let options = call.write_options(WriteKind::Update)?;
     let wanted = decode::any("Scale", call.content_type.as_deref(), &body)?.value;
     if wanted["kind"] != "Scale" {
         return Err(ApiError::bad_request("the object provided is unrecognized (must be of type Scale)"));
@@ -37,10 +37,10 @@ pub(crate) async fn update(call: &Call, paths: &Scale, body: Bytes) -> Result<An
 pub(crate) async fn patch(call: &Call, paths: &Scale, body: Bytes) -> Result<Answer, ApiError> {
     let kind = negotiate::patch(call.content_type.as_deref(), &call.served.kind)?;
     if kind == PatchType::Apply {
-        let options = WriteOptions::parse(&call.query, WriteKind::Apply)?;
+        let options = call.write_options(WriteKind::Apply)?;
         return own(call, paths, &body, &options).await;
     }
-    let options = WriteOptions::parse(&call.query, WriteKind::Patch)?;
+    let options = call.write_options(WriteKind::Patch)?;
     let patch = Patch::read(kind, &body, &options)?;
     write(call, paths, &options, |current| patch.apply(&call.served, current)).await
 }
@@ -81,14 +81,14 @@ async fn write(
         if let Some(uid) = wanted["metadata"]["uid"].as_str().filter(|uid| !uid.is_empty()) {
             value["metadata"]["uid"] = uid.into();
         }
-        Ok(Proposal { value, warnings: Vec::new(), part: Part::Object, owners: Owners::Followed })
+        Ok(Proposal { value, part: Part::Object, owners: Owners::Followed })
     })
     .await?;
     present_scale(call, paths, written)
 }
 
-fn present_scale(call: &Call, paths: &Scale, written: Written) -> Result<Answer, ApiError> {
-    let value = match written.outcome {
+fn present_scale(call: &Call, paths: &Scale, outcome: Outcome) -> Result<Answer, ApiError> {
+    let value = match outcome {
         Outcome::Stored(entry) => call.served.value(&entry),
         Outcome::Unstored(value) => value,
     };

@@ -16,7 +16,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::selection::Selection;
 use super::served::Served;
-use super::{Call, get, present};
+use super::{Call, get};
 use crate::body::{full, stream};
 use crate::error::{ApiError, Reason};
 use crate::metrics::Held;
@@ -67,11 +67,11 @@ pub(crate) async fn watch(call: Call, options: ListOptions) -> Result<Answer, Ap
     } else if let Some(after) = revision.filter(|at| *at > Revision::ZERO) {
         let since = call.served.edition.watchable_since(&call.served.kind);
         if after < since {
-            return Ok(too_old(&call, after, since));
+            return Ok(too_old(after, since));
         }
         match storage.watch(&resource, after.min(storage.revision())) {
             Ok(watch) => (None, watch),
-            Err(expired) => return Ok(too_old(&call, after, expired.oldest)),
+            Err(expired) => return Ok(too_old(after, expired.oldest)),
         }
     } else {
         (None, storage.snapshot_and_watch(&resource).1)
@@ -98,18 +98,14 @@ pub(crate) async fn watch(call: Call, options: ListOptions) -> Result<Answer, Ap
         let chunk = session.next().await?;
         Some((Ok(chunk), session))
     });
-    let mut answer = of_type(StatusCode::OK, JSON, stream(chunks));
-    present::deprecated(&call, &mut answer);
-    Ok(answer)
+    Ok(of_type(StatusCode::OK, JSON, stream(chunks)))
 }
 
 /// A revision that is no longer kept: clients expect it inside the stream.
-fn too_old(call: &Call, after: Revision, oldest: Revision) -> Answer {
+fn too_old(after: Revision, oldest: Revision) -> Answer {
     let error = ApiError::new(Reason::Expired, format!("too old resource version: {after} ({oldest})"));
     let line = json!({"type": "ERROR", "object": error.to_status()});
-    let mut answer = of_type(StatusCode::OK, JSON, full([&to_bytes(&line)[..], b"\n"].concat()));
-    present::deprecated(call, &mut answer);
-    answer
+    of_type(StatusCode::OK, JSON, full([&to_bytes(&line)[..], b"\n"].concat()))
 }
 
 fn next_bookmark(state: &State, now: Instant, end: Instant) -> Instant {

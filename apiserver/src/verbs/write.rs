@@ -40,8 +40,6 @@ pub(crate) enum Part {
 pub(crate) struct Proposal {
     /// The whole object in the served version, without unknown fields.
     pub(crate) value: Value,
-    /// What the client is to be told beside it.
-    pub(crate) warnings: Vec<String>,
     pub(crate) part: Part,
     pub(crate) owners: Owners,
 }
@@ -64,18 +62,11 @@ pub(crate) enum Outcome {
     Unstored(Value),
 }
 
-/// An outcome with what the client is to be told beside it.
-#[derive(Debug)]
-pub(crate) struct Written {
-    pub(crate) outcome: Outcome,
-    pub(crate) warnings: Vec<String>,
-}
-
-impl Written {
+impl Outcome {
     pub(crate) fn present(self, call: &Call, code: StatusCode) -> Result<Answer, ApiError> {
-        match self.outcome {
-            Outcome::Stored(entry) => present::entry(call, code, &entry, &self.warnings),
-            Outcome::Unstored(value) => present::value(call, code, value, &self.warnings),
+        match self {
+            Self::Stored(entry) => present::entry(call, code, &entry),
+            Self::Unstored(value) => present::value(call, code, value),
         }
     }
 }
@@ -99,7 +90,7 @@ pub(crate) async fn revise(
     call: &Call,
     options: &WriteOptions,
     mut propose: impl FnMut(&Arc<Entry>) -> Result<Proposal, ApiError>,
-) -> Result<Written, ApiError> {
+) -> Result<Outcome, ApiError> {
     let author = call.author(options);
     for _ in 0..ATTEMPTS {
         call.state.refresh().await?;
@@ -122,10 +113,10 @@ pub(crate) async fn attempt(
     proposal: Proposal,
     options: &WriteOptions,
     author: &Author,
-) -> Result<Written, Failure> {
+) -> Result<Outcome, Failure> {
     let name = &current.key.name;
     let mut old = served.value(current);
-    let Proposal { value: mut new, warnings, part, owners } = proposal;
+    let Proposal { value: mut new, part, owners } = proposal;
     metadata::place(served, &current.key.namespace, &mut new)?;
     metadata::check_name(&new, name)?;
     check_revision(served, &old, &new)?;
@@ -159,11 +150,14 @@ pub(crate) async fn attempt(
     if !errors.is_empty() {
         return Err(served.invalid(name, &errors).into());
     }
+    if part == Part::Object {
+        options.warnings.say(schema::object::doubts(&served.kind, &new, Some(&old)));
+    }
 
     let goes = metadata::is_deleting(&new) && rules::may_go(&served.kind, &new);
     let is_same = old == new && fields == live;
     if is_same && !goes {
-        return Ok(Written { outcome: Outcome::Stored(Arc::clone(current)), warnings });
+        return Ok(Outcome::Stored(Arc::clone(current)));
     }
     if let Some(fields) = fields {
         metadata::of(&mut new)?.insert("managedFields".into(), fields);
@@ -177,11 +171,10 @@ pub(crate) async fn attempt(
     if options.dry_run {
         charged.check(state, &replacing(current, change(new.clone())))?;
         new["metadata"]["resourceVersion"] = revision;
-        return Ok(Written { outcome: Outcome::Unstored(new), warnings });
+        return Ok(Outcome::Unstored(new));
     }
     let written = write(state, charged, replacing(current, change(new))).await?;
-    let outcome = if goes { Outcome::Unstored(served.value(&written)) } else { Outcome::Stored(written) };
-    Ok(Written { outcome, warnings })
+    Ok(if goes { Outcome::Unstored(served.value(&written)) } else { Outcome::Stored(written) })
 }
 
 /// Replaces or removes exactly this state of an object, whatever its quotas say.

@@ -73,10 +73,61 @@ async fn a_name_that_is_taken_is_free_once_its_owner_is_gone() {
     let found = server.get(&path).await.expect(200);
     assert_eq!(condition(&found, "NamesAccepted")["message"], "\"GadgetList\" is already in use");
     assert_eq!(condition(&found, "Established")["status"], "False");
+    assert_eq!(found["status"]["acceptedNames"], json!({"plural": "gizmos", "kind": ""}));
     assert_eq!(server.get("/apis/dynamic.test/v1/gizmos").await.code, 404);
     server.delete(&format!("{DEFINITIONS}/gadgets.dynamic.test"), json!({})).await.expect(200);
     server.until("/apis/dynamic.test/v1/gizmos", "served", |found| found.is_some()).await;
     assert_eq!(server.get(GADGETS).await.code, 404);
+}
+
+#[tokio::test]
+async fn a_served_kind_that_wants_a_name_of_another_stays_served_as_it_was() {
+    let server = serving(json!({"type": "object"})).await;
+    server.post(DEFINITIONS, definition("gizmos", "Gizmo", json!({"type": "object"}))).await.expect(201);
+    server.until("/apis/dynamic.test/v1/gizmos", "served", |found| found.is_some()).await;
+    let path = format!("{DEFINITIONS}/gizmos.dynamic.test");
+    let wish = json!({"spec": {"names": {"shortNames": ["gadgets", "gz"], "categories": ["all"]}}});
+    server.merge(&path, wish).await.expect(200);
+    let refused = |found: Option<&Value>| {
+        found.is_some_and(|found| condition(found, "NamesAccepted")["reason"] == "ShortNamesConflict")
+    };
+    server.until(&path, "refused", refused).await;
+    let found = server.get(&path).await.expect(200);
+    assert_eq!(condition(&found, "NamesAccepted")["message"], "\"gadgets\" is already in use");
+    assert_eq!(condition(&found, "Established")["status"], "True");
+    assert_eq!(found["status"]["acceptedNames"].get("shortNames"), None);
+    assert_eq!(found["status"]["acceptedNames"]["categories"], json!(["all"]));
+    let listed = server.get("/apis/dynamic.test/v1").await.expect(200);
+    let gizmos = listed["resources"].as_array().unwrap().iter().find(|row| row["name"] == "gizmos").unwrap();
+    assert_eq!((gizmos.get("shortNames"), &gizmos["categories"]), (None, &json!(["all"])));
+    server.delete(&format!("{DEFINITIONS}/gadgets.dynamic.test"), json!({})).await.expect(200);
+    let named = |found: Option<&Value>| {
+        found.is_some_and(|found| found["status"]["acceptedNames"]["shortNames"] == json!(["gadgets", "gz"]))
+    };
+    server.until(&path, "given its names", named).await;
+}
+
+#[tokio::test]
+async fn formats_that_nobody_enforces_are_told_once() {
+    let server = Server::start().await;
+    let spec = json!({"type": "object", "properties": {
+        "a": {"type": "string", "format": "bogus"},
+        "b": {"type": "array", "items": {"type": "integer", "format": "int16"}},
+        "c": {"type": "string", "format": "date-time"},
+        "d": {"type": "string", "format": "password"},
+        "e": {"type": "string", "format": "int32"},
+    }});
+    let made = server.post(DEFINITIONS, definition("gadgets", "Gadget", spec)).await;
+    made.expect(201);
+    let said = |reply: &crate::harness::Reply| -> Vec<String> {
+        reply.headers.get_all("warning").iter().map(|value| value.to_str().unwrap().to_owned()).collect()
+    };
+    let warning = |format: &str| format!("299 - \"unrecognized format \\\"{format}\\\"\"");
+    assert_eq!(said(&made), ["bogus", "int16", "int32"].map(warning));
+    let path = format!("{DEFINITIONS}/gadgets.dynamic.test");
+    let schema = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties";
+    let one_more = json!([{"op": "add", "path": format!("{schema}/f"), "value": {"type": "string", "format": "new"}}]);
+    assert_eq!(said(&server.json_patch(&path, one_more).await), [warning("new")], "what was there is known");
 }
 
 #[tokio::test]

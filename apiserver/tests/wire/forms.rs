@@ -139,3 +139,69 @@ async fn people_get_indented_answers_and_programs_do_not() {
         assert!(reply.text.starts_with("{\n  \""), "always, as upstream: {}", reply.text);
     }
 }
+
+#[tokio::test]
+async fn what_is_doubtful_is_told_beside_a_refusal_too() {
+    let server = Server::with_widgets().await;
+    let said = |reply: &crate::harness::Reply| -> Vec<String> {
+        reply.headers.get_all("warning").iter().map(|value| value.to_str().unwrap().to_owned()).collect()
+    };
+    let unknown = "299 - \"unknown field \\\"spec.bogus\\\"\"";
+    let refused = server.post(WIDGETS, widget("w", json!({"color": "pink", "bogus": 1}))).await;
+    assert_eq!(refused.refusal(422).0, "Invalid");
+    assert_eq!(said(&refused), [unknown]);
+
+    let mut held = widget("w", json!({"color": "red"}));
+    held["metadata"]["finalizers"] = json!(["mine.example.com", "orphan", "example.com/good", "hold"]);
+    let made = server.post(WIDGETS, held).await;
+    made.expect(201);
+    let doubt = |name: &str, path: &str| {
+        format!(
+            "299 - \"metadata.finalizers: \\\"{name}\\\": prefer a domain-qualified finalizer name{path} to avoid accidental \
+             conflicts with other finalizer writers\""
+        )
+    };
+    assert_eq!(said(&made), [doubt("hold", ""), doubt("mine.example.com", " including a path (/)")]);
+    let more = json!([{"op": "add", "path": "/metadata/finalizers/-", "value": "more"}]);
+    let more = server.json_patch(&format!("{WIDGETS}/w"), more).await;
+    more.expect(200);
+    assert_eq!(said(&more), [doubt("more", "")], "the others are known");
+
+    let again = server.post(WIDGETS, widget("w", json!({"color": "red", "bogus": 1}))).await;
+    assert_eq!(again.refusal(409).0, "AlreadyExists");
+    assert_eq!(said(&again), [unknown]);
+
+    let mut account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "s"}});
+    account["metadata"]["annotations"] = json!({"kubernetes.io/enforce-mountable-secrets": "true"});
+    let made = server.post("/api/v1/namespaces/a/serviceaccounts", account).await;
+    made.expect(201);
+    assert!(said(&made)[0].contains("deprecated in v1.32+"), "{:?}", said(&made));
+    let secret = json!({
+        "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls", "metadata": {"name": "s"},
+        "stringData": {"tls.crt": "x", "tls.key": "y"},
+    });
+    let made = server.post("/api/v1/namespaces/a/secrets", secret).await;
+    made.expect(201);
+    assert_eq!(said(&made), ["299 - \"tls: failed to find any PEM data in certificate input\""]);
+}
+
+#[tokio::test]
+async fn finalizers_of_kubernetes_own_kinds_have_a_domain() {
+    let server = Server::with_widgets().await;
+    let maps = "/api/v1/namespaces/a/configmaps";
+    let mut held = config_map("m", [].into());
+    held["metadata"]["finalizers"] = json!(["example.com/good", "hold", "orphan"]);
+    let (reason, message) = server.post(maps, held.clone()).await.refusal(422);
+    assert_eq!(reason, "Invalid");
+    assert_eq!(
+        message,
+        "ConfigMap \"m\" is invalid: metadata.finalizers[1]: Invalid value: \"hold\": name is neither a standard \
+         finalizer name nor is it fully qualified"
+    );
+    held["metadata"]["finalizers"] = json!(["example.com/good", "orphan"]);
+    server.post(maps, held).await.expect(201);
+    let lease = json!({
+        "apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "l", "finalizers": ["hold"]},
+    });
+    server.post("/apis/coordination.k8s.io/v1/namespaces/a/leases", lease).await.expect(201);
+}

@@ -1,9 +1,13 @@
 //! Decides what a CustomResourceDefinition is as an object. What it declares is [`crate::registry::custom`]'s matter.
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use serde_json::{Value, json};
 
 use super::{Declaration, Kind, created_at, openapi};
+use crate::schema::formats::Format;
+use crate::schema::words;
 
 /// Marks a value in our schemas that is itself an `openAPIV3Schema`.
 pub(super) const JSON_SCHEMA: &str = "x-thecloud-json-schema";
@@ -78,5 +82,43 @@ fn begin_status(value: &mut Value) {
     if let Some(definition) = value.as_object_mut() {
         let status = json!({"acceptedNames": {"kind": "", "plural": ""}, "storedVersions": stored});
         definition.insert("status".to_owned(), status);
+    }
+}
+
+/// What is doubtful about a new or changed definition: formats that nobody enforces.
+pub(super) fn doubts(new: &Value, old: Option<&Value>) -> Vec<String> {
+    let known = old.map(unrecognized_formats).unwrap_or_default();
+    let mut formats = unrecognized_formats(new);
+    formats.retain(|format| !known.contains(format));
+    formats.into_iter().map(|format| format!("unrecognized format {}", words::quoted(&format))).collect()
+}
+
+fn unrecognized_formats(definition: &Value) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for version in definition["spec"]["versions"].as_array().into_iter().flatten() {
+        collect_formats(&version["schema"]["openAPIV3Schema"], &mut found);
+    }
+    found
+}
+
+/// Looks at a schema and at all schemas in it. How deep they go is bounded when the definition is decoded.
+fn collect_formats(schema: &Value, found: &mut BTreeSet<String>) {
+    let Some(keywords) = schema.as_object() else { return };
+    let type_ = keywords.get("type").and_then(Value::as_str).unwrap_or_default();
+    let format = keywords.get("format").and_then(Value::as_str).unwrap_or_default();
+    if !format.is_empty() && !Format::is_recognized(format, type_) {
+        found.insert(format.to_owned());
+    }
+    for (keyword, value) in keywords {
+        match keyword.as_str() {
+            "items" | "not" | "additionalProperties" | "additionalItems" => collect_formats(value, found),
+            "properties" | "patternProperties" | "definitions" | "dependencies" => {
+                value.as_object().into_iter().flatten().for_each(|(_, schema)| collect_formats(schema, found));
+            }
+            "allOf" | "anyOf" | "oneOf" => {
+                value.as_array().into_iter().flatten().for_each(|schema| collect_formats(schema, found));
+            }
+            _ => {}
+        }
     }
 }

@@ -64,6 +64,17 @@ pub fn prepare(kind: &Kind, value: &mut Value) {
     }
 }
 
+/// What is doubtful about a good object; on an update only what is new.
+#[must_use]
+pub fn doubts(kind: &Kind, new: &Value, old: Option<&Value>) -> Vec<String> {
+    match (kind.group.as_str(), kind.plural.as_str()) {
+        ("", "secrets") => secret::doubts(new),
+        ("", "serviceaccounts") => service_account::doubts(new, old),
+        ("apiextensions.k8s.io", "customresourcedefinitions") => definition::doubts(new, old),
+        _ => Vec::new(),
+    }
+}
+
 /// What every object of the kind has before anybody sets anything. Upstream's kinds are structs, and a struct inside
 /// another is always there; so nobody owns it for being the first to set something in it.
 pub(crate) fn blank_of(kind: &Kind) -> Value {

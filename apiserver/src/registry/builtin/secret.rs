@@ -57,6 +57,15 @@ pub(super) fn prepare(value: &mut Value) {
     }
 }
 
+/// What is doubtful about a Secret: a certificate and a key that don't belong together, in the words of Go's TLS.
+pub(super) fn doubts(new: &Value) -> Vec<String> {
+    if new["type"] != "kubernetes.io/tls" {
+        return Vec::new();
+    }
+    let bytes = |key: &str| STANDARD.decode(new["data"][key].as_str().unwrap_or_default()).unwrap_or_default();
+    crate::tls::pair_problem(&bytes("tls.crt"), &bytes("tls.key")).into_iter().map(str::to_owned).collect()
+}
+
 pub(super) fn validate(new: &Value, old: Option<&Value>) -> Vec<FieldError> {
     let mut errors = Vec::new();
     data::keys(new, "data", &mut errors);

@@ -2,7 +2,7 @@
 //! [`crate::access`] signs.
 
 use k8s_openapi::api::core::v1::ServiceAccount;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{CellForm, Declaration, Kind, age, column, openapi};
 
@@ -36,4 +36,19 @@ pub(super) fn kind() -> Kind {
         openapi: schema,
     }
     .into_kind()
+}
+
+/// The annotation that limits which Secrets Pods mount: on its way out upstream, and of no use here.
+const MOUNTABLE: &str = "kubernetes.io/enforce-mountable-secrets";
+
+/// What is doubtful about a new or changed ServiceAccount.
+pub(super) fn doubts(new: &Value, old: Option<&Value>) -> Vec<String> {
+    let has = |object: &Value| object["metadata"]["annotations"].get(MOUNTABLE).is_some();
+    if !has(new) || old.is_some_and(has) {
+        return Vec::new();
+    }
+    vec![format!(
+        "metadata.annotations[{MOUNTABLE}]: deprecated in v1.32+; prefer separate namespaces to isolate access to mounted \
+         secrets"
+    )]
 }

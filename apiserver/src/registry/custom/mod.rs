@@ -1,6 +1,7 @@
 //! Decides what a CustomResourceDefinition declares: whether it is valid, the [`Kind`] it makes, and the status that
 //! says so. In: the definition as JSON. It knows neither the store nor requests.
 
+mod accepted;
 mod names;
 mod order;
 mod status;
@@ -15,13 +16,14 @@ use super::{Behaviour, CellForm, Column, Kind, Origin, Scale, Version, charges};
 use crate::error::FieldError;
 use crate::schema::Structural;
 
+pub use self::accepted::Claims;
 pub use self::status::status;
 pub use self::validate::validate;
 
 /// Annotation with the connect subresources (`log,exec`) that the objects have.
 pub const CONNECT: &str = "thecloud.dev/connect";
 
-/// The kind that a CustomResourceDefinition declares.
+/// The kind that a CustomResourceDefinition declares, by the names in its `spec`.
 ///
 /// # Errors
 /// Everything wrong with its schemas. A definition that [`validate`] has passed has no errors.

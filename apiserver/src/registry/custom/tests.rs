@@ -1,7 +1,6 @@
 use serde_json::json;
 
 use super::*;
-use crate::registry::Registry;
 
 fn definition() -> Value {
     json!({
@@ -160,7 +159,7 @@ fn what_is_no_definition_at_all_is_refused_without_a_panic() {
 #[test]
 fn names_stay_once_objects_may_exist() {
     let mut old = definition();
-    old["status"] = status(&old, &Registry::default(), now());
+    old["status"] = status(&old, &Claims::default(), now());
     let mut new = old.clone();
     new["spec"]["scope"] = "Cluster".into();
     assert_eq!(validate(&new, Some(&old))[0].to_string(), "spec.scope: Invalid value: \"Cluster\": field is immutable");
@@ -175,7 +174,7 @@ fn names_stay_once_objects_may_exist() {
 #[test]
 fn a_definition_with_free_names_is_established() {
     let definition = definition();
-    let status = status(&definition, &Registry::default(), now());
+    let status = status(&definition, &Claims::default(), now());
     assert_eq!(
         status,
         json!({
@@ -192,22 +191,71 @@ fn a_definition_with_free_names_is_established() {
 #[test]
 fn a_status_that_is_right_stays_as_it_is() {
     let mut definition = definition();
-    definition["status"] = status(&definition, &Registry::default(), now());
+    definition["status"] = status(&definition, &Claims::default(), now());
     definition["status"]["conditions"].as_array_mut().unwrap().push(json!({"type": "Terminating", "status": "False"}));
-    let own = Registry::new([Arc::new(kind(&definition).unwrap())]);
+    let mut own = Claims::default();
+    own.set("wire.example", "widgets.wire.example", definition["status"]["acceptedNames"].clone());
     let later = now() + jiff::SignedDuration::from_hours(1);
     assert_eq!(status(&definition, &own, later), definition["status"]);
 }
 
+/// The status of the definition beside another of its group that has these names.
+fn beside(wanted: &Value, names: Value) -> Value {
+    let mut claims = Claims::default();
+    claims.set("wire.example", "things.wire.example", names.clone());
+    claims.set("elsewhere.example", "widgets.elsewhere.example", wanted["spec"]["names"].clone());
+    status(wanted, &claims, now())
+}
+
 #[test]
-fn a_name_that_another_kind_of_the_group_has_is_not_accepted() {
-    let mut other = definition();
-    other["metadata"]["uid"] = "u2".into();
-    other["spec"]["names"] = json!({"plural": "things", "kind": "Thing", "shortNames": ["wd"]});
-    let taken = Registry::new([Arc::new(kind(&other).unwrap())]);
-    let status = status(&definition(), &taken, now());
-    assert_eq!(status["conditions"][0]["reason"], "ShortNamesConflict");
-    assert_eq!(status["conditions"][0]["message"], "\"wd\" is already in use");
-    assert_eq!(status["conditions"][1]["status"], "False");
-    assert_eq!(status["conditions"][1]["reason"], "NotAccepted");
+fn names_are_accepted_one_by_one() {
+    let mut wanted = definition();
+    wanted["spec"]["names"] = json!({
+        "plural": "widgets", "singular": "widget", "kind": "Widget", "listKind": "WidgetList",
+        "shortNames": ["wd", "wi"], "categories": ["all"],
+    });
+    for (taken, reason, message, lacks) in [
+        (json!({"kind": "WidgetList"}), "ListKindConflict", "\"WidgetList\" is already in use", "listKind"),
+        (json!({"listKind": "Widget"}), "KindConflict", "\"Widget\" is already in use", "kind"),
+        (json!({"plural": "wd"}), "ShortNamesConflict", "\"wd\" is already in use", "shortNames"),
+        (
+            json!({"shortNames": ["wi", "wd"]}),
+            "ShortNamesConflict",
+            "[\"wd\" is already in use, \"wi\" is already in use]",
+            "shortNames",
+        ),
+        (json!({"shortNames": ["widget"]}), "SingularConflict", "\"widget\" is already in use", "singular"),
+        (json!({"singular": "widgets"}), "PluralConflict", "\"widgets\" is already in use", "plural"),
+    ] {
+        let found = beside(&wanted, taken);
+        let [names, established] = [0, 1].map(|at| &found["conditions"][at]);
+        assert_eq!((&names["reason"], &names["message"]), (&json!(reason), &json!(message)));
+        assert_eq!((&established["status"], &established["reason"]), (&json!("False"), &json!("NotAccepted")));
+        let mut expected = wanted["spec"]["names"].clone();
+        match lacks {
+            "kind" | "plural" => expected[lacks] = "".into(),
+            _ => drop(expected.as_object_mut().unwrap().remove(lacks)),
+        }
+        assert_eq!(found["acceptedNames"], expected);
+    }
+    // The last that is looked at is told.
+    let both = beside(&wanted, json!({"plural": "widget", "kind": "Widget"}));
+    assert_eq!(both["conditions"][0]["reason"], "KindConflict");
+}
+
+#[test]
+fn a_definition_that_is_served_keeps_its_names_when_it_wants_those_of_another() {
+    let mut definition = definition();
+    definition["status"] = status(&definition, &Claims::default(), now());
+    let had = definition["status"]["acceptedNames"].clone();
+    definition["spec"]["names"]["shortNames"] = json!(["wd", "th"]);
+    definition["spec"]["names"]["kind"] = "Gadget".into();
+    let found = beside(&definition, json!({"plural": "things", "shortNames": ["th"]}));
+    assert_eq!(found["acceptedNames"]["shortNames"], had["shortNames"], "all of them or none");
+    assert_eq!(found["acceptedNames"]["kind"], "Gadget");
+    assert_eq!(found["conditions"][0]["reason"], "ShortNamesConflict");
+    assert_eq!(
+        (&found["conditions"][1]["type"], &found["conditions"][1]["status"]),
+        (&json!("Established"), &json!("True"))
+    );
 }

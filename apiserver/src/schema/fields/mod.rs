@@ -9,6 +9,8 @@ mod owners;
 mod shape;
 mod update;
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
 use crate::error::FieldError;
@@ -23,6 +25,9 @@ pub use self::shape::check_shape;
 
 /// What all annotations of an object may add up to.
 const MAX_ANNOTATIONS: usize = 256 * 1024;
+
+/// Finalizers that need no domain.
+const FINALIZERS: [&str; 3] = ["orphan", "foregroundDeletion", "kubernetes"];
 
 /// Our own API group: names there become host names and labels of real things, so they are short.
 const OWN_GROUP: &str = "thecloud.dev";
@@ -51,7 +56,47 @@ pub fn validate(kind: &Kind, new: &Value, old: Option<&Value>) -> Vec<FieldError
     let (contents, changes) = if old.is_some() && !kind.is_built_in() { (3, 2) } else { (1, 1) };
     errors.extend(std::iter::repeat_n(judged, contents).flatten());
     errors.extend(std::iter::repeat_n(changed, changes).flatten());
+    if has_known_finalizers(kind) {
+        bare_finalizers(metadata, &place, &mut errors);
+    }
     errors
+}
+
+/// Whether a kind's finalizers without a domain must be Kubernetes' own. Upstream asks it of most of its own kinds.
+fn has_known_finalizers(kind: &Kind) -> bool {
+    let is_apart = matches!(kind.group.as_str(), "apiextensions.k8s.io" | "coordination.k8s.io");
+    kind.is_built_in() && !is_apart && (kind.group.as_str(), kind.plural.as_str()) != ("", "events")
+}
+
+fn bare_finalizers(metadata: &Map<String, Value>, place: &Path<'_>, errors: &mut Vec<FieldError>) {
+    let place = place.field("finalizers");
+    for (index, finalizer) in metadata.get("finalizers").and_then(Value::as_array).into_iter().flatten().enumerate() {
+        let name = finalizer.as_str().unwrap_or_default();
+        if !name.contains('/') && !FINALIZERS.contains(&name) && !is_enough(errors) {
+            let detail = "name is neither a standard finalizer name nor is it fully qualified";
+            errors.push(words::invalid(place.index(index), finalizer, detail));
+        }
+    }
+}
+
+/// What upstream says of new finalizers that may be another's too.
+#[must_use]
+pub fn doubtful_finalizers(new: &Value, old: Option<&Value>) -> Vec<String> {
+    let names = |object: &Value| -> BTreeSet<String> {
+        let list = object["metadata"]["finalizers"].as_array().into_iter().flatten();
+        list.filter_map(Value::as_str).map(str::to_owned).collect()
+    };
+    let known = old.map(names).unwrap_or_default();
+    let bare = |name: &String| !name.contains('/') && !FINALIZERS.contains(&name.as_str()) && !known.contains(name);
+    let doubt = |name: String| {
+        let path = if name.contains('.') { " including a path (/)" } else { "" };
+        format!(
+            "metadata.finalizers: {}: prefer a domain-qualified finalizer name{path} to avoid accidental conflicts with \
+             other finalizer writers",
+            words::quoted(&name)
+        )
+    };
+    names(new).into_iter().filter(bare).map(doubt).collect()
 }
 
 /// Everything wrong with the metadata of an object inside another. It may be of any kind and without a name.

@@ -52,6 +52,13 @@ pub fn validate(kind: &Kind, version: &Version, new: &Value, old: Option<&Value>
     version.schema.validate_rules(new, old, errors)
 }
 
+/// What is doubtful about a good object, in upstream's words. `old` is the stored one on an update: only what is new is
+/// told.
+#[must_use]
+pub fn doubts(kind: &Kind, new: &Value, old: Option<&Value>) -> Vec<String> {
+    if kind.is_built_in() { builtin::doubts(kind, new, old) } else { fields::doubtful_finalizers(new, old) }
+}
+
 /// Everything wrong with a new status, in upstream's order: the rest of the object is as it was and not looked at.
 #[must_use]
 pub fn validate_status(kind: &Kind, version: &Version, new: &Value, old: &Value) -> Vec<FieldError> {
