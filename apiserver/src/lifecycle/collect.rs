@@ -2,6 +2,8 @@
 //!
 //! In: a key worth looking at. Everything is read anew before anything is done, and every step can be repeated.
 
+use std::sync::Arc;
+
 use apiserver_store::{Change, Entry, Key};
 use serde_json::Value;
 
@@ -18,10 +20,13 @@ use crate::verbs::delete;
 use crate::verbs::served::Served;
 use crate::verbs::write::{Failure, put};
 
+/// How often an object is looked at anew because it changed between looking and deleting.
+const ATTEMPTS: usize = 20;
+
 /// How an owner stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Standing {
-    /// There, or nothing that can be judged.
+    /// There.
     Solid,
     /// Gone, or another object by now.
     Absent,
@@ -29,27 +34,55 @@ enum Standing {
     Waiting,
 }
 
+/// What came of a look at an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Look {
+    Done,
+    /// The object is another than the one that was looked at.
+    Stale,
+}
+
 impl Lifecycle {
     /// Looks at one object.
     pub(super) async fn collect(&self, key: &Key) -> Result<(), ApiError> {
         self.state.refresh().await?;
-        let Some(entry) = self.state.storage().get(key) else { return Ok(()) };
         let Some(served) = self.served(key) else { return Ok(()) };
-        if self.is_stray(&served, key) {
-            return self.remove(&served, &entry, Propagation::Background).await;
+        for _ in 0..ATTEMPTS {
+            let Some(entry) = self.state.storage().get(key) else { return Ok(()) };
+            if self.look(&served, &entry).await? == Look::Done {
+                return Ok(());
+            }
         }
-        let ties = Ties::of(&entry);
+        Err(served.modified(&key.name))
+    }
+
+    async fn look(&self, served: &Served, entry: &Entry) -> Result<Look, ApiError> {
+        let key = &entry.key;
+        if self.is_stray(served, key) {
+            return self.remove(served, entry, Propagation::Background).await;
+        }
+        let ties = Ties::of(entry);
         if ties.is_orphaning {
-            return self.orphan(&served, &entry).await;
+            return self.orphan(served, entry).await.map(|()| Look::Done);
         }
         if ties.is_foreground {
-            return self.wait_for_dependents(&served, &entry).await;
+            return self.wait_for_dependents(served, entry).await.map(|()| Look::Done);
         }
         if ties.is_deleting || ties.owners.is_empty() {
-            return Ok(());
+            return Ok(Look::Done);
         }
-        let standings: Vec<(Owner, Standing)> =
-            ties.owners.iter().map(|owner| (owner.clone(), self.standing(&served.kind, key, owner))).collect();
+        let standings: Option<Vec<(&Owner, Standing)>> =
+            ties.owners.iter().map(|owner| Some((owner, self.standing(&served.kind, key, owner)?))).collect();
+        let Some(standings) = standings else {
+            // Nothing is done on half of what there is to know. Kinds that come may tell the rest.
+            self.unjudged().insert(key.clone());
+            return Ok(Look::Done);
+        };
+        for (owner, _) in standings.iter().filter(|(_, standing)| *standing == Standing::Absent) {
+            if self.is_elsewhere(key, owner) {
+                self.report_foreign_owner(served, entry, owner).await?;
+            }
+        }
         let has = |wanted| standings.iter().any(|(_, standing)| *standing == wanted);
         if has(Standing::Solid) {
             let gone: Vec<&str> = standings
@@ -57,12 +90,21 @@ impl Lifecycle {
                 .filter(|(_, standing)| *standing != Standing::Solid)
                 .map(|(owner, _)| owner.uid.as_str())
                 .collect();
-            return if gone.is_empty() { Ok(()) } else { self.release(&served, key, &gone).await };
+            if !gone.is_empty() {
+                self.release(served, key, &gone).await?;
+            }
+            return Ok(Look::Done);
         }
-        let has_dependents = !self.graph().dependents(&entry.uid.to_string()).is_empty();
+        let dependents = self.dependents(&entry.uid.to_string());
         let finalizers = entry.value();
         let finalizers = metadata::finalizers(&finalizers);
-        let propagation = if has(Standing::Waiting) && has_dependents {
+        let propagation = if has(Standing::Waiting) && !dependents.is_empty() {
+            let blocks = ties.owners.iter().any(|owner| owner.blocks);
+            if blocks && dependents.iter().any(|(dependent, _)| self.is_foreground(dependent)) {
+                // Its owner and what it owns both wait: where they own each other round about, nobody would go.
+                self.unblock(served, key).await?;
+                return Ok(Look::Stale);
+            }
             Propagation::Foreground
         } else if finalizers.contains(&rules::ORPHAN) {
             Propagation::Orphan
@@ -71,7 +113,7 @@ impl Lifecycle {
         } else {
             Propagation::Background
         };
-        self.remove(&served, &entry, propagation).await
+        self.remove(served, entry, propagation).await
     }
 
     /// An object in a namespace that is not there: made while the namespace went.
@@ -80,23 +122,42 @@ impl Lifecycle {
         served.kind.namespaced && self.state.storage().get(&namespace).is_none()
     }
 
-    fn standing(&self, dependent: &Kind, key: &Key, owner: &Owner) -> Standing {
-        let (group, _) = owner.api_version.split_once('/').unwrap_or(("", &owner.api_version));
-        let edition = self.state.catalog.edition();
-        let kind = edition.registry.kinds().find(|kind| kind.group == group && kind.kind == owner.kind);
-        // What cannot be looked up is never taken for gone.
-        let Some(kind) = kind else { return Standing::Solid };
+    /// `None` for what cannot be judged: a kind or version that isn't served, or an owner in a namespace of what is in
+    /// none.
+    fn standing(&self, dependent: &Kind, key: &Key, owner: &Owner) -> Option<Standing> {
+        let kind = self.owner_kind(owner)?;
         if kind.namespaced && !dependent.namespaced {
-            return Standing::Solid;
+            return None;
         }
         let namespace = if kind.namespaced { key.namespace.as_str() } else { "" };
-        let Some(entry) = self.state.storage().get(&Key::new(kind.resource(), namespace, &owner.name)) else {
-            return Standing::Absent;
-        };
-        if entry.uid.to_string() != owner.uid {
-            return Standing::Absent;
-        }
-        if owner.blocks && Ties::of(&entry).is_foreground { Standing::Waiting } else { Standing::Solid }
+        let entry = self.state.storage().get(&Key::new(kind.resource(), namespace, &owner.name));
+        Some(match entry.filter(|entry| entry.uid.to_string() == owner.uid) {
+            None => Standing::Absent,
+            Some(entry) if Ties::of(&entry).is_foreground => Standing::Waiting,
+            Some(_) => Standing::Solid,
+        })
+    }
+
+    fn owner_kind(&self, owner: &Owner) -> Option<Arc<Kind>> {
+        let (group, version) = owner.api_version.split_once('/').unwrap_or(("", &owner.api_version));
+        let edition = self.state.catalog.edition();
+        let kind = edition.registry.kinds().find(|kind| kind.group == group && kind.kind == owner.kind)?;
+        kind.version(version).filter(|version| version.served).map(|_| Arc::clone(kind))
+    }
+
+    /// Whether an owner is there, but in another namespace than what names it.
+    fn is_elsewhere(&self, key: &Key, owner: &Owner) -> bool {
+        let Some(kind) = self.owner_kind(owner).filter(|kind| kind.namespaced) else { return false };
+        let storage = self.state.storage();
+        let namespaces = storage.snapshot(&rules::namespaces());
+        namespaces.entries.iter().filter(|namespace| namespace.key.name != key.namespace).any(|namespace| {
+            let found = storage.get(&Key::new(kind.resource(), &namespace.key.name, &owner.name));
+            found.is_some_and(|entry| entry.uid.to_string() == owner.uid)
+        })
+    }
+
+    fn is_foreground(&self, key: &Key) -> bool {
+        self.state.storage().get(key).is_some_and(|entry| Ties::of(&entry).is_foreground)
     }
 
     /// Makes the dependents forget an object, then lets it go.
@@ -116,9 +177,10 @@ impl Lifecycle {
         if !dependents.iter().any(|(_, blocks)| *blocks) {
             return self.drop_finalizer(served, &entry.key, rules::FOREGROUND).await;
         }
-        for (dependent, _) in dependents {
-            // Boxed, because this comes round to itself where owners own owners.
-            Box::pin(self.collect(&dependent)).await?;
+        // Those that wait themselves go their own way, perhaps round to this one.
+        for (dependent, _) in dependents.iter().filter(|(dependent, _)| !self.is_foreground(dependent)) {
+            // Boxed, because it may have begun to wait since.
+            Box::pin(self.collect(dependent)).await?;
         }
         Ok(())
     }
@@ -128,19 +190,33 @@ impl Lifecycle {
         known.into_iter().filter(|(key, _)| self.state.storage().get(key).is_some()).collect()
     }
 
-    /// Deletes exactly this object.
-    async fn remove(&self, served: &Served, entry: &Entry, propagation: Propagation) -> Result<(), ApiError> {
+    /// Deletes exactly this object, as it was looked at.
+    async fn remove(&self, served: &Served, entry: &Entry, propagation: Propagation) -> Result<Look, ApiError> {
         let options = DeleteOptions {
             propagation: Some(propagation),
             uid: Some(entry.uid.to_string()),
+            // It may have another owner since.
+            resource_version: Some(entry.revision.to_string()),
             ..DeleteOptions::default()
         };
         match delete::remove(&self.state, served, &entry.key, &options).await {
-            Ok(_) => Ok(()),
-            // Gone, another object by now, or protected: nothing of ours.
-            Err(error) if matches!(error.reason, Reason::NotFound | Reason::Conflict | Reason::Forbidden) => Ok(()),
+            Ok(_) => Ok(Look::Done),
+            Err(error) if error.reason == Reason::Conflict => Ok(Look::Stale),
+            // Gone or protected: nothing of ours.
+            Err(error) if matches!(error.reason, Reason::NotFound | Reason::Forbidden) => Ok(Look::Done),
             Err(error) => Err(error),
         }
+    }
+
+    /// Makes the owners of an object wait for it no more.
+    async fn unblock(&self, served: &Served, key: &Key) -> Result<(), ApiError> {
+        self.edit(served, key, |object| {
+            let owners = object["metadata"]["ownerReferences"].as_array_mut();
+            for owner in owners.into_iter().flatten().filter(|owner| owner["blockOwnerDeletion"] == true) {
+                owner["blockOwnerDeletion"] = false.into();
+            }
+        })
+        .await
     }
 
     /// Takes owner references off an object.

@@ -10,8 +10,10 @@ mod graph;
 mod namespaces;
 mod queue;
 mod quotas;
+mod reports;
 pub(crate) mod rules;
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -53,16 +55,27 @@ enum Work {
 pub(crate) struct Lifecycle {
     state: Arc<State>,
     graph: Mutex<Graph>,
+    /// Objects of whose owners something could not be found out, until other kinds are served.
+    unjudged: Mutex<BTreeSet<Key>>,
     definitions: tokio::sync::Mutex<Definitions>,
 }
 
 impl Lifecycle {
     pub(crate) fn new(state: Arc<State>, definitions: Definitions) -> Self {
-        Self { state, graph: Mutex::default(), definitions: tokio::sync::Mutex::new(definitions) }
+        Self {
+            state,
+            graph: Mutex::default(),
+            unjudged: Mutex::default(),
+            definitions: tokio::sync::Mutex::new(definitions),
+        }
     }
 
     fn graph(&self) -> MutexGuard<'_, Graph> {
         self.graph.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn unjudged(&self) -> MutexGuard<'_, BTreeSet<Key>> {
+        self.unjudged.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The kind of a stored object, in the version that it is stored in.
@@ -164,6 +177,8 @@ impl Driver {
         for fed in self.feed.follow(&edition.registry) {
             self.take_in(fed);
         }
+        let unjudged = std::mem::take(&mut *self.lifecycle.unjudged());
+        self.collect(unjudged);
         // Kinds came or went, or are charged differently now.
         self.measure_all_quotas();
     }
@@ -262,7 +277,7 @@ impl Driver {
         }
     }
 
-    fn collect(&mut self, look: Vec<Key>) {
+    fn collect(&mut self, look: impl IntoIterator<Item = Key>) {
         for key in look {
             self.queue.push(Work::Collect(key));
         }

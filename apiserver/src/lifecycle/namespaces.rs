@@ -1,5 +1,5 @@
-//! Empties a namespace that is being deleted and lets it go when nothing is left; until then its conditions say what
-//! remains and which finalizers hold it.
+//! Empties a namespace that is being deleted and lets it go when nothing is left; its conditions say what remains, what
+//! could not be deleted and which finalizers hold it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,6 +17,8 @@ use crate::verbs::served::Served;
 
 /// Deletions under way at the same time.
 const CONCURRENT: usize = 32;
+/// Refusals that a condition names at most.
+const TOLD: usize = 10;
 
 impl Lifecycle {
     /// Takes a namespace as far as it gets.
@@ -29,38 +31,34 @@ impl Lifecycle {
             return Ok(());
         }
         let content = self.content(name);
-        futures::stream::iter(content)
+        let refused: Vec<Option<String>> = futures::stream::iter(content)
             .map(|(served, entry)| async move {
                 if is_going(&entry) {
-                    return Ok(());
+                    return Ok(None);
                 }
                 let options = DeleteOptions { uid: Some(entry.uid.to_string()), ..DeleteOptions::default() };
                 match delete::remove(&self.state, &served, &entry.key, &options).await {
-                    Ok(_) => Ok(()),
-                    // Protected since: the conditions will say that something remains.
-                    Err(error) if matches!(error.reason, Reason::NotFound | Reason::Conflict | Reason::Forbidden) => {
-                        Ok(())
-                    }
+                    Ok(_) => Ok(None),
+                    // Protected since.
+                    Err(error) if error.reason == Reason::Forbidden => Ok(Some(error.message)),
+                    Err(error) if matches!(error.reason, Reason::NotFound | Reason::Conflict) => Ok(None),
                     Err(error) => Err(error),
                 }
             })
             .buffer_unordered(CONCURRENT)
-            .try_collect::<()>()
+            .try_collect()
             .await?;
 
         let left = self.content(name);
-        if left.is_empty() {
-            return self
-                .edit(&served, &key, |object| {
-                    if let Some(finalizers) = object["spec"]["finalizers"].as_array_mut() {
-                        finalizers.retain(|finalizer| finalizer != "kubernetes");
-                    }
-                })
-                .await;
-        }
         let now = self.state.timestamp();
-        let wanted = conditions(&left);
-        self.edit(&served, &key, |object| merge_conditions(&mut object["status"], &wanted, &now)).await
+        let wanted = conditions(&left, refused.into_iter().flatten().collect());
+        self.edit(&served, &key, |object| {
+            merge_conditions(&mut object["status"], &wanted, &now);
+            if let Some(finalizers) = object["spec"]["finalizers"].as_array_mut().filter(|_| left.is_empty()) {
+                finalizers.retain(|finalizer| finalizer != "kubernetes");
+            }
+        })
+        .await
     }
 
     /// Everything in a namespace.
@@ -83,42 +81,58 @@ fn is_going(entry: &Entry) -> bool {
     metadata::is_deleting(&entry.value())
 }
 
-/// What remains, in upstream's words.
-fn conditions(left: &[(Served, Arc<Entry>)]) -> Vec<Value> {
+/// How far the emptying has come, in upstream's words: every condition, whether it holds or not.
+fn conditions(left: &[(Served, Arc<Entry>)], mut refused: Vec<String>) -> Vec<Value> {
     let mut objects: BTreeMap<String, usize> = BTreeMap::new();
     let mut finalizers: BTreeMap<String, usize> = BTreeMap::new();
     for (served, entry) in left {
-        *objects.entry(served.kind.resource().to_string()).or_default() += 1;
+        // With the dot also where there is no group.
+        *objects.entry(format!("{}.{}", served.kind.plural, served.kind.group)).or_default() += 1;
         for finalizer in metadata::finalizers(&entry.value()) {
             *finalizers.entry(finalizer.to_owned()).or_default() += 1;
         }
     }
-    let objects: Vec<String> =
-        objects.iter().map(|(resource, count)| format!("{resource} has {count} resource instances")).collect();
-    let finalizers: Vec<String> =
-        finalizers.iter().map(|(finalizer, count)| format!("{finalizer} in {count} resource instances")).collect();
-    let remaining = json!({
-        "type": "NamespaceContentRemaining",
-        "status": "True",
-        "reason": "SomeResourcesRemain",
-        "message": format!("Some resources are remaining: {}", objects.join(", ")),
-    });
-    let held = if finalizers.is_empty() {
-        json!({
-            "type": "NamespaceFinalizersRemaining",
-            "status": "False",
-            "reason": "ContentHasNoFinalizers",
-            "message": "All content-preserving finalizers finished",
-        })
-    } else {
-        json!({
-            "type": "NamespaceFinalizersRemaining",
-            "status": "True",
-            "reason": "SomeFinalizersRemain",
-            "message": format!("Some content in the namespace has finalizers remaining: {}", finalizers.join(", ")),
-        })
+    let listed = |counts: &BTreeMap<String, usize>, what: &str| {
+        counts.iter().map(|(name, count)| format!("{name} {what} {count} resource instances")).collect::<Vec<_>>()
     };
-    vec![remaining, held]
+    let (objects, finalizers) = (listed(&objects, "has"), listed(&finalizers, "in"));
+    refused.sort();
+    refused.truncate(TOLD);
+    let failed = format!("Failed to delete all resource types, {} remaining: {}", refused.len(), refused.join(", "));
+    let remaining = format!("Some resources are remaining: {}", objects.join(", "));
+    let held = format!("Some content in the namespace has finalizers remaining: {}", finalizers.join(", "));
+    let condition = |name: &str, is: Option<(&str, &str)>, [reason, message]: [&str; 2]| {
+        let status = if is.is_some() { "True" } else { "False" };
+        let (reason, message) = is.unwrap_or((reason, message));
+        json!({"type": name, "status": status, "reason": reason, "message": message})
+    };
+    vec![
+        condition(
+            "NamespaceDeletionDiscoveryFailure",
+            None,
+            ["ResourcesDiscovered", "All resources successfully discovered"],
+        ),
+        condition(
+            "NamespaceDeletionGroupVersionParsingFailure",
+            None,
+            ["ParsedGroupVersions", "All legacy kube types successfully parsed"],
+        ),
+        condition(
+            "NamespaceDeletionContentFailure",
+            (!refused.is_empty()).then_some(("ContentDeletionFailed", failed.as_str())),
+            ["ContentDeleted", "All content successfully deleted, may be waiting on finalization"],
+        ),
+        condition(
+            "NamespaceContentRemaining",
+            (!objects.is_empty()).then_some(("SomeResourcesRemain", remaining.as_str())),
+            ["ContentRemoved", "All content successfully removed"],
+        ),
+        condition(
+            "NamespaceFinalizersRemaining",
+            (!finalizers.is_empty()).then_some(("SomeFinalizersRemain", held.as_str())),
+            ["ContentHasNoFinalizers", "All content-preserving finalizers finished"],
+        ),
+    ]
 }
 
 /// Puts conditions into a status. The time moves only with a change.

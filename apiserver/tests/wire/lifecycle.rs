@@ -137,6 +137,77 @@ async fn namespace_says_what_holds_it() {
     server.until_gone("/api/v1/namespaces/a").await;
 }
 
+fn told(namespace: &Value) -> Vec<[&str; 4]> {
+    let conditions = namespace["status"]["conditions"].as_array().map(Vec::as_slice).unwrap_or_default();
+    conditions
+        .iter()
+        .map(|told| ["type", "status", "reason", "message"].map(|key| told[key].as_str().unwrap()))
+        .collect()
+}
+
+#[tokio::test]
+async fn namespace_tells_how_far_its_emptying_has_come() {
+    let server = Server::with_widgets().await;
+    let path = "/api/v1/namespaces/a";
+    let hold = json!({"metadata": {"finalizers": ["example.com/hold"]}});
+    server.merge(path, hold.clone()).await.expect(200);
+    server.post("/api/v1/namespaces/a/configmaps", crate::harness::config_map("c", [].into())).await.expect(201);
+    let map = "/api/v1/namespaces/a/configmaps/c";
+    server.merge(map, hold).await.expect(200);
+    server.delete(path, json!({})).await.expect(200);
+    server.until(path, "told of", |found| found.is_some_and(|found| !told(found).is_empty())).await;
+    let namespace = server.get(path).await.expect(200);
+    let discovered =
+        ["NamespaceDeletionDiscoveryFailure", "False", "ResourcesDiscovered", "All resources successfully discovered"];
+    let parsed = [
+        "NamespaceDeletionGroupVersionParsingFailure",
+        "False",
+        "ParsedGroupVersions",
+        "All legacy kube types successfully parsed",
+    ];
+    let deleted = [
+        "NamespaceDeletionContentFailure",
+        "False",
+        "ContentDeleted",
+        "All content successfully deleted, may be waiting on finalization",
+    ];
+    let expected = [
+        discovered,
+        parsed,
+        deleted,
+        [
+            "NamespaceContentRemaining",
+            "True",
+            "SomeResourcesRemain",
+            "Some resources are remaining: configmaps. has 1 resource instances",
+        ],
+        [
+            "NamespaceFinalizersRemaining",
+            "True",
+            "SomeFinalizersRemain",
+            "Some content in the namespace has finalizers remaining: example.com/hold in 1 resource instances",
+        ],
+    ];
+    assert_eq!(told(&namespace), expected);
+    server.json_patch(map, json!([{"op": "remove", "path": "/metadata/finalizers"}])).await.expect(200);
+    // Emptied, and still held by a finalizer of its own.
+    let is_let_go = |found: Option<&Value>| {
+        found.is_some_and(|found| found["spec"]["finalizers"].as_array().is_none_or(Vec::is_empty))
+    };
+    server.until(path, "emptied", is_let_go).await;
+    let namespace = server.get(path).await.expect(200);
+    let removed = ["NamespaceContentRemaining", "False", "ContentRemoved", "All content successfully removed"];
+    let finished = [
+        "NamespaceFinalizersRemaining",
+        "False",
+        "ContentHasNoFinalizers",
+        "All content-preserving finalizers finished",
+    ];
+    assert_eq!(told(&namespace), [discovered, parsed, deleted, removed, finished]);
+    server.json_patch(path, json!([{"op": "remove", "path": "/metadata/finalizers"}])).await.expect(200);
+    server.until_gone(path).await;
+}
+
 #[tokio::test]
 async fn declared_kind_is_established_once_it_is_served_and_goes_with_its_objects() {
     let server = Server::with_widgets().await;

@@ -10,6 +10,7 @@ mod definitions;
 mod delete;
 mod discovery;
 mod forms;
+mod garbage;
 mod harness;
 mod kube;
 mod lifecycle;
