@@ -7,6 +7,7 @@ pub mod fields;
 pub(crate) mod merging;
 pub mod object;
 
+mod admit;
 mod cel;
 mod default;
 pub(crate) mod formats;
@@ -52,6 +53,26 @@ impl Structural {
     /// What makes it non-structural, with paths below the schema.
     pub fn parse(schema: &Value) -> Result<Self, Vec<FieldError>> {
         parse::parse(schema).map(Self::of)
+    }
+
+    /// The same of a schema that stands at `place` in a definition.
+    pub(crate) fn parse_at(schema: &Value, place: &str) -> Result<Self, Vec<FieldError>> {
+        parse::parse_at(schema, &path::Path::Root.field(place)).map(Self::of)
+    }
+
+    /// The same of a schema that stands at `place` in a definition, with what upstream asks of one that is new.
+    pub(crate) fn admit(schema: &Value, place: &str, has_status: bool) -> Result<Self, Vec<FieldError>> {
+        let path = path::Path::Root.field(place);
+        let parsed = parse::parse_at(schema, &path);
+        let mut errors = admit::errors(schema, parsed.as_ref().ok(), &path, has_status);
+        match parsed {
+            Ok(root) if errors.is_empty() => Ok(Self::of(root)),
+            Ok(_) => Err(errors),
+            Err(structural) => {
+                errors.splice(0..0, structural);
+                Err(errors)
+            }
+        }
     }
 
     /// What merging knows of the schema.

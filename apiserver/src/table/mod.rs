@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::error::ApiError;
+use crate::jsonpath;
 use crate::negotiate::MetaVersion;
 use crate::registry::{Column, Version};
 use crate::schema::words;
@@ -73,8 +74,8 @@ fn is_name(column: &Column) -> bool {
 }
 
 impl Printer {
-    /// Reads the columns of a version. One whose path can't be read shows nothing; the CustomResourceDefinition's
-    /// validation refuses such a path before it gets here.
+    /// Reads the columns of a version, up to the first whose path can't be read: a definition with such a one is taken,
+    /// and its table ends there, as upstream's does.
     #[must_use]
     pub fn new(version: &Version, meta: MetaVersion) -> Self {
         let mut headings = Vec::new();
@@ -86,6 +87,9 @@ impl Printer {
         for column in &version.columns {
             let format = if is_name(column) { "name" } else { &column.format };
             let computed = column.json_path.starts_with('=');
+            if !computed && jsonpath::Path::parse(&column.json_path).is_err() {
+                break;
+            }
             let description = if column.description.is_empty() && !computed {
                 format!("Custom resource definition column (in JSONPath format): {}", column.json_path)
             } else {

@@ -71,14 +71,26 @@ pub(super) fn prepare(value: &mut Value) {
     names.entry("listKind").or_insert_with(|| format!("{kind}List").into());
 }
 
-/// Before anybody looked at a definition, only the version that objects will be stored in is known.
+/// The version that objects will be stored in is among those that they are; before anybody looked at a definition it is
+/// all that is known.
 fn begin_status(value: &mut Value) {
-    if value.get("status").is_some_and(Value::is_object) {
-        return;
-    }
     let versions = value["spec"]["versions"].as_array().into_iter().flatten();
     let stored: Vec<Value> =
         versions.filter(|version| version["storage"] == true).map(|version| version["name"].clone()).collect();
+    if let Some(status) = value.get_mut("status").and_then(Value::as_object_mut) {
+        match status.get_mut("storedVersions") {
+            Some(Value::Array(known)) => {
+                for version in stored {
+                    if !known.contains(&version) {
+                        known.push(version);
+                    }
+                }
+            }
+            None | Some(Value::Null) => _ = status.insert("storedVersions".into(), stored.into()),
+            Some(_) => {}
+        }
+        return;
+    }
     if let Some(definition) = value.as_object_mut() {
         let status = json!({"acceptedNames": {"kind": "", "plural": ""}, "storedVersions": stored});
         definition.insert("status".to_owned(), status);

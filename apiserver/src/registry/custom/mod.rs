@@ -65,7 +65,7 @@ pub fn kind(definition: &Value) -> Result<Kind, Vec<FieldError>> {
 
 fn version(spec: &Value, declared: &Value, index: usize) -> Result<Version, Vec<FieldError>> {
     let openapi = &declared["schema"]["openAPIV3Schema"];
-    let schema = Structural::parse(openapi).map_err(|errors| below(&versions::schema_path(index), errors))?;
+    let schema = Structural::parse_at(openapi, &format!("spec.versions[{index}].schema.openAPIV3Schema"))?;
     let name = text(declared, "name").to_owned();
     let subresources = &declared["subresources"];
     Ok(Version {
@@ -161,17 +161,6 @@ fn texts(value: &Value, key: &str) -> Vec<String> {
 
 fn object<'a>(value: &'a Value, key: &str) -> Option<&'a Map<String, Value>> {
     value.get(key).and_then(Value::as_object)
-}
-
-/// Puts paths below a prefix.
-fn below(prefix: &str, mut errors: Vec<FieldError>) -> Vec<FieldError> {
-    for error in &mut errors {
-        error.field = match error.field.as_str() {
-            "<nil>" => prefix.to_owned(),
-            field => format!("{prefix}.{field}"),
-        };
-    }
-    errors
 }
 
 #[cfg(test)]

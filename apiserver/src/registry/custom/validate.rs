@@ -22,7 +22,7 @@ pub fn validate(new: &Value, old: Option<&Value>) -> Vec<FieldError> {
     let spec = &new["spec"];
     name(new, &mut errors);
     charges::validate(&new["metadata"], &mut errors);
-    group(new, &mut errors);
+    group(new, old, &mut errors);
     scope(spec, &mut errors);
     names::validate(&spec["names"], &mut errors);
     conversion(spec, &mut errors);
@@ -31,7 +31,7 @@ pub fn validate(new: &Value, old: Option<&Value>) -> Vec<FieldError> {
             "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead";
         errors.push(words::invalid("spec.preserveUnknownFields", &true.into(), detail));
     }
-    versions::validate(spec, &mut errors);
+    versions::validate(spec, old.map(|old| &old["spec"]), &mut errors);
     stored_versions(new, &mut errors);
     if let Some(old) = old {
         unchanged(new, old, &mut errors);
@@ -48,7 +48,7 @@ fn name(new: &Value, errors: &mut Vec<FieldError>) {
     }
 }
 
-fn group(new: &Value, errors: &mut Vec<FieldError>) {
+fn group(new: &Value, old: Option<&Value>, errors: &mut Vec<FieldError>) {
     let group = text(&new["spec"], "group");
     if group.is_empty() {
         errors.push(words::required("spec.group", ""));
@@ -63,11 +63,42 @@ fn group(new: &Value, errors: &mut Vec<FieldError>) {
     let community = COMMUNITY
         .iter()
         .any(|domain| group == *domain || group.strip_suffix(domain).is_some_and(|front| front.ends_with('.')));
-    if community && text(&new["metadata"]["annotations"], APPROVED).is_empty() {
-        let detail = format!(
-            "protected groups must have approval annotation \"{APPROVED}\", see https://github.com/kubernetes/enhancements/pull/1111"
-        );
-        errors.push(words::required(format!("metadata.annotations[{APPROVED}]"), &detail));
+    let approval = Approval::of(new);
+    // Who changes something else is not asked again.
+    if !community || old.is_some_and(|old| Approval::of(old) == approval) {
+        return;
+    }
+    let place = format!("metadata.annotations[{APPROVED}]");
+    let detail = format!("protected groups must have approval annotation \"{APPROVED}\"");
+    let see = "see https://github.com/kubernetes/enhancements/pull/1111";
+    match approval {
+        Approval::Given => {}
+        Approval::Missing => errors.push(words::required(place, &format!("{detail}, {see}"))),
+        Approval::Unreadable => {
+            let given = text(&new["metadata"]["annotations"], APPROVED);
+            let how = "with either a URL or a reason starting with \"unapproved\"";
+            errors.push(words::invalid(place, &given.into(), &format!("{detail} {how}, {see}")));
+        }
+    }
+}
+
+/// Whether a definition in a group of the community says where it was approved, or that it was not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Approval {
+    Given,
+    Missing,
+    Unreadable,
+}
+
+impl Approval {
+    fn of(definition: &Value) -> Self {
+        let given = text(&definition["metadata"]["annotations"], APPROVED);
+        let is_url = || url::Url::parse(given).is_ok_and(|url| url.has_host());
+        match given {
+            "" => Self::Missing,
+            _ if given.starts_with("unapproved") || is_url() => Self::Given,
+            _ => Self::Unreadable,
+        }
     }
 }
 
@@ -101,7 +132,12 @@ fn stored_versions(new: &Value, errors: &mut Vec<FieldError>) {
     for (index, stored) in texts(&new["status"], "storedVersions").iter().enumerate() {
         if !declared.contains(stored.as_str()) {
             let place = format!("status.storedVersions[{index}]");
-            errors.push(words::invalid(place, &stored.as_str().into(), "must appear in spec.versions"));
+            let detail = format!(
+                "missing from spec.versions; {stored} was previously a storage version, and must remain in spec.versions \
+                 until a storage migration ensures no data remains persisted in {stored} and removes {stored} from \
+                 status.storedVersions"
+            );
+            errors.push(words::invalid(place, &stored.as_str().into(), &detail));
         }
     }
 }

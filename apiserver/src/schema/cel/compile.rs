@@ -14,6 +14,8 @@ use super::{FieldError, FieldErrorKind, Node, Path, Rule, with_functions, yields
 /// Long enough for every rule seen in the wild (the longest is a tenth), short enough to bound the parser.
 const MAX_TEXT: usize = 8 * 1024;
 
+const LINE_BREAKS: [char; 2] = ['\n', '\r'];
+
 /// How deep brackets and conditionals may nest.
 const MAX_NESTING: usize = 64;
 
@@ -33,14 +35,18 @@ pub(crate) fn compile(rule: &Value, node: &Node, path: &Path<'_>) -> Result<Arc<
     if !yields::of(&expression, node).may_be_bool() {
         return Err(words::invalid(path.field("rule"), &text.into(), "cel expression must evaluate to a bool"));
     }
-    if optional_old && !findings.old_self {
-        let detail = "option is not valid for a rule that does not use oldSelf";
-        return Err(words::invalid(path.field("optionalOldSelf"), &true.into(), detail));
+    if let Some(option) = rule.get("optionalOldSelf").filter(|option| !option.is_null() && !findings.old_self) {
+        let detail = "may not be set if oldSelf is not used in rule";
+        return Err(words::invalid(path.field("optionalOldSelf"), option, detail));
     }
     let mut cost = findings.cost;
     let message_expression = match self::text(rule, "messageExpression", path)?.map(str::trim) {
         None => None,
-        Some("") => return Err(words::required(path.field("messageExpression"), "must be non-empty if specified")),
+        Some("") if rule["messageExpression"] == "" => None,
+        Some("") => {
+            let detail = "messageExpression must be non-empty if specified";
+            return Err(words::required(path.field("messageExpression"), detail));
+        }
         Some(text) => {
             let place = path.field("messageExpression");
             let (expression, findings) = parse(text, node, &place)?;
@@ -74,22 +80,23 @@ fn text<'a>(rule: &'a Map<String, Value>, key: &str, path: &Path<'_>) -> Result<
 
 fn text_of_message(rule: &Map<String, Value>, text: &str, path: &Path<'_>) -> Result<Option<String>, FieldError> {
     let place = path.field("message");
-    match self::text(rule, "message", path)?.map(str::trim) {
-        None if text.contains('\n') && !rule.contains_key("messageExpression") => {
+    let given = self::text(rule, "message", path)?.unwrap_or_default();
+    match given.trim() {
+        "" if !given.is_empty() => Err(words::invalid(place, &given.into(), "must be non-empty if specified")),
+        "" if text.contains(LINE_BREAKS) => {
             Err(words::required(place, "message must be specified if rule contains line breaks"))
         }
-        None => Ok(None),
-        Some("") => Err(words::required(place, "message must be non-empty if specified")),
-        Some(message) if message.contains('\n') => {
-            Err(words::invalid(place, &message.into(), "message must not contain line breaks"))
+        "" => Ok(None),
+        message if message.contains(LINE_BREAKS) => {
+            Err(words::invalid(place, &given.into(), "must not contain line breaks"))
         }
-        Some(message) => Ok(Some(message.to_owned())),
+        message => Ok(Some(message.to_owned())),
     }
 }
 
 fn reason(rule: &Map<String, Value>, path: &Path<'_>) -> Result<FieldErrorKind, FieldError> {
     const KNOWN: [FieldErrorKind; 4] =
-        [FieldErrorKind::Required, FieldErrorKind::Forbidden, FieldErrorKind::Invalid, FieldErrorKind::Duplicate];
+        [FieldErrorKind::Duplicate, FieldErrorKind::Forbidden, FieldErrorKind::Invalid, FieldErrorKind::Required];
     let Some(reason) = text(rule, "reason", path)? else { return Ok(FieldErrorKind::Invalid) };
     KNOWN
         .into_iter()
@@ -99,26 +106,32 @@ fn reason(rule: &Map<String, Value>, path: &Path<'_>) -> Result<FieldErrorKind, 
 
 /// `.spec.name` or `['a.b']`; it must lead to a declared field.
 fn field_path(rule: &Map<String, Value>, node: &Node, path: &Path<'_>) -> Result<Vec<String>, FieldError> {
-    let Some(text) = text(rule, "fieldPath", path)? else { return Ok(Vec::new()) };
+    let text = text(rule, "fieldPath", path)?.unwrap_or_default();
+    if text.is_empty() {
+        return Ok(Vec::new());
+    }
     let wrong = |detail: &str| words::invalid(path.field("fieldPath"), &text.into(), detail);
+    if text.trim().is_empty() {
+        return Err(wrong("must be non-empty if specified"));
+    }
+    if text.contains(LINE_BREAKS) {
+        return Err(wrong("must not contain line breaks"));
+    }
     let mut steps = Vec::new();
     let mut node = node;
     let mut rest = text;
     while !rest.is_empty() {
         let (name, after) = if let Some(bracket) = rest.strip_prefix("['") {
-            bracket.split_once("']").ok_or_else(|| wrong("fieldPath must be a valid path"))?
+            bracket.split_once("']").ok_or_else(|| wrong("must be a valid path"))?
         } else if let Some(dotted) = rest.strip_prefix('.') {
             dotted.split_at(dotted.find(['.', '[']).unwrap_or(dotted.len()))
         } else {
-            return Err(wrong("fieldPath must be a valid path"));
+            return Err(wrong("must be a valid path"));
         };
-        let Some(child) = node.child(name) else { return Err(wrong("does not refer to a valid field")) };
+        let Some(child) = node.child(name) else { return Err(wrong("must be a valid path")) };
         node = child;
         steps.push(name.to_owned());
         rest = after;
-    }
-    if steps.is_empty() {
-        return Err(wrong("fieldPath must be non-empty if specified"));
     }
     Ok(steps)
 }

@@ -54,9 +54,21 @@ pub(crate) struct Rule {
 
 /// Everything in `new` that breaks a rule. `new` is valid otherwise.
 pub(crate) fn errors(node: &Node, new: &Value, old: Option<&Value>) -> Vec<FieldError> {
+    errors_at(node, new, old, &Path::Root)
+}
+
+/// The same of a value that stands in a document.
+pub(crate) fn errors_at(node: &Node, new: &Value, old: Option<&Value>, path: &Path<'_>) -> Vec<FieldError> {
     let mut evaluator = Evaluator { errors: Vec::new(), spent: 0.0 };
-    evaluator.value(node, new, old, &Path::Root);
+    evaluator.value(node, new, old, path);
     evaluator.errors
+}
+
+impl Rule {
+    /// The rule as written, if it speaks of what was before.
+    pub(crate) fn transition(&self) -> Option<&str> {
+        self.transition.then_some(self.text.as_str())
+    }
 }
 
 struct Evaluator {

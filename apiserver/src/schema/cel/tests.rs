@@ -203,7 +203,7 @@ fn rules_that_do_not_compile_are_refused_with_a_reason() {
             .starts_with("rule0.messageExpression: Invalid value")
     );
     assert!(refused(json!({"rule": "true", "reason": "Because"})).starts_with("rule0.reason: Unsupported value"));
-    assert!(refused(json!({"rule": "true", "fieldPath": ".nope"})).ends_with("does not refer to a valid field"));
+    assert!(refused(json!({"rule": "true", "fieldPath": ".nope"})).ends_with("must be a valid path"));
 }
 
 #[test]

@@ -32,10 +32,15 @@ enum Level {
     Junctor { typed: bool },
 }
 
-/// Parses a schema.
+/// Parses a schema that stands by itself.
 pub(crate) fn parse(schema: &Value) -> Result<Node, Vec<FieldError>> {
+    parse_at(schema, &Path::Root)
+}
+
+/// Parses a schema that stands in a document.
+pub(crate) fn parse_at(schema: &Value, path: &Path<'_>) -> Result<Node, Vec<FieldError>> {
     let mut parser = Parser { errors: Vec::new() };
-    let node = parser.node(schema, &Path::Root, Level::Root, 0);
+    let node = parser.node(schema, path, Level::Root, 0);
     if parser.errors.is_empty() { Ok(node) } else { Err(parser.errors) }
 }
 
@@ -64,6 +69,10 @@ impl Parser {
             ..Node::default()
         };
         self.children(&mut node, schema, path, level, depth);
+        if node.int_or_string {
+            // It has these two types, whatever it says.
+            node.kind = None;
+        }
         node.list = self.list_type(&node, schema, path);
         node.atomic = self.is_atomic_map(&node, schema, path);
         node.checks = self.checks(&node, schema, path, level, depth);
@@ -83,11 +92,11 @@ impl Parser {
         let kind = Type::parse(name);
         if kind.is_none() {
             let path = path.field("type");
-            self.errors.push(if name == "null" {
-                words::forbidden(path, "type cannot be set to null, use nullable as an alternative")
-            } else {
-                words::not_supported(path, &name.into(), &Type::ALL)
-            });
+            self.errors.push(words::not_supported(path, &name.into(), &Type::ALL));
+            if name == "null" {
+                let detail = "type cannot be set to null, use nullable as an alternative";
+                self.errors.push(words::forbidden(path, detail));
+            }
         }
         kind
     }
@@ -103,14 +112,19 @@ impl Parser {
         }
         match schema.get("additionalProperties") {
             None | Some(Value::Null) => {}
-            Some(Value::Bool(true)) => node.additional = Additional::Any,
-            Some(Value::Bool(false)) => self.errors.push(words::forbidden(
-                path.field("additionalProperties"),
-                "additionalProperties cannot be set to false",
-            )),
+            // As upstream: also what says that there are no others lets them stand.
+            Some(Value::Bool(is_free)) => {
+                node.additional = Additional::Any;
+                if !is_free && !node.properties.is_empty() {
+                    self.errors.push(exclusive(path));
+                }
+            }
             Some(schema) => {
                 let child = self.node(schema, &path.field("additionalProperties"), below(Level::Field), depth + 1);
                 node.additional = Additional::Schema(Box::new(child));
+                if !node.properties.is_empty() {
+                    self.errors.push(exclusive(path));
+                }
             }
         }
         match schema.get("items") {
@@ -146,9 +160,7 @@ impl Parser {
             return ListType::Atomic;
         };
         if node.kind != Some(Type::Array) {
-            let detail = format!("must be array if x-kubernetes-list-type is {}", words::quoted(name));
-            let value = node.kind.map_or("", Type::name).into();
-            self.errors.push(words::invalid(path.field("type"), &value, &detail));
+            self.errors.push(misfit(node, path, "must be array if x-kubernetes-list-type is specified"));
         }
         match name {
             "atomic" => ListType::Atomic,
@@ -159,7 +171,7 @@ impl Parser {
                 self.errors.push(words::not_supported(
                     path.field("x-kubernetes-list-type"),
                     &value,
-                    &["atomic", "map", "set"],
+                    &["atomic", "set", "map"],
                 ));
                 ListType::Atomic
             }
@@ -169,9 +181,7 @@ impl Parser {
     fn is_atomic_map(&mut self, node: &Node, schema: &Map<String, Value>, path: &Path<'_>) -> bool {
         let Some(name) = self.string(schema, "x-kubernetes-map-type", path) else { return false };
         if node.kind != Some(Type::Object) {
-            let detail = format!("must be object if x-kubernetes-map-type is {}", words::quoted(name));
-            let value = node.kind.map_or("", Type::name).into();
-            self.errors.push(words::invalid(path.field("type"), &value, &detail));
+            self.errors.push(misfit(node, path, "must be object if x-kubernetes-map-type is specified"));
         }
         if !matches!(name, "atomic" | "granular") {
             let place = path.field("x-kubernetes-map-type");
@@ -189,14 +199,15 @@ impl Parser {
         let items = path.field("items");
         let properties = items.field("properties");
         let Some(item) = node.items.as_deref() else { return keys };
-        for (index, key) in keys.iter().enumerate() {
+        for key in &keys {
             let Some(property) = item.properties.get(key) else {
                 let detail = "entries must all be names of item properties";
-                self.errors.push(words::invalid(place.index(index), &key.as_str().into(), detail));
+                self.errors.push(words::invalid(place, &keys.as_slice().into(), detail));
                 continue;
             };
             if matches!(property.kind, Some(Type::Object | Type::Array)) {
-                let kind = property.kind.map_or("", Type::name).into();
+                // Upstream shows the type of the item.
+                let kind = item.kind.map_or("", Type::name).into();
                 let key = properties.key(key);
                 self.errors.push(words::invalid(
                     key.field("type"),
@@ -240,15 +251,33 @@ impl Parser {
         let mut cleaned = value.clone();
         let unknown = super::prune::prune_below(node, &mut cleaned);
         if !unknown.is_empty() {
-            let detail = format!("must not have unknown fields, but has {}", unknown.join(", "));
-            self.errors.push(words::invalid(place, value, &detail));
+            self.errors.push(words::invalid(place, value, "must not have unknown fields"));
             return;
         }
-        super::default::fill(node, &mut cleaned);
-        for error in super::validate::errors(node, &cleaned, None) {
-            self.errors.push(words::invalid(place, value, &error.message));
+        // As it is written: defaults inside of a default come too late for it.
+        let mut errors = super::validate::errors_at(node, &cleaned, &place);
+        if errors.is_empty() && node.has_rules {
+            errors = cel::errors_at(node, &cleaned, Some(&cleaned), &place);
+            if errors.is_empty() {
+                errors = cel::errors_at(node, &cleaned, None, &place);
+            }
         }
+        self.errors.extend(errors);
+        super::default::fill(node, &mut cleaned);
         node.default = Some(cleaned);
+    }
+}
+
+fn exclusive(path: &Path<'_>) -> FieldError {
+    let detail = "additionalProperties and properties are mutual exclusive";
+    words::forbidden(path.field("additionalProperties"), detail)
+}
+
+/// A type that another keyword doesn't go with, or none where it wants one.
+fn misfit(node: &Node, path: &Path<'_>, detail: &str) -> FieldError {
+    match node.kind {
+        None => words::required(path.field("type"), detail),
+        Some(kind) => words::invalid(path.field("type"), &kind.name().into(), detail),
     }
 }
 

@@ -2,13 +2,13 @@
 
 use serde_json::{Map, Value};
 
-use super::{Additional, Level, Node, Parser, Path, Type, words};
+use super::{Additional, Level, Node, Parser, Path, Type, misfit, words};
 
 /// JSON Schema keywords that have no meaning in a structural schema.
-const UNSUPPORTED: [&str; 5] = ["definitions", "dependencies", "patternProperties", "additionalItems", "$ref"];
+const UNSUPPORTED: [&str; 6] = ["id", "definitions", "dependencies", "patternProperties", "additionalItems", "$ref"];
 
 /// Keywords that describe structure and so stand outside of junctors only, with upstream's reason.
-const STRUCTURE: [(&str, &str); 11] = [
+const STRUCTURE: [(&str, &str); 12] = [
     ("description", "must be empty to be structural"),
     ("title", "must be empty to be structural"),
     ("default", "must be undefined to be structural"),
@@ -19,6 +19,7 @@ const STRUCTURE: [(&str, &str); 11] = [
     ("x-kubernetes-int-or-string", "must be false to be structural"),
     ("x-kubernetes-list-type", "must be undefined to be structural"),
     ("x-kubernetes-list-map-keys", "must be empty to be structural"),
+    ("x-kubernetes-map-type", "must be undefined to be structural"),
     ("x-kubernetes-validations", "must be empty to be structural"),
 ];
 
@@ -38,86 +39,59 @@ impl Parser {
     /// What every node outside of junctors must have.
     pub(super) fn require_structure(&mut self, node: &Node, path: &Path<'_>, level: Level) {
         let place = path.field("type");
-        match (node.kind, node.int_or_string) {
-            (None, false) if level == Level::Root => {
-                self.errors.push(words::required(place, "must not be empty at the root"));
-            }
-            (None, false) if !node.preserve_unknown => {
-                let what = if level == Level::Item { "array items" } else { "object fields" };
-                self.errors.push(words::required(place, &format!("must not be empty for specified {what}")));
-            }
-            (Some(kind), false) if level == Level::Root && kind != Type::Object => {
-                self.errors.push(words::invalid(place, &kind.name().into(), "must be object at the root"));
-            }
-            (Some(_), true) => {
-                self.errors.push(words::forbidden(place, "must be empty if x-kubernetes-int-or-string is true"));
-            }
-            _ => {}
-        }
-        let place = path.field("additionalProperties");
-        if !matches!(node.additional, Additional::None) && !node.properties.is_empty() {
-            self.errors.push(words::forbidden(place, "additionalProperties and properties are mutual exclusive"));
-        }
         if node.kind == Some(Type::Array) && node.items.is_none() {
             self.errors.push(words::required(path.field("items"), "must be specified"));
         }
-        self.require_object_for_object_keywords(node, path);
+        if node.embedded && node.kind != Some(Type::Object) {
+            self.errors.push(misfit(node, path, "must be object if x-kubernetes-embedded-resource is true"));
+        } else if node.kind.is_none() && !node.int_or_string && !node.preserve_unknown {
+            let detail = match level {
+                Level::Root => "must not be empty at the root",
+                Level::Item => "must not be empty for specified array items",
+                _ => "must not be empty for specified object fields",
+            };
+            self.errors.push(words::required(place, detail));
+        }
+        if let Some(kind) = node.kind.filter(|kind| level == Level::Root && *kind != Type::Object) {
+            self.errors.push(words::invalid(place, &kind.name().into(), "must be object at the root"));
+        }
+        for (is_set, name) in [
+            (node.preserve_unknown, "x-kubernetes-preserve-unknown-fields"),
+            (node.embedded, "x-kubernetes-embedded-resource"),
+        ] {
+            if node.int_or_string && is_set {
+                let detail = "must be false if x-kubernetes-int-or-string is true";
+                self.errors.push(words::invalid(path.field(name), &true.into(), detail));
+            }
+        }
+        if node.embedded && node.properties.is_empty() && !node.preserve_unknown {
+            let detail = "must not be empty if x-kubernetes-embedded-resource is true without x-kubernetes-preserve-unknown-fields";
+            self.errors.push(words::required(path.field("properties"), detail));
+        }
         if level == Level::Root || node.embedded {
-            self.require_free_metadata(node, path);
-        }
-    }
-
-    fn require_object_for_object_keywords(&mut self, node: &Node, path: &Path<'_>) {
-        let object = node.kind == Some(Type::Object);
-        let shown = Value::from(node.kind.map_or("", Type::name));
-        let place = path.field("type");
-        if node.preserve_unknown && node.kind.is_some() && !object {
-            let detail = "must be object if x-kubernetes-preserve-unknown-fields is true";
-            self.errors.push(words::invalid(place, &shown, detail));
-        }
-        if node.embedded {
-            if !object {
-                self.errors.push(words::invalid(
-                    place,
-                    &shown,
-                    "must be object if x-kubernetes-embedded-resource is true",
-                ));
-            }
-            if node.properties.is_empty() && !node.preserve_unknown {
-                let detail = "must not be empty if x-kubernetes-embedded-resource is true without x-kubernetes-preserve-unknown-fields";
-                self.errors.push(words::required(path.field("properties"), detail));
-            }
-        }
-        if !object && node.kind.is_some() && !node.properties.is_empty() {
-            let detail = "must be object if properties are specified";
-            self.errors.push(words::invalid(place, &shown, detail));
+            self.require_free_metadata(node, path, level);
         }
     }
 
     /// `metadata` is the API's own; a schema may only narrow the name.
-    fn require_free_metadata(&mut self, node: &Node, path: &Path<'_>) {
+    fn require_free_metadata(&mut self, node: &Node, path: &Path<'_>, level: Level) {
         let base = path.field("properties");
-        for name in ["apiVersion", "kind"] {
-            if let Some(kind) = node.properties.get(name).and_then(|child| child.kind)
-                && kind != Type::String
-            {
-                let place = base.key(name);
-                self.errors.push(words::invalid(place.field("type"), &kind.name().into(), "must be string"));
-            }
+        for (name, wanted) in [("apiVersion", Type::String), ("kind", Type::String), ("metadata", Type::Object)] {
+            let Some(child) = node.properties.get(name).filter(|child| child.kind != Some(wanted)) else { continue };
+            let kind = child.kind.map_or("", Type::name).into();
+            let detail = format!("must be {}", wanted.name());
+            self.errors.push(words::invalid(base.key(name).field("type"), &kind, &detail));
         }
-        let Some(metadata) = node.properties.get("metadata") else { return };
-        let place = base.key("metadata");
-        if let Some(kind) = metadata.kind
-            && kind != Type::Object
-        {
-            self.errors.push(words::invalid(place.field("type"), &kind.name().into(), "must be object"));
-        }
-        let detail = "must not specify anything other than name and generateName, but metadata is implicitly specified";
-        for name in metadata.properties.keys().filter(|name| !matches!(name.as_str(), "name" | "generateName")) {
-            self.errors.push(words::forbidden(place.field("properties").key(name), detail));
-        }
-        if !matches!(metadata.additional, Additional::None) || metadata.preserve_unknown || metadata.nullable {
-            self.errors.push(words::forbidden(place, detail));
+        let Some(metadata) = node.properties.get("metadata").filter(|_| level == Level::Root) else { return };
+        let is_name = |name: &String| matches!(name.as_str(), "name" | "generateName");
+        let is_free = matches!(metadata.additional, Additional::None)
+            && metadata.properties.keys().all(is_name)
+            && !metadata.preserve_unknown
+            && !metadata.nullable;
+        if !is_free {
+            let detail =
+                "must not specify anything other than name and generateName, but metadata is implicitly specified";
+            self.errors.push(words::forbidden(base.key("metadata"), detail));
         }
     }
 
@@ -134,30 +108,38 @@ impl Parser {
                 self.errors.push(words::forbidden(path.field(key), detail));
             }
         }
+        if schema.get("properties").and_then(|properties| properties.get("metadata")).is_some() {
+            let properties = path.field("properties");
+            self.errors.push(words::forbidden(properties.key("metadata"), "must not be specified in a nested context"));
+        }
     }
 
     /// What a junctor speaks about must be declared outside of it.
     pub(super) fn require_declared(&mut self, inner: &Node, outer: &Node, path: &Path<'_>, junctor: &Path<'_>) {
-        let base = path.field("properties");
+        let (base, said) = (path.field("properties"), junctor.field("properties"));
         for (name, child) in &inner.properties {
-            let place = base.key(name);
-            match outer.child(name) {
-                Some(outer) => self.require_declared(child, outer, &place, junctor),
-                None if outer.preserve_unknown || matches!(outer.additional, Additional::Any) => {}
-                None => self.errors.push(words::required(place, &format!("because it is defined in {junctor}"))),
+            let (place, said) = (base.key(name), said.key(name));
+            match outer.properties.get(name) {
+                Some(outer) => self.require_declared(child, outer, &place, &said),
+                None => self.errors.push(words::required(place, &format!("because it is defined in {said}"))),
             }
         }
         if let Some(item) = &inner.items {
-            let place = path.field("items");
+            let (place, said) = (path.field("items"), junctor.field("items"));
             match &outer.items {
-                Some(outer) => self.require_declared(item, outer, &place, junctor),
-                None => self.errors.push(words::required(place, &format!("because it is defined in {junctor}"))),
+                Some(outer) => self.require_declared(item, outer, &place, &said),
+                None => self.errors.push(words::required(place, &format!("because it is defined in {said}"))),
             }
         }
-        for nested in
-            inner.checks.iter().flat_map(|checks| checks.all_of.iter().chain(&checks.any_of).chain(&checks.one_of))
-        {
-            self.require_declared(nested, outer, path, junctor);
+        let Some(checks) = &inner.checks else { return };
+        for (key, nested) in [("allOf", &checks.all_of), ("anyOf", &checks.any_of), ("oneOf", &checks.one_of)] {
+            let said = junctor.field(key);
+            for (index, nested) in nested.iter().enumerate() {
+                self.require_declared(nested, outer, path, &said.index(index));
+            }
+        }
+        if let Some(nested) = &checks.not {
+            self.require_declared(nested, outer, path, &junctor.field("not"));
         }
     }
 }

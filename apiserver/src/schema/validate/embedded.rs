@@ -10,9 +10,14 @@ use crate::error::FieldError;
 
 /// What is wrong with the embedded objects below a node, but for those that are as they were.
 pub(super) fn errors(node: &Node, value: &Value, old: Option<&Value>) -> Vec<FieldError> {
+    errors_at(node, value, old, &Path::Root)
+}
+
+/// The same of a value that stands in a document.
+pub(super) fn errors_at(node: &Node, value: &Value, old: Option<&Value>, path: &Path<'_>) -> Vec<FieldError> {
     let mut errors = Vec::new();
     if node.has_embedded {
-        visit(node, value, old, &Path::Root, &mut errors);
+        visit(node, value, old, path, &mut errors);
     }
     errors
 }

@@ -34,6 +34,15 @@ pub(crate) fn errors(node: &Node, new: &Value, old: Option<&Value>) -> Vec<Field
     validator.errors
 }
 
+/// Everything in a value that does not fit, where it stands in a document.
+pub(crate) fn errors_at(node: &Node, value: &Value, path: &Path<'_>) -> Vec<FieldError> {
+    let mut validator = Validator::default();
+    validator.value(node, value, None, path);
+    validator.lists(node, value, None, path);
+    validator.errors.extend(embedded::errors_at(node, value, None, path));
+    validator.errors
+}
+
 /// So many errors are told, and so many bytes of them: each repeats a path and a value.
 const MAX_ERRORS: usize = 256;
 const MAX_ERROR_BYTES: usize = 256 << 10;
