@@ -132,7 +132,7 @@ impl Pruner {
     }
 
     fn object(&mut self, node: &Node, map: &mut Map<String, Value>, kept: impl Fn(&str) -> bool) {
-        let open = node.preserve_unknown || matches!(node.additional, Additional::Any);
+        let open = node.preserve_unknown;
         map.retain(|key, value| {
             if kept(key) {
                 return true;
@@ -141,11 +141,31 @@ impl Pruner {
                 self.at(format_args!(".{key}"), |pruner| pruner.value(child, value));
                 return true;
             }
+            if matches!(node.additional, Additional::Any) {
+                self.at(format_args!(".{key}"), |pruner| pruner.undeclared(value));
+                return true;
+            }
             if !open {
                 self.report(key);
             }
             open
         });
+    }
+
+    /// A value of which only that it is there is declared: as upstream has it, what its objects hold is unknown.
+    fn undeclared(&mut self, value: &mut Value) {
+        match value {
+            Value::Object(map) => map.retain(|key, _| {
+                self.report(key);
+                false
+            }),
+            Value::Array(list) => {
+                for (index, value) in list.iter_mut().enumerate() {
+                    self.at(format_args!("[{index}]"), |pruner| pruner.undeclared(value));
+                }
+            }
+            _ => {}
+        }
     }
 
     fn json_schema(&mut self, map: &mut Map<String, Value>) {

@@ -55,13 +55,8 @@ impl Served {
 
     /// The object in this version, with the defaults that its schema has gained since it was written.
     pub(crate) fn value(&self, entry: &Entry) -> Value {
-        let version = self.version();
-        let mut value = convert::from_storage(&self.kind, &version.name, entry.value());
-        if !self.edition.is_current(&self.kind, entry.revision) {
-            let _gone_from_the_schema = version.schema.prune(&mut value);
-            version.schema.default(&mut value);
-        }
-        value
+        let is_current = self.edition.is_current(&self.kind, entry.revision);
+        convert::from_storage(&self.kind, self.version(), entry.value(), is_current)
     }
 
     /// The object in this version as JSON. In the storage version these are the very bytes in the cache.

@@ -6,6 +6,7 @@ mod apply;
 mod apply_properties;
 mod built_in;
 mod create;
+mod declared;
 mod definitions;
 mod delete;
 mod discovery;

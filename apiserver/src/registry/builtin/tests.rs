@@ -147,7 +147,7 @@ fn an_event_is_one_object_with_two_faces() {
     shown["deprecatedSource"] = json!({});
     shown["deprecatedFirstTimestamp"] = Value::Null;
     shown["deprecatedLastTimestamp"] = Value::Null;
-    assert_eq!(convert::from_storage(&new, "v1", stored), shown);
+    assert_eq!(convert::from_storage(&new, &new.versions[0], stored, true), shown);
 }
 
 #[test]
