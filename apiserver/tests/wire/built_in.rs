@@ -128,3 +128,54 @@ async fn a_patch_that_no_longer_fits_the_kind_is_invalid() {
     let (_, message) = server.merge(&strict, json!({"frob": 1})).await.refusal(422);
     assert!(message.ends_with("strict decoding error: unknown field \"frob\""), "{message}");
 }
+
+#[tokio::test]
+async fn an_event_in_the_new_form_says_everything_and_stays_what_it_is() {
+    let server = Server::start().await;
+    let events = "/apis/events.k8s.io/v1/namespaces/default/events";
+    let causes = |reply: &crate::harness::Reply| -> Vec<String> {
+        let status = reply.expect(422);
+        let causes = status["details"]["causes"].as_array().unwrap();
+        causes
+            .iter()
+            .map(|cause| format!("{}: {}", cause["field"].as_str().unwrap(), cause["message"].as_str().unwrap()))
+            .collect()
+    };
+    let mut event = json!({
+        "apiVersion": "events.k8s.io/v1", "kind": "Event", "metadata": {"name": "e"},
+        "eventTime": "2026-01-02T03:04:05.000006Z", "reportingController": "example.com/c", "reportingInstance": "c-1",
+        "action": "Act", "reason": "Why", "type": "Normal", "note": "n",
+        "regarding": {"kind": "Thing", "namespace": "default", "name": "t"},
+        "series": {"count": 1},
+    });
+    let refused = server.post(events, event.clone()).await;
+    assert_eq!(
+        causes(&refused),
+        ["series.count: Invalid value: \"\": should be at least 2", "series.lastObservedTime: Required value"]
+    );
+    event.as_object_mut().unwrap().remove("series");
+    server.post(events, event).await.expect(201);
+    let one = format!("{events}/e");
+    let again = json!({"series": {"count": 2, "lastObservedTime": "2026-01-02T03:05:05.000000Z"}});
+    server.merge(&one, again).await.expect(200);
+    let other = json!({
+        "note": "other", "type": "Warning", "reason": "Because", "deprecatedCount": 3,
+        "regarding": {"name": "u"}, "deprecatedSource": {"host": "h"}, "reportingController": "example.com/d",
+    });
+    assert_eq!(
+        causes(&server.merge(&one, other).await),
+        [
+            "involvedObject: Invalid value: {\"Kind\":\"Thing\",\"Namespace\":\"default\",\"Name\":\"u\",\"UID\":\"\",\
+             \"APIVersion\":\"\",\"ResourceVersion\":\"\",\"FieldPath\":\"\"}: field is immutable",
+            "reason: Invalid value: \"Because\": field is immutable",
+            "message: Invalid value: \"other\": field is immutable",
+            "source: Invalid value: {\"Component\":\"\",\"Host\":\"h\"}: field is immutable",
+            "count: Invalid value: 3: field is immutable",
+            "reason: Invalid value: \"Because\": field is immutable",
+            "type: Invalid value: \"Warning\": field is immutable",
+            "reportingController: Invalid value: \"example.com/d\": field is immutable",
+        ]
+    );
+    // Whoever writes the old form may change anything, as before there was another.
+    server.merge("/api/v1/namespaces/default/events/e", json!({"message": "other"})).await.expect(200);
+}

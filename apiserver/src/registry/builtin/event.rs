@@ -114,10 +114,76 @@ pub(super) fn validate(kind: &Kind, new: &Value, old: Option<&Value>) -> Vec<Fie
     let core = if is_new_kind { core_from_new(new.clone()) } else { new.clone() };
     let mut errors = Vec::new();
     rules_of_old(&core, is_new_kind, &mut errors);
-    if is_new_kind && old.is_none() {
-        rules_of_new(&core, &mut errors);
+    match old.filter(|_| is_new_kind) {
+        Some(old) => rules_of_change(&core, &core_from_new(old.clone()), &mut errors),
+        None if is_new_kind => rules_of_new(&core, &mut errors),
+        None => {}
     }
     errors
+}
+
+/// What happened stays what happened: only how often it did since goes on.
+fn rules_of_change(event: &Value, old: &Value, errors: &mut Vec<FieldError>) {
+    if event["series"] != old["series"] {
+        series(event, errors);
+    }
+    // Upstream compares the reason twice, and shows what it has in memory.
+    for field in [
+        "involvedObject",
+        "reason",
+        "message",
+        "source",
+        "firstTimestamp",
+        "lastTimestamp",
+        "count",
+        "reason",
+        "type",
+        "eventTime",
+        "action",
+        "related",
+        "reportingComponent",
+        "reportingInstance",
+    ] {
+        if event[field] == old[field] {
+            continue;
+        }
+        let shown = match field {
+            "involvedObject" | "related" => go_struct(&event[field], &REFERENCE),
+            "source" => go_struct(&event[field], &["Component", "Host"]),
+            "count" => words::shown(&event[field].as_i64().unwrap_or(0).into()),
+            "firstTimestamp" | "lastTimestamp" | "eventTime" => words::shown(&event[field]),
+            _ => words::quoted(event[field].as_str().unwrap_or_default()),
+        };
+        let name = if field == "reportingComponent" { "reportingController" } else { field };
+        errors.push(words::invalid_shown(name, &shown, "field is immutable"));
+    }
+}
+
+/// The fields of a reference, as Go has them.
+const REFERENCE: [&str; 7] = ["Kind", "Namespace", "Name", "UID", "APIVersion", "ResourceVersion", "FieldPath"];
+
+/// A struct of texts as Go writes it where it has no names for JSON.
+fn go_struct(value: &Value, fields: &[&str]) -> String {
+    let Some(object) = value.as_object() else { return "null".to_owned() };
+    let text = |name: &str| {
+        let found = object.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
+        found.map_or_else(|| Value::from(""), |(_, value)| value.clone())
+    };
+    let fields: Vec<String> = fields.iter().map(|name| format!("\"{name}\":{}", words::shown(&text(name)))).collect();
+    format!("{{{}}}", fields.join(","))
+}
+
+fn series(event: &Value, errors: &mut Vec<FieldError>) {
+    let series = &event["series"];
+    if series.is_null() {
+        return;
+    }
+    if series["count"].as_i64().unwrap_or(0) < 2 {
+        errors.push(words::invalid("series.count", &"".into(), "should be at least 2"));
+    }
+    if series["lastObservedTime"].is_null() {
+        errors.push(words::required("series.lastObservedTime", ""));
+    }
 }
 
 fn rules_of_old(event: &Value, is_new_kind: bool, errors: &mut Vec<FieldError>) {
@@ -156,6 +222,7 @@ fn rules_of_old(event: &Value, is_new_kind: bool, errors: &mut Vec<FieldError>) 
 }
 
 fn rules_of_new(event: &Value, errors: &mut Vec<FieldError>) {
+    series(event, errors);
     if event["eventTime"].is_null() {
         errors.push(words::required("eventTime", ""));
     }
