@@ -2,6 +2,7 @@
 //!
 //! In: a key worth looking at. Everything is read anew before anything is done, and every step can be repeated.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use apiserver_store::{Change, Entry, Key};
@@ -177,7 +178,11 @@ impl Lifecycle {
         if !dependents.iter().any(|(_, blocks)| *blocks) {
             return self.drop_finalizer(served, &entry.key, rules::FOREGROUND).await;
         }
-        // Those that wait themselves go their own way, perhaps round to this one.
+        if self.waits_for_itself(entry) {
+            // Upstream leaves such a round standing until somebody breaks it.
+            return self.unblock(served, &entry.key).await;
+        }
+        // Those that wait themselves go their own way.
         for (dependent, _) in dependents.iter().filter(|(dependent, _)| !self.is_foreground(dependent)) {
             // Boxed, because it may have begun to wait since.
             Box::pin(self.collect(dependent)).await?;
@@ -206,6 +211,25 @@ impl Lifecycle {
             Err(error) if matches!(error.reason, Reason::NotFound | Reason::Forbidden) => Ok(Look::Done),
             Err(error) => Err(error),
         }
+    }
+
+    /// Whether what an object waits for waits, in the end, for the object.
+    fn waits_for_itself(&self, entry: &Entry) -> bool {
+        let mut seen = HashSet::new();
+        let mut ahead = vec![entry.uid];
+        while let Some(uid) = ahead.pop() {
+            for (key, _) in self.dependents(&uid.to_string()).into_iter().filter(|(_, blocks)| *blocks) {
+                let Some(dependent) = self.state.storage().get(&key) else { continue };
+                if !Ties::of(&dependent).is_foreground || !seen.insert(dependent.uid) {
+                    continue;
+                }
+                if dependent.uid == entry.uid {
+                    return true;
+                }
+                ahead.push(dependent.uid);
+            }
+        }
+        false
     }
 
     /// Makes the owners of an object wait for it no more.

@@ -110,3 +110,60 @@ async fn default_namespace_stays() {
     assert_eq!(message, "namespaces \"default\" is forbidden: this namespace may not be deleted");
     assert_eq!(server.send("DELETE", "/api/v1/namespaces", &[], "").await.code, 405);
 }
+
+#[tokio::test]
+async fn a_deletion_is_meant_in_one_way_only() {
+    let (server, _, path) = with_one().await;
+    let both = json!({"orphanDependents": true, "propagationPolicy": "Orphan"});
+    let (reason, message) = server.delete(&path, both).await.refusal(422);
+    assert_eq!(reason, "Invalid");
+    assert_eq!(
+        message,
+        "DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Invalid value: \"Orphan\": orphanDependents and \
+         deletionPropagation cannot be both set"
+    );
+    server.delete(&path, json!({"kind": "Widget", "apiVersion": "wire.test/v1"})).await.refusal(400);
+    server.get(&path).await.expect(200);
+    // A time to go in is nothing to objects that need none, also a senseless one.
+    server.delete(&path, json!({"gracePeriodSeconds": -5})).await.expect(200);
+}
+
+#[tokio::test]
+async fn of_many_only_a_page_goes_and_none_against_a_precondition() {
+    let server = Server::with_widgets().await;
+    let mut first = json!(null);
+    for name in ["w1", "w2", "w3"] {
+        let made = server.post(WIDGETS, widget(name, json!({"color": "red"}))).await.expect(201);
+        first = if first.is_null() { made } else { first };
+    }
+    let count = async || server.get(WIDGETS).await.expect(200)["items"].as_array().unwrap().len();
+    let other = json!({"preconditions": {"uid": "00000000-0000-0000-0000-000000000000"}});
+    assert_eq!(server.delete(WIDGETS, other).await.refusal(409).0, "Conflict");
+    assert_eq!(count().await, 3);
+    let page = server.delete(&format!("{WIDGETS}?limit=2"), json!({})).await.expect(200);
+    assert_eq!(page["items"].as_array().unwrap().len(), 2);
+    assert!(page["metadata"]["continue"].as_str().is_some_and(|token| !token.is_empty()));
+    assert_eq!(count().await, 1);
+    server.get(&format!("{WIDGETS}/w1")).await.refusal(404);
+}
+
+#[tokio::test]
+async fn a_namespace_is_let_go_by_its_finalize_endpoint_alone() {
+    let (server, _, path) = with_one().await;
+    server.merge(&path, json!({"metadata": {"finalizers": ["example.com/f"]}})).await.expect(200);
+    let space = "/api/v1/namespaces/a";
+    server.delete(space, json!({})).await.expect(200);
+    let mut namespace = server.get(space).await.expect(200);
+    namespace["spec"]["finalizers"] = json!([]);
+    namespace["metadata"].as_object_mut().unwrap().remove("resourceVersion");
+    let kept = server.put(space, namespace.clone()).await.expect(200);
+    assert_eq!(kept["spec"]["finalizers"], json!(["kubernetes"]), "an ordinary update lets nothing go");
+    let mut other = namespace.clone();
+    other["metadata"]["name"] = "b".into();
+    server.put(&format!("{space}/finalize"), other).await.refusal(400);
+    server.put(&format!("{space}/finalize"), namespace).await.expect(200);
+    server.get(space).await.refusal(404);
+    // What was held in it is swept once it is let go.
+    server.json_patch(&path, json!([{"op": "remove", "path": "/metadata/finalizers"}])).await;
+    server.until_gone(&path).await;
+}

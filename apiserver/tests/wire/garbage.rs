@@ -52,6 +52,29 @@ async fn owners_of_each_other_go_together() {
 }
 
 #[tokio::test]
+async fn owners_of_each_other_that_all_wait_go_too() {
+    let server = Server::with_widgets().await;
+    let mut made: Vec<Value> = Vec::new();
+    for name in ["one", "two", "three"] {
+        let mut object = red(name);
+        // Each will wait for what it owns, however it is deleted.
+        object["metadata"]["finalizers"] = json!(["foregroundDeletion"]);
+        made.push(server.post(WIDGETS, object).await.expect(201));
+    }
+    for (index, name) in ["one", "two", "three"].into_iter().enumerate() {
+        let owner = to(&made[(index + 1) % 3]);
+        server.merge(&at(name), json!({"metadata": {"ownerReferences": [owner]}})).await.expect(200);
+    }
+    let own = server.post(WIDGETS, red("own")).await.expect(201);
+    server.merge(&at("own"), json!({"metadata": {"ownerReferences": [to(&own)]}})).await.expect(200);
+    server.delete(&at("own"), json!({"propagationPolicy": "Foreground"})).await.expect(200);
+    server.delete(WIDGETS, json!({})).await.expect(200);
+    for name in ["own", "one", "two", "three"] {
+        server.until_gone(&at(name)).await;
+    }
+}
+
+#[tokio::test]
 async fn an_owner_waits_only_for_those_that_block_it() {
     let server = Server::with_widgets().await;
     let owner = server.post(WIDGETS, red("owner")).await.expect(201);
