@@ -30,7 +30,7 @@ fmt:
 
 # Lints, with warnings denied.
 clippy:
-    cargo clippy --workspace --all-targets --locked -- -D warnings
+    . scripts/libvirt.sh; cargo clippy --workspace --all-targets --locked $(libvirt_features) -- -D warnings
 
 # The house rules: layout, dependency arrows, pure plans, generated files.
 tidy:

@@ -5,6 +5,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . scripts/tools.sh
 . scripts/docker.sh
+. scripts/libvirt.sh
 
 what=$1
 shift
@@ -12,7 +13,7 @@ state=$(realpath -m "${CLOUD_TEST_HOME:-${XDG_CACHE_HOME:-$HOME/.cache}/the-clou
 mkdir -p "$state"
 ensure_docker "$state"
 ensure_busybox local
-cargo build --release --locked -p cloudd -p cloudctl -p e2e --bins
+cargo build --release --locked -p cloudd -p cloudctl -p e2e --bins $(libvirt_features)
 printf '%s, %s, %s cores, Docker %s\n\n' "$(git describe --always --dirty 2> /dev/null)" "$(date -u +%F)" "$(nproc)" \
     "$(docker version --format '{{.Server.Version}}')"
 exec "${CARGO_TARGET_DIR:-target}/release/bench" "$what" "$@"

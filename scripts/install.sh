@@ -57,6 +57,25 @@ if [ ${#missing[@]} -gt 0 ]; then
     echo "installed: ${missing[*]}"
 fi
 
+# Virtual machines are for those who want them: `up` takes what is there, or installs it with CLOUD_LIBVIRT=1.
+if [ "$what" = test ] || [ -n "${CLOUD_LIBVIRT:-}" ]; then
+    if ! has libvirtd || ! has qemu-system-x86_64 || ! has virsh || ! has pkg-config || ! pkg-config --exists libvirt; then
+        log=$(mktemp)
+        if [ "$(id -u)" = 0 ] && has apt-get; then
+            echo "installing libvirt and QEMU, for virtual machines"
+            export DEBIAN_FRONTEND=noninteractive
+            # A qemu-utils of another release than the emulator is in its way.
+            emulator=$(apt-cache policy qemu-system-x86 | sed -n 's/^ *Candidate: //p')
+            { apt-get update -qq && apt-get install -y -qq --no-install-recommends --allow-downgrades \
+                "qemu-utils=$emulator" qemu-system-x86 libvirt-daemon-system libvirt-clients libvirt-dev pkg-config; } \
+                > "$log" 2>&1 || { tail -n 5 "$log" >&2; echo "MISSING: libvirt and QEMU; virtual machines will be skipped" >&2; }
+        else
+            echo "MISSING: libvirt and QEMU (Debian: qemu-system-x86 libvirt-daemon-system libvirt-dev); virtual machines will be skipped" >&2
+        fi
+        rm -f "$log"
+    fi
+fi
+
 if ! command -v cargo > /dev/null; then
     echo "error: cargo is missing. Install Rust from https://rustup.rs, then run this again." >&2
     exit 1

@@ -6,13 +6,18 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . scripts/tools.sh
 . scripts/docker.sh
 . scripts/clients.sh
+. scripts/libvirt.sh
 
 state=$(realpath -m "${CLOUD_TEST_HOME:-${XDG_CACHE_HOME:-$HOME/.cache}/the-cloud/test}")
 mkdir -p "$state"
 ensure_docker "$state"
 ensure_busybox local
 ensure_clients
+ensure_libvirt
+ensure_tiny_vm
+export CLOUD_TINY_VM=$tiny_vm
+features=$(libvirt_features)
 
 # The end-to-end tests run the binaries as they are built here: together with the tests, so that nothing is built twice.
-cargo build --workspace --all-targets --locked
-exec cargo nextest run --workspace --locked --profile ci "$@"
+cargo build --workspace --all-targets --locked $features
+exec cargo nextest run --workspace --locked $features --profile ci "$@"

@@ -6,6 +6,7 @@ started=$(date +%s%N)
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . scripts/tools.sh
 . scripts/docker.sh
+. scripts/libvirt.sh
 
 home=$(realpath -m "${CLOUD_HOME:-.cloud}")
 listen=${CLOUD_LISTEN:-127.0.0.1:6443}
@@ -22,10 +23,12 @@ step "What this machine needs"
 scripts/install.sh up "$@"
 ensure_docker "$home"
 ensure_busybox
+features=$(libvirt_features)
+[ -z "$features" ] || ensure_libvirt
 echo "ready"
 
 step "Build"
-cargo build --release --locked -p cloudd -p cloudctl
+cargo build --release --locked -p cloudd -p cloudctl $features
 binaries=$(realpath "${CARGO_TARGET_DIR:-target}/release")
 ln -sfn "$binaries/cloudctl" "$home/bin/cloudctl"
 ln -sfn "$binaries/cloudd" "$home/bin/cloudd"

@@ -72,6 +72,7 @@ pub fn open(options: &DockerOptions) -> Result<Backend, OpenError> {
         machines: Arc::new(DockerMachines::new(engine.clone(), files.clone(), volumes.clone())),
         networks: Arc::new(DockerNetworks::new(engine.clone())),
         volumes: Arc::new(DockerVolumes::new(engine.clone(), volumes)),
+        disk_images: None,
         images: Arc::new(DockerImages::new(engine.clone())),
         files,
         consoles: Arc::new(DockerConsoles::new(engine.clone())),

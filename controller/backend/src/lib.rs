@@ -4,6 +4,7 @@
 
 pub mod conformance;
 mod consoles;
+mod disk_images;
 mod error;
 mod events;
 pub mod fake;
@@ -18,14 +19,15 @@ mod volumes;
 use std::sync::Arc;
 
 pub use consoles::{Channel, Chunk, Consoles, ExecControl, ExecSession, ExecSpec, LogOptions, LogStream, TerminalSize};
+pub use disk_images::{DiskFormat, DiskImage, DiskImageSpec, DiskImages, DiskSource};
 pub use error::{Conflict, Error, Source};
 pub use events::{Event, EventStream, Events, Happening};
 pub use files::{FileSet, Files, ProjectedFile};
 pub use host::{Capacity, Host, Identity};
 pub use images::{Image, Images, PullError};
 pub use machines::{
-    Attachment, EnvVar, ExitState, Machine, MachineId, MachineSpec, MachineState, MachineSummary, Machines, Mount,
-    MountSource, NetworkAttachment, PortSpec, Protocol, Publish, PublishedPort, Resources,
+    Attachment, EnvVar, ExitState, FirstBoot, Machine, MachineId, MachineSpec, MachineState, MachineSummary, Machines,
+    Mount, MountSource, NetworkAttachment, PortSpec, Protocol, Publish, PublishedPort, Resources,
 };
 pub use networks::{Network, NetworkSpec, Networks, OccupiedRange};
 pub use owner::{Owner, bridge_name, dns_names, machine_name};
@@ -42,6 +44,8 @@ pub struct Backend {
     pub volumes: Arc<dyn Volumes>,
     /// What machines are started from.
     pub images: Arc<dyn Images>,
+    /// What machines are made from that have a disk of their own; `None` where they have none.
+    pub disk_images: Option<Arc<dyn DiskImages>>,
     /// Content projected into machines from Secrets and ConfigMaps.
     pub files: Arc<dyn Files>,
     /// Logs of machines, and commands inside them.

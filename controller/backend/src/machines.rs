@@ -106,8 +106,34 @@ pub struct MachineSpec {
     pub pids_limit: u32,
     /// How long a stop that does not come from us (the engine's own shutdown) waits before it is hard.
     pub stop_grace: Duration,
+    /// What a machine with a disk of its own is told when it first boots; `None` for one that has none.
+    pub first_boot: Option<FirstBoot>,
+    /// The size of the disk of its own, at least; `None`: the image's.
+    pub disk_bytes: Option<u64>,
     /// A hash of what forces a replacement when it changes, never of secret values. Given back by `list` and `find`.
     pub spec_hash: String,
+}
+
+/// What a machine with a disk of its own is told when it first boots. User data may be secret: `Debug` does not show it.
+#[derive(Clone, Default, PartialEq, Eq, Serialize)]
+pub struct FirstBoot {
+    /// Public keys, in the form of `authorized_keys`, that may log in as the image's own user.
+    pub ssh_authorized_keys: Vec<String>,
+    /// What cloud-init calls user data.
+    pub user_data: Option<String>,
+    /// What cloud-init calls network config, in place of one that gives the machine its address.
+    pub network_config: Option<String>,
+}
+
+impl fmt::Debug for FirstBoot {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("FirstBoot")
+            .field("ssh_authorized_keys", &self.ssh_authorized_keys.len())
+            .field("user_data", &self.user_data.is_some())
+            .field("network_config", &self.network_config.is_some())
+            .finish()
+    }
 }
 
 /// Arguments may hold secrets that `$(NAME)` stands for, as the environment does: neither is shown.

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use controller_backend::{
-    Backend, Error, FileSet, Files, Image, Images, Machine, MachineId, MachineSpec, MachineSummary, Machines, Network,
-    NetworkSpec, Networks, OccupiedRange, Owner, PullError, Resources, Volume, VolumeSpec, Volumes,
+    Backend, DiskImage, DiskImageSpec, DiskImages, Error, FileSet, Files, Image, Images, Machine, MachineId,
+    MachineSpec, MachineSummary, Machines, Network, NetworkSpec, Networks, OccupiedRange, Owner, PullError, Resources,
+    Volume, VolumeSpec, Volumes,
 };
 use http::{Method, Request};
 use tokio::sync::Notify;
@@ -100,6 +101,7 @@ pub(crate) fn wired(backend: Backend, wire: &Tripwire) -> Backend {
         networks: ports.clone(),
         volumes: ports.clone(),
         images: ports.clone(),
+        disk_images: backend.disk_images.as_ref().map(|_| ports.clone() as Arc<dyn DiskImages>),
         files: ports,
         ..backend
     }
@@ -176,6 +178,31 @@ impl Networks for Ports {
 
     async fn occupied_ranges(&self) -> Result<Vec<OccupiedRange>, Error> {
         self.backend.networks.occupied_ranges().await
+    }
+}
+
+impl Ports {
+    fn disk_images(&self) -> &dyn DiskImages {
+        self.backend.disk_images.as_deref().expect("the port is only offered where the backend has it")
+    }
+}
+
+#[async_trait]
+impl DiskImages for Ports {
+    async fn list(&self) -> Result<Vec<DiskImage>, Error> {
+        self.disk_images().list().await
+    }
+
+    async fn find(&self, owner: Uuid) -> Result<Option<DiskImage>, Error> {
+        self.disk_images().find(owner).await
+    }
+
+    async fn ensure(&self, spec: &DiskImageSpec) -> Result<DiskImage, Error> {
+        self.after(self.disk_images().ensure(spec).await).await
+    }
+
+    async fn remove(&self, owner: Uuid) -> Result<(), Error> {
+        self.after(self.disk_images().remove(owner).await).await
     }
 }
 

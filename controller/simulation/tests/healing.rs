@@ -584,6 +584,8 @@ fn orphan(installation: Uuid) -> MachineSpec {
         resources: Resources { cpu_millis: 100, memory_bytes: 1 << 20 },
         pids_limit: 10,
         stop_grace: Duration::from_secs(1),
+        first_boot: None,
+        disk_bytes: None,
         spec_hash: "x".to_owned(),
     }
 }

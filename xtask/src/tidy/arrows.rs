@@ -16,6 +16,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("apiserver", &["apiserver-store"]),
     ("controller-backend", &[]),
     ("controller-backend-docker", &["controller-backend"]),
+    ("controller-backend-libvirt", &["controller-backend"]),
     ("controller", &["controller-backend", "crds"]),
     ("controller-simulation", &["apiserver", "apiserver-store", "controller", "controller-backend", "crds"]),
     (
@@ -28,6 +29,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "controller",
             "controller-backend",
             "controller-backend-docker",
+            "controller-backend-libvirt",
             "crds",
         ],
     ),

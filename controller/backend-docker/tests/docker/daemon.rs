@@ -12,7 +12,7 @@ use bollard::query_parameters::{
     KillContainerOptions, ListContainersOptionsBuilder, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder,
     RemoveContainerOptionsBuilder,
 };
-use controller_backend::conformance::{Fixture, Hand};
+use controller_backend::conformance::{Fixture, Hand, Traits};
 use controller_backend::{Backend, MachineId};
 use controller_backend_docker::{DEFAULT_SOCKET, DockerOptions, open};
 use futures::FutureExt;
@@ -55,6 +55,8 @@ pub async fn run_with(test: impl AsyncFnOnce(&World)) {
     let fixture = Fixture {
         range: free_range(&backend, installation).await,
         port: free_port(),
+        disk_file: String::new(),
+        traits: Traits::default(),
         hand: Arc::new(ByHand { docker: docker.clone() }),
         backend,
         installation,

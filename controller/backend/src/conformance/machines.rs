@@ -14,7 +14,7 @@ fn is_exited(state: &MachineState) -> bool {
 /// A machine is made stopped, starts, stops when asked, starts again, and keeps its address and ports throughout.
 pub async fn machine_goes_through_its_life(fixture: &Fixture) {
     let machines = &fixture.backend.machines;
-    let spec = MachineSpec { ports: vec![fixture.published()], ..fixture.networked("web", 2, 10).await };
+    let spec = MachineSpec { ports: fixture.ports(), ..fixture.networked("web", 2, 10).await };
     let uid = spec.owner.uid;
     assert!(machines.find(uid).await.expect("find").is_empty());
 
@@ -24,10 +24,14 @@ pub async fn machine_goes_through_its_life(fixture: &Fixture) {
     assert_eq!(made.state, MachineState::Created);
     assert_eq!(made.started_at, None);
     let attachment = Attachment { network: fixture.network().owner.uid, address: fixture.address(10) };
-    let port = PublishedPort { port: 80, protocol: crate::Protocol::Tcp, publish: fixture.publish() };
+    let ports: Vec<PublishedPort> = fixture
+        .ports()
+        .into_iter()
+        .map(|port| PublishedPort { port: port.port, protocol: port.protocol, publish: fixture.publish() })
+        .collect();
     assert_eq!(
         (&made.owner, &made.name, &made.spec_hash, made.resources, made.attachment, made.published.as_slice()),
-        (&spec.owner, &spec.name, &spec.spec_hash, spec.resources, Some(attachment), [port].as_slice()),
+        (&spec.owner, &spec.name, &spec.spec_hash, spec.resources, Some(attachment), ports.as_slice()),
     );
 
     machines.start(&id).await.expect("start");
@@ -35,14 +39,18 @@ pub async fn machine_goes_through_its_life(fixture: &Fixture) {
     let running = fixture.only(uid).await;
     assert_eq!(running.state, MachineState::Running);
     assert!(running.started_at.is_some_and(|at| at >= running.created_at));
-    assert_eq!((running.attachment, running.published.as_slice()), (Some(attachment), [port].as_slice()));
+    assert_eq!((running.attachment, running.published.as_slice()), (Some(attachment), ports.as_slice()));
 
-    machines.stop(&id, Duration::from_secs(5)).await.expect("stop");
-    machines.stop(&id, Duration::from_secs(5)).await.expect("stopping again changes nothing");
+    machines.stop(&id, fixture.traits.grace).await.expect("stop");
+    machines.stop(&id, fixture.traits.grace).await.expect("stopping again changes nothing");
     let stopped = fixture.only(uid).await;
     let MachineState::Exited(exit) = &stopped.state else { panic!("stopped, but {:?}", stopped.state) };
-    assert_eq!((exit.code, exit.out_of_memory), (143, false), "a polite stop ends it by SIGTERM");
-    assert_eq!((stopped.attachment, stopped.published.as_slice()), (Some(attachment), [port].as_slice()));
+    assert_eq!(
+        (exit.code, exit.out_of_memory),
+        (fixture.traits.polite_exit, false),
+        "it heard that it was asked to stop"
+    );
+    assert_eq!((stopped.attachment, stopped.published.as_slice()), (Some(attachment), ports.as_slice()));
 
     machines.start(&id).await.expect("start again");
     assert_eq!(fixture.only(uid).await.state, MachineState::Running);
@@ -120,10 +128,11 @@ pub async fn strangers_are_not_touched(fixture: &Fixture) {
 pub async fn list_sees_every_state(fixture: &Fixture) {
     let running = fixture.networked("runs", 2, 10).await;
     let made = fixture.machine("made", 3);
-    let ended = fixture.script("ended", 4, "exit 0");
+    let ended = fixture.machine("ended", 4);
     fixture.start(&running).await;
     fixture.backend.machines.create(&made).await.expect("create");
-    fixture.start(&ended).await;
+    let id = fixture.start(&ended).await;
+    fixture.hand.kill(&id).await;
     fixture.wait_for(ended.owner.uid, "exited", is_exited).await;
 
     let mut expected = Vec::new();
@@ -221,9 +230,9 @@ pub async fn taken_address_is_named(fixture: &Fixture) {
 /// A machine that is replaced takes the name, address and port of the one before.
 pub async fn replacement_takes_over_name_address_and_port(fixture: &Fixture) {
     let machines = &fixture.backend.machines;
-    let spec = MachineSpec { ports: vec![fixture.published()], ..fixture.networked("phoenix", 2, 10).await };
+    let spec = MachineSpec { ports: fixture.ports(), ..fixture.networked("phoenix", 2, 10).await };
     let old = fixture.start(&spec).await;
-    machines.stop(&old, Duration::from_secs(5)).await.expect("stop");
+    machines.stop(&old, Duration::ZERO).await.expect("stop");
     machines.remove(&old).await.expect("remove");
     let spec = MachineSpec { spec_hash: "second".to_owned(), ..spec };
     let new = fixture.start(&spec).await;

@@ -3,6 +3,7 @@
 //! the caller sweeps.
 
 pub mod consoles;
+pub mod disk_images;
 pub mod events;
 pub mod files;
 pub mod machines;
@@ -18,8 +19,8 @@ use ipnet::Ipv4Net;
 use uuid::Uuid;
 
 use crate::{
-    Backend, EnvVar, Machine, MachineId, MachineSpec, MachineState, NetworkAttachment, NetworkSpec, Owner, PortSpec,
-    Protocol, Publish, Resources, VolumeSpec, bridge_name, dns_names, machine_name,
+    Backend, EnvVar, FirstBoot, Machine, MachineId, MachineSpec, MachineState, NetworkAttachment, NetworkSpec, Owner,
+    PortSpec, Protocol, Publish, Resources, VolumeSpec, bridge_name, dns_names, machine_name,
 };
 
 /// How long a change of the real world may take to show.
@@ -45,6 +46,10 @@ pub struct Fixture {
     pub range: Ipv4Net,
     /// A port that is free on 127.0.0.1.
     pub port: u16,
+    /// A file that a disk image can be imported from, where the adapter has any.
+    pub disk_file: String,
+    /// What differs between machines without a promise being broken.
+    pub traits: Traits,
     /// What somebody does behind the adapter's back.
     pub hand: Arc<dyn Hand>,
 }
@@ -52,6 +57,34 @@ pub struct Fixture {
 impl std::fmt::Debug for Fixture {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("Fixture").field("installation", &self.installation).finish_non_exhaustive()
+    }
+}
+
+/// What differs between machines without a promise being broken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Traits {
+    /// Whether a machine runs a command that it is given; else it runs what its image does.
+    pub runs_commands: bool,
+    /// Whether ports can be published on the host.
+    pub publishes: bool,
+    /// The least that a machine needs.
+    pub smallest: Resources,
+    /// How long a machine that has just been started may take to hear that it is asked to stop.
+    pub grace: Duration,
+    /// The exit code of one that did.
+    pub polite_exit: i64,
+}
+
+impl Default for Traits {
+    /// A process that runs a command, and ends by SIGTERM.
+    fn default() -> Self {
+        Self {
+            runs_commands: true,
+            publishes: true,
+            smallest: Resources { cpu_millis: 250, memory_bytes: 32 << 20 },
+            grace: Duration::from_secs(5),
+            polite_exit: 143,
+        }
     }
 }
 
@@ -96,7 +129,7 @@ impl Fixture {
             name: machine_name(&owner),
             hostname: name.to_owned(),
             image: self.image.clone(),
-            command: Some(vec!["sleep".to_owned(), "1000".to_owned()]),
+            command: self.traits.runs_commands.then(|| vec!["sleep".to_owned(), "1000".to_owned()]),
             args: None,
             working_dir: None,
             user: None,
@@ -105,9 +138,11 @@ impl Fixture {
             network: None,
             ports: Vec::new(),
             mounts: Vec::new(),
-            resources: Resources { cpu_millis: 250, memory_bytes: 32 << 20 },
+            resources: self.traits.smallest,
             pids_limit: 64,
             stop_grace: Duration::from_secs(1),
+            first_boot: (!self.traits.runs_commands).then(FirstBoot::default),
+            disk_bytes: None,
             spec_hash: "first".to_owned(),
             owner,
         }
@@ -130,6 +165,11 @@ impl Fixture {
             aliases: dns_names(&spec.owner),
         };
         MachineSpec { network: Some(network), ..spec }
+    }
+
+    /// The test's port, published for port 80 inside, where ports can be.
+    pub fn ports(&self) -> Vec<PortSpec> {
+        if self.traits.publishes { vec![self.published()] } else { Vec::new() }
     }
 
     /// The test's port, published for port 80 inside.

@@ -83,6 +83,11 @@ impl FakeEngine {
         });
     }
 
+    /// A file that a disk image can be imported from.
+    pub fn add_disk_file(&self, path: &str, disk_bytes: u64) {
+        self.by_hand(|world| world.disk_files.insert(path.to_owned(), disk_bytes));
+    }
+
     /// From now on the registry has whatever is asked for: images whose machines run until somebody stops them.
     pub fn add_every_registry_image(&self) {
         self.by_hand(|world| world.registry_has_all = true);

@@ -19,6 +19,7 @@ impl FakeEngine {
         lines.extend(networks(world, installation));
         lines.extend(volumes(world, installation));
         lines.extend(files(world, installation));
+        lines.extend(disk_images(world, installation));
         lines.sort_unstable();
         let mut text = String::new();
         for line in lines {
@@ -27,6 +28,11 @@ impl FakeEngine {
         }
         text
     }
+}
+
+fn disk_images(world: &World, installation: Uuid) -> Vec<String> {
+    let ours = world.disk_images.range((installation, Uuid::nil())..=(installation, Uuid::max()));
+    ours.map(|(_, image)| format!("image {} {} disk={}", image.owner, image.id, image.disk_bytes)).collect()
 }
 
 fn machines(world: &World, installation: Uuid) -> Vec<String> {

@@ -28,6 +28,10 @@ pub enum Operation {
     EnsureVolume,
     RemoveVolume,
     RetainVolume,
+    ListDiskImages,
+    FindDiskImage,
+    EnsureDiskImage,
+    RemoveDiskImage,
     ResolveImage,
     PullImage,
     ListFiles,
@@ -57,6 +61,8 @@ impl Operation {
                 | Self::EnsureVolume
                 | Self::RemoveVolume
                 | Self::RetainVolume
+                | Self::EnsureDiskImage
+                | Self::RemoveDiskImage
                 | Self::PullImage
                 | Self::EnsureFiles
                 | Self::RemoveFiles

@@ -4,6 +4,7 @@
 
 mod consoles;
 mod control;
+mod disk_images;
 mod dump;
 mod faults;
 mod files;
@@ -99,6 +100,7 @@ impl FakeEngine {
             networks: view.clone(),
             volumes: view.clone(),
             images: view.clone(),
+            disk_images: Some(view.clone()),
             files: view.clone(),
             consoles: view.clone(),
             events: view.clone(),

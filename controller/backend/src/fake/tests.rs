@@ -26,6 +26,7 @@ impl Hand for ByHand {
 fn fixture() -> (FakeEngine, Fixture) {
     let engine = FakeEngine::new();
     engine.add_image("busybox:1", Program::Runs);
+    engine.add_disk_file("disk.qcow2", 64 << 20);
     let installation = Uuid::from_u128(0xabcd_ef01 << 96);
     let stranger_installation = Uuid::from_u128(0x1234_5678 << 96);
     let fixture = Fixture {
@@ -36,6 +37,8 @@ fn fixture() -> (FakeEngine, Fixture) {
         image: "busybox:1".to_owned(),
         range: "10.130.0.0/24".parse().expect("a range"),
         port: 8080,
+        disk_file: "disk.qcow2".to_owned(),
+        traits: conformance::Traits::default(),
         hand: Arc::new(ByHand(engine.clone())),
     };
     (engine, fixture)
@@ -64,6 +67,7 @@ conforms! {
         volume_in_use_is_kept, retained_volume_is_kept_and_told_of;
     files: file_sets_come_and_go, sets_that_are_wanted_no_more_go, paths_that_leave_the_set_are_refused,
         empty_directories_leave_nothing_behind;
+    disk_images: image_is_imported_once_and_removed, missing_and_outside_sources_are_refused, image_in_use_is_kept;
     consoles: logs_tell_what_was_written, previous_logs_are_kept_apart, command_output_and_exit_code_are_told,
         command_reads_its_input, command_needs_a_running_machine;
     events: events_tell_what_happens_to_machines, events_tell_of_removed_networks, engine_is_identified,

@@ -11,8 +11,8 @@ use uuid::Uuid;
 
 use super::images::FakeImage;
 use crate::{
-    Capacity, Channel, Event, ExitState, Happening, Identity, Machine, MachineId, MachineSpec, MachineState, Network,
-    Owner, ProjectedFile, Protocol, Publish, PublishedPort, Volume,
+    Capacity, Channel, DiskImage, Event, ExitState, Happening, Identity, Machine, MachineId, MachineSpec, MachineState,
+    Network, Owner, ProjectedFile, Protocol, Publish, PublishedPort, Volume,
 };
 
 /// The host's address that is listened on, and the machine that does.
@@ -43,6 +43,9 @@ pub(super) struct World {
     pub(super) registry_down: bool,
     /// Whether the registry has whatever is asked for.
     pub(super) registry_has_all: bool,
+    /// Files that disk images can be imported from, each with the size of its disk.
+    pub(super) disk_files: BTreeMap<String, u64>,
+    pub(super) disk_images: BTreeMap<(Uuid, Uuid), DiskImage>,
     pub(super) files: BTreeMap<(Uuid, Uuid), OwnedFiles>,
 }
 
@@ -101,6 +104,8 @@ impl Default for World {
             registry: BTreeMap::new(),
             registry_down: false,
             registry_has_all: false,
+            disk_files: BTreeMap::new(),
+            disk_images: BTreeMap::new(),
             files: BTreeMap::new(),
         }
     }

@@ -88,6 +88,8 @@ pub(super) fn machine(instance: &Instance, parts: &Parts<'_>, resources: Resourc
         resources,
         pids_limit: PIDS_LIMIT,
         stop_grace: Duration::from_secs(grace),
+        first_boot: None,
+        disk_bytes: None,
         spec_hash: hash(instance, parts),
     }
 }

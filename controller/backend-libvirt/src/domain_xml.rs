@@ -1,0 +1,180 @@
+//! Decides what libvirt is asked for when a machine is made. Pure.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use controller_backend::{MachineSpec, Resources};
+use uuid::Uuid;
+
+use crate::marks::Marks;
+use crate::probe::Acceleration;
+
+/// The time over which processor time is counted, in microseconds.
+const CPU_PERIOD: u64 = 100_000;
+
+/// What a machine stands on, looked up before.
+#[derive(Debug, Clone)]
+pub(crate) struct Needs {
+    pub(crate) id: Uuid,
+    pub(crate) acceleration: Acceleration,
+    pub(crate) base: PathBuf,
+    pub(crate) disk: PathBuf,
+    pub(crate) seed: PathBuf,
+    pub(crate) console: PathBuf,
+    /// The bridge that it joins, and its address there.
+    pub(crate) wire: Option<Wire>,
+    /// What the screen asks for.
+    pub(crate) password: String,
+}
+
+/// Where a machine is plugged in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Wire {
+    pub(crate) bridge: String,
+    pub(crate) mac: String,
+}
+
+/// The whole domain.
+pub(crate) fn domain(spec: &MachineSpec, needs: &Needs, marks: &Marks) -> String {
+    let kind = match needs.acceleration {
+        Acceleration::Kvm => "kvm",
+        Acceleration::Software => "qemu",
+    };
+    let path = |path: &PathBuf| escape(&path.to_string_lossy());
+    let mut xml = format!("<domain type='{kind}'><name>{}</name><uuid>{}</uuid>", escape(&spec.name), needs.id);
+    let _ = write!(xml, "<metadata>{}</metadata>{}", marks.element(), amounts(spec.resources));
+    xml.push_str(
+        "<os><type arch='x86_64' machine='pc'>hvm</type><boot dev='hd'/></os><features><acpi/><apic/></features>",
+    );
+    if needs.acceleration == Acceleration::Kvm {
+        xml.push_str("<cpu mode='host-passthrough' check='none'/>");
+    }
+    // What ends stays ended: starting again is the controller's.
+    xml.push_str("<clock offset='utc'/><on_poweroff>destroy</on_poweroff><on_reboot>restart</on_reboot><on_crash>destroy</on_crash><devices>");
+    // The image is shared and stays root's: a broken-out QEMU of one machine can't write what others boot from.
+    let _ = write!(
+        xml,
+        "<disk type='file' device='disk'><driver name='qemu' type='qcow2' discard='unmap'/><source file='{}'/>\
+         <backingStore type='file'><format type='qcow2'/><source file='{}'><seclabel model='dac' relabel='no'/></source>\
+         <backingStore/></backingStore><target dev='vda' bus='virtio'/></disk>",
+        path(&needs.disk),
+        path(&needs.base),
+    );
+    let _ = write!(
+        xml,
+        "<disk type='file' device='disk'><driver name='qemu' type='raw'/><source file='{}'/>\
+         <target dev='vdb' bus='virtio'/><readonly/></disk>",
+        path(&needs.seed),
+    );
+    if let Some(wire) = &needs.wire {
+        let _ = write!(
+            xml,
+            "<interface type='bridge'><mac address='{}'/><source bridge='{}'/><model type='virtio'/></interface>",
+            escape(&wire.mac),
+            escape(&wire.bridge),
+        );
+    }
+    let _ = write!(
+        xml,
+        "<serial type='pty'><log file='{}' append='on'/></serial><graphics type='vnc' port='-1' autoport='yes' \
+         listen='127.0.0.1' passwd='{}'/><video><model type='vga'/></video>",
+        path(&needs.console),
+        escape(&needs.password),
+    );
+    xml.push_str(
+        "<controller type='usb' model='none'/><memballoon model='virtio'/><rng model='virtio'>\
+         <backend model='random'>/dev/urandom</backend></rng></devices></domain>",
+    );
+    xml
+}
+
+/// Memory, processors, and how much of their time.
+fn amounts(resources: Resources) -> String {
+    let mut xml = format!(
+        "<memory unit='KiB'>{}</memory><vcpu>{}</vcpu>",
+        resources.memory_bytes.div_ceil(1024),
+        processors(resources)
+    );
+    // Whole processors are a limit by themselves.
+    if !resources.cpu_millis.is_multiple_of(1000) {
+        let quota = (resources.cpu_millis * CPU_PERIOD / 1000).max(1000);
+        let _ = write!(
+            xml,
+            "<cputune><global_period>{CPU_PERIOD}</global_period><global_quota>{quota}</global_quota></cputune>"
+        );
+    }
+    xml
+}
+
+/// So many processors hold that much processor time.
+pub(crate) fn processors(resources: Resources) -> u64 {
+    resources.cpu_millis.div_ceil(1000).max(1)
+}
+
+/// The same definition with other amounts. Only for a machine that does not run.
+pub(crate) fn with_amounts(xml: &str, resources: Resources) -> Option<String> {
+    let mut xml = xml.to_owned();
+    for element in ["currentMemory", "cputune", "vcpu", "memory"] {
+        xml = without(&xml, element);
+    }
+    let place = xml.find("<os>").or_else(|| xml.find("<os "))?;
+    xml.insert_str(place, &amounts(resources));
+    Some(xml)
+}
+
+/// The text without the first element of this name.
+fn without(xml: &str, element: &str) -> String {
+    let end = format!("</{element}>");
+    let start = [format!("<{element}>"), format!("<{element} ")].iter().filter_map(|tag| xml.find(tag)).min();
+    match (start, xml.find(&end)) {
+        (Some(start), Some(close)) if close > start => format!("{}{}", &xml[..start], &xml[close + end.len()..]),
+        _ => xml.to_owned(),
+    }
+}
+
+/// The text, safe inside an element or an attribute.
+pub(crate) fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '&' => escaped.push_str("&amp;"),
+            '\'' => escaped.push_str("&apos;"),
+            '"' => escaped.push_str("&quot;"),
+            letter if letter.is_control() && letter != '\n' && letter != '\t' => escaped.push('\u{fffd}'),
+            letter => escaped.push(letter),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_of_a_processor_is_one_with_less_time() {
+        let text = amounts(Resources { cpu_millis: 1500, memory_bytes: 128 << 20 });
+        assert!(text.contains("<vcpu>2</vcpu>") && text.contains("<global_quota>150000</global_quota>"), "{text}");
+        assert!(text.contains("<memory unit='KiB'>131072</memory>"), "{text}");
+        assert!(!amounts(Resources { cpu_millis: 2000, memory_bytes: 1 << 30 }).contains("cputune"));
+    }
+
+    #[test]
+    fn amounts_are_replaced_where_they_stand() {
+        let before = "<domain><name>a</name><memory unit='KiB'>1</memory><currentMemory unit='KiB'>1</currentMemory>\
+                      <vcpu placement='static'>1</vcpu><cputune><global_quota>1</global_quota></cputune><os><type/></os>\
+                      </domain>";
+        let after = with_amounts(before, Resources { cpu_millis: 3000, memory_bytes: 1 << 20 }).unwrap();
+        assert_eq!(
+            after,
+            "<domain><name>a</name><memory unit='KiB'>1024</memory><vcpu>3</vcpu><os><type/></os></domain>"
+        );
+    }
+
+    #[test]
+    fn what_a_user_named_is_text_and_never_an_element() {
+        assert_eq!(escape("a'><disk/>\"&\u{1}"), "a&apos;&gt;&lt;disk/&gt;&quot;&amp;\u{fffd}");
+    }
+}

@@ -1,0 +1,272 @@
+//! Disk images: imported once into a file of their own that nobody changes, with a note beside it. The note is written
+//! last, so that an image is there whole or not at all.
+
+use std::io;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use controller_backend::{
+    Conflict, DiskImage, DiskImageSpec, DiskImages, DiskSource, Error, Image, Images, Owner, PullError,
+};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use tokio::fs;
+use tokio::io::AsyncReadExt;
+use tokio::sync::Mutex;
+use uuid::Uuid;
+
+use crate::disks;
+use crate::engine::{Engine, all_owned};
+use crate::places::Places;
+
+pub(crate) struct HostImages {
+    engine: Arc<Engine>,
+    places: Places,
+    image_dir: Option<PathBuf>,
+    /// One at a time: each reads a whole disk, and two of the same image would write one file.
+    importing: Mutex<()>,
+}
+
+/// What is written beside an image.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Note {
+    owner: Owner,
+    id: String,
+    disk_bytes: u64,
+}
+
+impl HostImages {
+    pub(crate) fn new(engine: Arc<Engine>, places: Places, image_dir: Option<PathBuf>) -> Self {
+        Self { engine, places, image_dir, importing: Mutex::new(()) }
+    }
+
+    /// The image that a machine names: by its owner's uid, or by the id of its content.
+    pub(crate) async fn named(&self, name: &str) -> Result<Option<DiskImage>, Error> {
+        if let Ok(owner) = name.parse() {
+            return self.find(owner).await;
+        }
+        Ok(self.list().await?.into_iter().find(|image| image.id == name))
+    }
+
+    /// The file to import from, inside of what may be imported from whatever links say.
+    async fn source(&self, source: &DiskSource) -> Result<PathBuf, Error> {
+        let DiskSource::File(path) = source else { return Err(Error::invalid("this source is not supported")) };
+        let Some(dir) = &self.image_dir else {
+            return Err(Error::invalid("the server imports no images by path: it was started without --image-dir"));
+        };
+        let relative = Path::new(path);
+        let outside = || Error::invalid(format!("`{path}` is not inside the server's --image-dir"));
+        if !relative.components().all(|part| matches!(part, Component::Normal(_))) || path.is_empty() {
+            return Err(outside());
+        }
+        let missing = |error: io::Error| match error.kind() {
+            io::ErrorKind::NotFound => Error::not_found(format!("file `{path}` in the server's --image-dir")),
+            _ => Error::failed(format!("open `{path}`"), error),
+        };
+        let dir = fs::canonicalize(dir).await.map_err(missing)?;
+        let file = fs::canonicalize(dir.join(relative)).await.map_err(missing)?;
+        if !file.starts_with(&dir) {
+            return Err(outside());
+        }
+        if !fs::metadata(&file).await.map_err(missing)?.is_file() {
+            return Err(Error::invalid(format!("`{path}` is not a file")));
+        }
+        Ok(file)
+    }
+
+    async fn import(&self, spec: &DiskImageSpec) -> Result<DiskImage, Error> {
+        let source = self.source(&spec.source).await?;
+        let owner = spec.owner.uid;
+        let unfit = |why: String| Error::invalid(format!("the source can't be an image: {why}"));
+        let info = disks::info(&source, spec.format).await.map_err(|error| match error {
+            Error::Failed { source, .. } => unfit(source.to_string()),
+            other => other,
+        })?;
+        if let Some(why) = info.outside() {
+            return Err(unfit(why));
+        }
+        let image = self.places.image(owner);
+        let fresh = image.with_extension("new");
+        disks::copy(&source, spec.format, &fresh).await?;
+        let failed = |error| Error::failed("keep the image", error);
+        let id = digest(&fresh).await.map_err(failed)?;
+        let group = self.reading_group().await?;
+        chown(&fresh, Some(0), Some(group)).map_err(failed)?;
+        fs::set_permissions(&fresh, std::fs::Permissions::from_mode(0o440)).await.map_err(failed)?;
+        fs::File::open(&fresh).await.map_err(failed)?.sync_all().await.map_err(failed)?;
+        fs::rename(&fresh, &image).await.map_err(failed)?;
+        let note = Note { owner: spec.owner.clone(), id, disk_bytes: info.virtual_size };
+        self.write_note(&note).await.map_err(failed)?;
+        self.find(owner).await?.ok_or_else(|| Error::not_found(format!("image of `{owner}`")))
+    }
+
+    async fn write_note(&self, note: &Note) -> io::Result<()> {
+        let path = self.places.image_note(note.owner.uid);
+        let fresh = path.with_extension("json.new");
+        fs::write(&fresh, serde_json::to_vec(note)?).await?;
+        fs::File::open(&fresh).await?.sync_all().await?;
+        fs::rename(&fresh, &path).await?;
+        fs::File::open(self.places.images()).await?.sync_all().await
+    }
+
+    /// The group that QEMU runs in, which may read what everybody starts from.
+    async fn reading_group(&self) -> Result<u32, Error> {
+        let read = |connection: &crate::engine::Connection| Ok(connection.get_capabilities()?);
+        let capabilities = self.engine.call("libvirt", "ask libvirt what it can do", read).await?;
+        let unknown = || Error::failed("find out which user QEMU runs as", "libvirt does not tell");
+        group_of(&capabilities).ok_or_else(unknown)
+    }
+
+    /// The names of the machines that were made from an image, sorted.
+    async fn users(&self, owner: Uuid) -> Result<Vec<String>, Error> {
+        let installation = self.engine.installation();
+        let look = move |connection: &crate::engine::Connection| {
+            let mut users = Vec::new();
+            for owned in all_owned(connection, installation)? {
+                if owned.marks.image == owner {
+                    users.push(owned.domain.get_name()?);
+                }
+            }
+            users.sort_unstable();
+            Ok(users)
+        };
+        self.engine.call("libvirt", "look who uses the image", look).await
+    }
+}
+
+#[async_trait]
+impl DiskImages for HostImages {
+    async fn list(&self) -> Result<Vec<DiskImage>, Error> {
+        let failed = |error| Error::failed("list the images", error);
+        let mut entries = fs::read_dir(self.places.images()).await.map_err(failed)?;
+        let mut images = Vec::new();
+        while let Some(entry) = entries.next_entry().await.map_err(failed)? {
+            let name = entry.file_name();
+            let uid = name.to_str().and_then(|name| name.strip_suffix(".json")?.parse().ok());
+            if let Some(uid) = uid
+                && let Some(image) = self.find(uid).await?
+            {
+                images.push(image);
+            }
+        }
+        images.sort_by_key(|image| image.owner.uid);
+        Ok(images)
+    }
+
+    async fn find(&self, owner: Uuid) -> Result<Option<DiskImage>, Error> {
+        let failed = |error| Error::failed("look for the image", error);
+        let note = match fs::read(self.places.image_note(owner)).await {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(failed(error)),
+        };
+        // A note that can't be read is none: importing again writes it anew.
+        let Ok(note) = serde_json::from_slice::<Note>(&note) else { return Ok(None) };
+        match fs::metadata(self.places.image(owner)).await {
+            Ok(file) => {
+                let Note { owner, id, disk_bytes } = note;
+                Ok(Some(DiskImage { owner, id, disk_bytes, stored_bytes: file.len() }))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    async fn ensure(&self, spec: &DiskImageSpec) -> Result<DiskImage, Error> {
+        let _importing = self.importing.lock().await;
+        match self.find(spec.owner.uid).await? {
+            Some(image) => Ok(image),
+            None => self.import(spec).await,
+        }
+    }
+
+    async fn remove(&self, owner: Uuid) -> Result<(), Error> {
+        let _importing = self.importing.lock().await;
+        let (image, note) = (self.places.image(owner), self.places.image_note(owner));
+        if fs::try_exists(&image).await.unwrap_or(true) {
+            let users = self.users(owner).await?;
+            if !users.is_empty() {
+                return Err(Error::conflict(Conflict::InUse { what: format!("image of `{owner}`"), users }));
+            }
+        }
+        // The note first: what has none is not there.
+        for path in [note, image.clone(), image.with_extension("new")] {
+            match fs::remove_file(&path).await {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(Error::failed(format!("remove the image of `{owner}`"), error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn digest(path: &Path) -> io::Result<String> {
+    let mut file = fs::File::open(path).await?;
+    let mut hasher = Sha256::new();
+    let mut piece = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut piece).await? {
+            0 => break,
+            length => hasher.update(&piece[..length]),
+        }
+    }
+    let hex: String = hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(format!("sha256:{hex}"))
+}
+
+/// `<baselabel type='qemu'>+64055:+64055</baselabel>` of the security model `dac`.
+fn group_of(capabilities: &str) -> Option<u32> {
+    let (_, dac) = capabilities.split_once("<model>dac</model>")?;
+    let (_, label) = dac.split_once("<baselabel")?;
+    let (_, label) = label.split_once('>')?;
+    let (label, _) = label.split_once('<')?;
+    let (_, group) = label.split_once(':')?;
+    group.trim_start_matches('+').parse().ok()
+}
+
+/// Images as machines name them. None comes from a registry.
+pub(crate) struct LibvirtImages {
+    images: Arc<HostImages>,
+}
+
+impl LibvirtImages {
+    pub(crate) fn new(images: Arc<HostImages>) -> Self {
+        Self { images }
+    }
+}
+
+#[async_trait]
+impl Images for LibvirtImages {
+    async fn resolve(&self, reference: &str) -> Result<Option<Image>, Error> {
+        Ok(self.images.named(reference).await?.map(|image| Image {
+            id: image.id,
+            size_bytes: image.stored_bytes,
+            exposed_ports: Vec::new(),
+            entrypoint: Vec::new(),
+            command: Vec::new(),
+            user: String::new(),
+        }))
+    }
+
+    async fn pull(&self, reference: &str) -> Result<Image, PullError> {
+        Err(PullError::NoSuchImage { reference: reference.to_owned() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn qemus_group_is_read_from_what_libvirt_can_do() {
+        let text = "<secmodel><model>none</model></secmodel><secmodel><model>dac</model><doi>0</doi>\
+                    <baselabel type='kvm'>+64055:+108</baselabel><baselabel type='qemu'>+64055:+108</baselabel></secmodel>";
+        assert_eq!(group_of(text), Some(108));
+        assert_eq!(group_of("<secmodel><model>none</model></secmodel>"), None);
+    }
+}

@@ -1,0 +1,96 @@
+//! The ports of `controller-backend` for virtual machines, on libvirt and QEMU. Translates between the domain's words and
+//! libvirt's, and decides nothing about what should exist. Only what bears this installation's marks is seen or touched.
+//!
+//! Networks, volumes and projected files are the host's, whatever runs on them: another adapter makes them.
+#![cfg(feature = "libvirt")]
+
+mod consoles;
+mod disks;
+mod domain_xml;
+mod engine;
+mod error;
+mod event_loop;
+mod events;
+mod files;
+mod host;
+mod images;
+mod iso;
+mod machines;
+mod marks;
+mod places;
+mod probe;
+mod process_log;
+mod seed;
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use controller_backend::Backend;
+use uuid::Uuid;
+
+use consoles::LibvirtConsoles;
+use engine::Engine;
+use events::LibvirtEvents;
+use files::LibvirtFiles;
+use host::LibvirtHost;
+use images::{HostImages, LibvirtImages};
+use machines::LibvirtMachines;
+use places::Places;
+
+/// Where libvirt listens unless told otherwise.
+pub const DEFAULT_URI: &str = "qemu:///system";
+
+/// What the adapter needs to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LibvirtOptions {
+    /// Whose things these are.
+    pub installation: Uuid,
+    /// libvirt's connection URI.
+    pub uri: String,
+    /// Where disks are kept: QEMU's own user must be able to enter it. A folder for the installation is made inside.
+    pub machine_dir: PathBuf,
+    /// Where disk images may be imported from by path; `None`: from nowhere.
+    pub image_dir: Option<PathBuf>,
+}
+
+/// Why the adapter cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The directory of disks cannot be used.
+    #[error("prepare the directory of machines `{}`", path.display())]
+    MachineDir {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The C library does not start.
+    #[error("start libvirt's event loop")]
+    EventLoop {
+        /// Why.
+        source: virt::error::Error,
+    },
+}
+
+/// The ports on libvirt, beside those of `host`, whose networks, volumes and files the machines use. libvirt need not
+/// answer yet: whatever is called then says so.
+pub fn open(options: &LibvirtOptions, host: &Backend) -> Result<Backend, OpenError> {
+    event_loop::start().map_err(|source| OpenError::EventLoop { source })?;
+    let places = Places::prepare(&options.machine_dir, options.installation)
+        .map_err(|source| OpenError::MachineDir { path: options.machine_dir.clone(), source })?;
+    let engine = Arc::new(Engine::new(&options.uri, options.installation));
+    let images = Arc::new(HostImages::new(engine.clone(), places.clone(), options.image_dir.clone()));
+    let machines = Arc::new(LibvirtMachines::new(engine.clone(), places.clone(), images.clone(), host.clone()));
+    Ok(Backend {
+        networks: host.networks.clone(),
+        volumes: host.volumes.clone(),
+        images: Arc::new(LibvirtImages::new(images.clone())),
+        disk_images: Some(images),
+        files: Arc::new(LibvirtFiles::new(host.files.clone(), machines.clone())),
+        machines,
+        consoles: Arc::new(LibvirtConsoles::new(engine.clone(), places)),
+        events: Arc::new(LibvirtEvents::new(engine.clone())),
+        host: Arc::new(LibvirtHost::new(engine)),
+    })
+}

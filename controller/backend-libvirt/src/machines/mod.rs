@@ -1,0 +1,469 @@
+//! Machines as domains. What libvirt is asked for is decided in `domain_xml` and `seed`, what is read from it in
+//! `observation`.
+//!
+//! A domain is defined before its disks are made, and forgotten after they are gone: whatever is on the disk, a domain
+//! tells of it, and what was cut off is found again.
+
+mod observation;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use controller_backend::{
+    Attachment, Backend, Conflict, Error, Machine, MachineId, MachineSpec, MachineState, MachineSummary, Machines,
+    MountSource, PublishedPort, Resources,
+};
+use jiff::Timestamp;
+use tokio::fs;
+use uuid::Uuid;
+use virt::domain::Domain;
+use virt::error::ErrorNumber;
+use virt_sys as sys;
+
+use crate::domain_xml::{self, Needs, Wire};
+use crate::engine::{CallError, Engine, Owned, all_owned};
+use crate::images::HostImages;
+use crate::marks::Marks;
+use crate::places::{Places, make_folder};
+use crate::seed::Place;
+use crate::{disks, probe, process_log, seed};
+
+pub(crate) use observation::machine as observe;
+
+/// How often a machine that was asked to stop is looked at.
+const LOOK: Duration = Duration::from_millis(200);
+/// How often it is asked again: a guest that is still booting doesn't hear its power button.
+const ASK: Duration = Duration::from_secs(2);
+
+pub(crate) struct LibvirtMachines {
+    engine: Arc<Engine>,
+    places: Places,
+    images: Arc<HostImages>,
+    /// Whose networks and volumes the machines use.
+    host: Backend,
+}
+
+impl LibvirtMachines {
+    pub(crate) fn new(engine: Arc<Engine>, places: Places, images: Arc<HostImages>, host: Backend) -> Self {
+        Self { engine, places, images, host }
+    }
+
+    async fn owned(&self, id: &MachineId) -> Result<Machine, Error> {
+        self.engine.on_machine(id, "look at", observe).await
+    }
+
+    /// The bridge and the place in the network, if the machine is in one.
+    async fn network(&self, spec: &MachineSpec) -> Result<Option<(Wire, Place)>, Error> {
+        let Some(attachment) = &spec.network else { return Ok(None) };
+        let found = self.host.networks.find(attachment.network).await?;
+        let network = found.ok_or_else(|| Error::not_found(format!("network of `{}`", attachment.network)))?;
+        let address = attachment.address;
+        if !network.cidr.contains(&address) || network.gateway == address {
+            return Err(Error::invalid(format!("address {address} is not one of {}", network.cidr)));
+        }
+        let mac = attachment.mac.clone().unwrap_or_else(|| seed::mac(address));
+        let place = Place { address, range: network.cidr, gateway: network.gateway, way_out: !network.internal };
+        Ok(Some((Wire { bridge: network.bridge, mac }, place)))
+    }
+
+    /// What is mounted must be there, and can't be mounted in a virtual machine yet.
+    async fn mounts(&self, spec: &MachineSpec) -> Result<(), Error> {
+        for mount in &spec.mounts {
+            match &mount.source {
+                MountSource::Volume(uid) => {
+                    let found = self.host.volumes.find(*uid).await?;
+                    found.ok_or_else(|| Error::not_found(format!("volume of `{uid}`")))?;
+                }
+                MountSource::Files(name) => {
+                    if !self.host.files.list().await?.contains(&spec.owner.uid) {
+                        return Err(Error::not_found(format!("file set `{name}`")));
+                    }
+                }
+                MountSource::Empty { .. } => {}
+            }
+        }
+        match spec.mounts.first() {
+            Some(mount) => {
+                Err(Error::invalid(format!("nothing can be mounted at `{}` in a virtual machine yet", mount.path)))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Makes the disks of a domain that is defined.
+    async fn furnish(&self, spec: &MachineSpec, needs: &Needs, place: Option<Place>, bytes: u64) -> Result<(), Error> {
+        let id = MachineId(needs.id.to_string());
+        let failed = |error| Error::failed("make the machine's folder", error);
+        let owner = spec.owner.uid;
+        self.clear(owner).await?;
+        make_folder(&self.places.machines_of(owner)).map_err(failed)?;
+        make_folder(&self.places.machine(owner, &id)).map_err(failed)?;
+        disks::overlay(&needs.base, &needs.disk, bytes).await?;
+        let mac = needs.wire.as_ref().map(|wire| wire.mac.as_str()).unwrap_or_default();
+        write_private(&needs.seed, &seed::disk(spec, needs.id, mac, place)).await.map_err(failed)
+    }
+
+    /// The running machines of this installation that have this address.
+    async fn has_address(&self, wanted: Attachment, besides: &MachineId) -> Result<bool, Error> {
+        let (installation, besides) = (self.engine.installation(), besides.clone());
+        self.engine
+            .call("libvirt", "look who has the address", move |connection| {
+                for owned in all_owned(connection, installation)? {
+                    if owned.marks.attachment == Some(wanted)
+                        && crate::marks::id(&owned.domain)? != besides
+                        && owned.domain.is_active()?
+                    {
+                        return Ok(true);
+                    }
+                }
+                Ok(false)
+            })
+            .await
+    }
+
+    /// Removes what machines left that somebody took from libvirt by hand.
+    pub(crate) async fn clear(&self, owner: Uuid) -> Result<(), Error> {
+        let folder = self.places.machines_of(owner);
+        let failed = |error| Error::failed("look for what earlier machines left", error);
+        let mut entries = match fs::read_dir(&folder).await {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(failed(error)),
+        };
+        let mut left = Vec::new();
+        while let Some(entry) = entries.next_entry().await.map_err(failed)? {
+            left.push(entry.path());
+        }
+        let known: Vec<String> = self.find(owner).await?.into_iter().map(|machine| machine.id.0).collect();
+        for path in left {
+            let is_known = path.file_name().is_some_and(|name| known.iter().any(|id| name == id.as_str()));
+            if !is_known {
+                remove_folder(&path).await?;
+            }
+        }
+        // It stays while there is something in it.
+        let _ = fs::remove_dir(&folder).await;
+        Ok(())
+    }
+
+    /// The owners that have disks and no machine.
+    pub(crate) async fn left_behind(&self) -> Result<BTreeSet<Uuid>, Error> {
+        let failed = |error| Error::failed("look for what machines left", error);
+        let mut entries = fs::read_dir(self.places.machines()).await.map_err(failed)?;
+        let mut owners = BTreeSet::new();
+        while let Some(entry) = entries.next_entry().await.map_err(failed)? {
+            owners.extend(entry.file_name().to_str().and_then(|name| name.parse::<Uuid>().ok()));
+        }
+        if !owners.is_empty() {
+            for machine in self.list().await? {
+                owners.remove(&machine.owner.uid);
+            }
+        }
+        Ok(owners)
+    }
+
+    async fn change_state(
+        &self,
+        id: &MachineId,
+        action: &str,
+        change: impl FnOnce(&Domain) -> Result<(), CallError> + Send + 'static,
+    ) -> Result<(), Error> {
+        self.engine.on_machine(id, action, move |owned| change(&owned.domain)).await
+    }
+}
+
+#[async_trait]
+impl Machines for LibvirtMachines {
+    async fn list(&self) -> Result<Vec<MachineSummary>, Error> {
+        let installation = self.engine.installation();
+        let list = move |connection: &crate::engine::Connection| {
+            let mut machines = Vec::new();
+            for owned in all_owned(connection, installation)? {
+                match observation::summary(&owned) {
+                    Ok(summary) => machines.push(summary),
+                    Err(CallError::NotOurs) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(machines)
+        };
+        let mut machines = self.engine.call("libvirt", "list machines", list).await?;
+        machines.sort_by(|left, right| left.id.cmp(&right.id));
+        Ok(machines)
+    }
+
+    async fn find(&self, owner: Uuid) -> Result<Vec<Machine>, Error> {
+        let installation = self.engine.installation();
+        let find = move |connection: &crate::engine::Connection| {
+            let mut machines = Vec::new();
+            for owned in all_owned(connection, installation)? {
+                if owned.marks.owner.uid == owner {
+                    match observe(&owned) {
+                        Ok(machine) => machines.push(machine),
+                        Err(CallError::NotOurs) => {}
+                        Err(error) => return Err(error),
+                    }
+                }
+            }
+            Ok(machines)
+        };
+        let mut machines = self.engine.call("libvirt", "find machines", find).await?;
+        machines.sort_by(|left, right| (left.created_at, &left.id).cmp(&(right.created_at, &right.id)));
+        Ok(machines)
+    }
+
+    async fn create(&self, spec: &MachineSpec) -> Result<MachineId, Error> {
+        if spec.command.is_some() || spec.args.is_some() {
+            return Err(Error::invalid("a virtual machine runs what is on its disk, and no command besides"));
+        }
+        let image = self.images.named(&spec.image).await?;
+        let image = image.ok_or_else(|| Error::not_found(format!("image `{}`", spec.image)))?;
+        let network = self.network(spec).await?;
+        self.mounts(spec).await?;
+        if let Some(bytes) = spec.disk_bytes.filter(|bytes| *bytes < image.disk_bytes) {
+            let needed = image.disk_bytes;
+            return Err(Error::invalid(format!(
+                "the image needs a disk of {needed} bytes, and {bytes} were asked for"
+            )));
+        }
+        let uuid = Uuid::new_v4();
+        let id = MachineId(uuid.to_string());
+        let needs = Needs {
+            id: uuid,
+            acceleration: probe::acceleration().await,
+            base: self.places.image(image.owner.uid),
+            disk: self.places.disk(spec.owner.uid, &id),
+            seed: self.places.seed(spec.owner.uid, &id),
+            console: self.places.console(spec.owner.uid, &id),
+            wire: network.as_ref().map(|(wire, _)| wire.clone()),
+            // VNC knows no longer ones.
+            password: Uuid::new_v4().simple().to_string().chars().take(8).collect(),
+        };
+        let marks = Marks {
+            owner: spec.owner.clone(),
+            spec_hash: spec.spec_hash.clone(),
+            created_at: Timestamp::now(),
+            image: image.owner.uid,
+            image_id: image.id.clone(),
+            attachment: spec
+                .network
+                .as_ref()
+                .map(|network| Attachment { network: network.network, address: network.address }),
+            published: published(spec),
+            resources: spec.resources,
+            complete: false,
+        };
+        let xml = domain_xml::domain(spec, &needs, &marks);
+        let name = spec.name.clone();
+        let what = format!("machine `{name}`");
+        let define = move |connection: &crate::engine::Connection| match Domain::define_xml(connection, &xml) {
+            Ok(_) => Ok(()),
+            Err(error)
+                if error.code() == ErrorNumber::OperationFailed && error.message().contains("already exists") =>
+            {
+                let conflict = Conflict::NameTaken { name };
+                Err(CallError::Told(Error::Conflict { conflict, source: Some(error.into()) }))
+            }
+            Err(error) => Err(error.into()),
+        };
+        self.engine.call(&what, &format!("define {what}"), define).await?;
+        let place = network.map(|(_, place)| place);
+        let bytes = spec.disk_bytes.unwrap_or_default().max(image.disk_bytes);
+        let furnished = self.furnish(spec, &needs, place, bytes).await;
+        if let Err(error) = furnished {
+            // Nothing is left half made; should this fail too, the next look finds a machine that can only be removed.
+            let _ = self.remove(&id).await;
+            return Err(error);
+        }
+        let complete = move |owned: &Owned| Marks { complete: true, ..owned.marks.clone() }.write(&owned.domain);
+        self.engine.on_machine(&id, "complete", complete).await?;
+        Ok(id)
+    }
+
+    async fn start(&self, id: &MachineId) -> Result<(), Error> {
+        let machine = self.owned(id).await?;
+        match machine.state {
+            MachineState::Running => return Ok(()),
+            MachineState::Created | MachineState::Exited(_) => {}
+            MachineState::Paused => return Err(wrong_state(id, "paused")),
+            MachineState::Dead => return Err(wrong_state(id, "half made")),
+        }
+        let owner = machine.owner.uid;
+        if let Some(attachment) = machine.attachment {
+            let network = self.host.networks.find(attachment.network).await?;
+            network.ok_or_else(|| Error::not_found(format!("network of machine `{id}`")))?;
+            if self.has_address(attachment, id).await? {
+                return Err(Error::conflict(Conflict::AddressTaken { address: attachment.address }));
+            }
+        }
+        if !fs::try_exists(self.places.disk(owner, id)).await.unwrap_or(false) {
+            return Err(Error::not_found(format!("disk of machine `{id}`")));
+        }
+        // What it wrote so far is that of its last run.
+        let _ = fs::rename(self.places.console(owner, id), self.places.previous_console(owner, id)).await;
+        self.change_state(id, "start", |domain| {
+            match domain.create() {
+                Ok(_) => Ok(()),
+                // Somebody else was faster.
+                Err(_) if domain.is_active().unwrap_or(false) => Ok(()),
+                Err(error) => Err(error.into()),
+            }
+        })
+        .await
+    }
+
+    async fn stop(&self, id: &MachineId, grace: Duration) -> Result<(), Error> {
+        self.owned(id).await?;
+        let deadline = tokio::time::Instant::now() + grace;
+        let mut ask_at = tokio::time::Instant::now();
+        loop {
+            let now = tokio::time::Instant::now();
+            let ask = now >= ask_at && now < deadline;
+            if ask {
+                ask_at = now + ASK;
+            }
+            let hard = now >= deadline;
+            let active = self.engine.on_machine(id, "stop", move |owned| {
+                let domain = &owned.domain;
+                let (state, _) = domain.get_state()?;
+                if !domain.is_active()? {
+                    return Ok(false);
+                }
+                if hard {
+                    return match domain.destroy() {
+                        Ok(()) => Ok(false),
+                        Err(_) if !domain.is_active()? => Ok(false),
+                        Err(error) => Err(error.into()),
+                    };
+                }
+                if state == sys::VIR_DOMAIN_PAUSED {
+                    // A frozen machine takes no signal.
+                    let _ = domain.resume();
+                }
+                if ask {
+                    // It may have ended at this very moment, which the next look sees.
+                    let _ = domain.shutdown_flags(sys::VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN);
+                }
+                Ok(true)
+            });
+            if !active.await? {
+                return Ok(());
+            }
+            tokio::time::sleep(LOOK.min(deadline.saturating_duration_since(now))).await;
+        }
+    }
+
+    async fn pause(&self, id: &MachineId) -> Result<(), Error> {
+        match self.owned(id).await?.state {
+            MachineState::Paused => return Ok(()),
+            MachineState::Running => {}
+            _ => return Err(wrong_state(id, "not running")),
+        }
+        self.change_state(id, "pause", |domain| Ok(domain.suspend().map(drop)?)).await
+    }
+
+    async fn unpause(&self, id: &MachineId) -> Result<(), Error> {
+        match self.owned(id).await?.state {
+            MachineState::Running => return Ok(()),
+            MachineState::Paused => {}
+            _ => return Err(wrong_state(id, "not running")),
+        }
+        self.change_state(id, "unpause", |domain| Ok(domain.resume().map(drop)?)).await
+    }
+
+    async fn resize(&self, id: &MachineId, resources: Resources) -> Result<(), Error> {
+        let machine = self.owned(id).await?;
+        if machine.resources == resources {
+            return Ok(());
+        }
+        if matches!(machine.state, MachineState::Running | MachineState::Paused) {
+            return Err(wrong_state(id, "running: a virtual machine gets other amounts while it is stopped"));
+        }
+        let installation = self.engine.installation();
+        let (what, id) = (format!("machine `{id}`"), id.clone());
+        let action = format!("resize {what}");
+        let resize = move |connection: &crate::engine::Connection| {
+            let uuid: Uuid = id.0.parse().map_err(|_| CallError::NotOurs)?;
+            let domain = Domain::lookup_by_uuid(connection, uuid)?;
+            let known = crate::marks::read(&domain)?.filter(|marks| marks.owner.installation == installation);
+            let marks = Marks { resources, ..known.ok_or(CallError::NotOurs)? };
+            // With what is secret, or it would be lost.
+            let xml = domain.get_xml_desc(sys::VIR_DOMAIN_XML_SECURE | sys::VIR_DOMAIN_XML_INACTIVE)?;
+            let changed = domain_xml::with_amounts(&xml, resources);
+            let changed =
+                changed.ok_or_else(|| CallError::Told(Error::failed("resize", "the definition is another")))?;
+            let domain = Domain::define_xml(connection, &changed)?;
+            marks.write(&domain)
+        };
+        self.engine.call(&what, &action, resize).await
+    }
+
+    async fn remove(&self, id: &MachineId) -> Result<(), Error> {
+        let down = self.engine.on_machine(id, "remove", |owned| {
+            if owned.domain.is_active()? {
+                match owned.domain.destroy() {
+                    Err(error) if owned.domain.is_active()? => return Err(error.into()),
+                    _ => {}
+                }
+            }
+            Ok((owned.domain.get_name()?, owned.marks.owner.uid))
+        });
+        let (name, owner) = match down.await {
+            Ok(found) => found,
+            Err(Error::NotFound { .. }) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        remove_folder(&self.places.machine(owner, id)).await?;
+        let forget = |owned: &Owned| {
+            let flags = sys::VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
+                | sys::VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+                | sys::VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
+                | sys::VIR_DOMAIN_UNDEFINE_NVRAM;
+            Ok(owned.domain.undefine_flags(flags)?)
+        };
+        match self.engine.on_machine(id, "forget", forget).await {
+            Ok(()) | Err(Error::NotFound { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        self.clear(owner).await?;
+        // libvirt keeps it for ever otherwise.
+        let _ = fs::remove_file(process_log::path(&name)).await;
+        Ok(())
+    }
+}
+
+async fn remove_folder(folder: &std::path::Path) -> Result<(), Error> {
+    match fs::remove_dir_all(folder).await {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::failed(format!("remove `{}`", folder.display()), error))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn published(spec: &MachineSpec) -> Vec<PublishedPort> {
+    let mut ports: Vec<PublishedPort> = spec
+        .ports
+        .iter()
+        .filter_map(|port| {
+            let publish = port.publish?;
+            Some(PublishedPort { port: port.port, protocol: port.protocol, publish })
+        })
+        .collect();
+    ports.sort_unstable();
+    ports
+}
+
+fn wrong_state(id: &MachineId, state: &str) -> Error {
+    Error::conflict(Conflict::State { what: format!("machine `{id}`"), state: state.to_owned() })
+}
+
+/// A file that only its owner reads, until libvirt hands it to QEMU.
+async fn write_private(path: &std::path::Path, content: &[u8]) -> std::io::Result<()> {
+    use tokio::io::AsyncWriteExt as _;
+    let mut file = fs::OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(path).await?;
+    file.write_all(content).await?;
+    file.sync_all().await
+}

@@ -1,0 +1,113 @@
+//! The marks of a machine, kept in its domain's metadata: whose it is, and what libvirt doesn't remember itself.
+
+use controller_backend::{Attachment, MachineId, Owner, PublishedPort, Resources, machine_name};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+use virt::domain::Domain;
+use virt::error::ErrorNumber;
+use virt_sys as sys;
+
+use crate::domain_xml::escape;
+use crate::engine::CallError;
+
+/// The namespace of our metadata.
+pub(crate) const URI: &str = "https://thecloud.dev/libvirt/1";
+const KEY: &str = "cloud";
+
+/// What a domain bears.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Marks {
+    pub(crate) owner: Owner,
+    pub(crate) spec_hash: String,
+    pub(crate) created_at: Timestamp,
+    /// The uid of the image's owner, and the id of its content.
+    pub(crate) image: Uuid,
+    pub(crate) image_id: String,
+    pub(crate) attachment: Option<Attachment>,
+    pub(crate) published: Vec<PublishedPort>,
+    pub(crate) resources: Resources,
+    /// Whether its disks are there: false until all of it was made.
+    pub(crate) complete: bool,
+}
+
+impl Marks {
+    /// The element that stands in the domain's XML.
+    pub(crate) fn element(&self) -> String {
+        format!("<{KEY}:machine xmlns:{KEY}='{URI}'>{}</{KEY}:machine>", self.text())
+    }
+
+    fn text(&self) -> String {
+        // The types have no maps with other keys than text, which is all that could fail.
+        escape(&serde_json::to_string(self).unwrap_or_default())
+    }
+
+    /// Writes them anew into a domain that is there.
+    pub(crate) fn write(&self, domain: &Domain) -> Result<(), CallError> {
+        let element = format!("<machine>{}</machine>", self.text());
+        let kind = sys::VIR_DOMAIN_METADATA_ELEMENT as i32;
+        domain.set_metadata(kind, Some(&element), Some(KEY), Some(URI), sys::VIR_DOMAIN_AFFECT_CONFIG)?;
+        if domain.is_active()? {
+            domain.set_metadata(kind, Some(&element), Some(KEY), Some(URI), sys::VIR_DOMAIN_AFFECT_LIVE)?;
+        }
+        Ok(())
+    }
+}
+
+/// The marks of a domain, if it bears any and the name that we give: a copy of it made by hand has another.
+pub(crate) fn read(domain: &Domain) -> Result<Option<Marks>, CallError> {
+    let kind = sys::VIR_DOMAIN_METADATA_ELEMENT as i32;
+    let element = match domain.get_metadata(kind, Some(URI), sys::VIR_DOMAIN_AFFECT_CONFIG) {
+        Ok(element) => element,
+        Err(error) if error.code() == ErrorNumber::NoDomainMetadata => return Ok(None),
+        // One that somebody made without a definition has none that could be asked for.
+        Err(error) if error.code() == ErrorNumber::OperationInvalid => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let name = domain.get_name()?;
+    Ok(parse(&element).filter(|marks| machine_name(&marks.owner) == name))
+}
+
+/// The id of a domain.
+pub(crate) fn id(domain: &Domain) -> Result<MachineId, CallError> {
+    Ok(MachineId(domain.get_uuid_string()?))
+}
+
+fn parse(element: &str) -> Option<Marks> {
+    let (_, rest) = element.split_once('>')?;
+    let (text, _) = rest.split_once('<')?;
+    serde_json::from_str(&unescape(text)).ok()
+}
+
+fn unescape(text: &str) -> String {
+    text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&apos;", "'").replace("&amp;", "&")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_come_back_as_they_were_written() {
+        let marks = Marks {
+            owner: Owner {
+                installation: Uuid::from_u128(1),
+                kind: "Instance".to_owned(),
+                namespace: "default".to_owned(),
+                name: "we<b&'\"".to_owned(),
+                uid: Uuid::from_u128(2),
+            },
+            spec_hash: "a-b".to_owned(),
+            created_at: Timestamp::from_second(1_767_225_600).unwrap(),
+            image: Uuid::from_u128(3),
+            image_id: "sha256:0".to_owned(),
+            attachment: None,
+            published: Vec::new(),
+            resources: Resources { cpu_millis: 1000, memory_bytes: 1 << 30 },
+            complete: true,
+        };
+        assert_eq!(parse(&marks.element()), Some(marks));
+        assert_eq!(parse("<machine/>"), None);
+    }
+}

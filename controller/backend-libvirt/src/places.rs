@@ -1,0 +1,86 @@
+//! Decides where things are on disk. A folder a machine, by its owner's uid and libvirt's id; a file an image, by its
+//! owner's uid. Folders can
+//! be entered by everybody and listed by root only, because QEMU runs as a user of its own; files are private.
+
+use std::fs::{DirBuilder, Permissions, set_permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use controller_backend::MachineId;
+use uuid::Uuid;
+
+const ENTERED_BY_ALL: u32 = 0o711;
+
+#[derive(Debug, Clone)]
+pub(crate) struct Places {
+    root: PathBuf,
+}
+
+impl Places {
+    pub(crate) fn prepare(machine_dir: &Path, installation: Uuid) -> io::Result<Self> {
+        make_folder(machine_dir)?;
+        let places = Self { root: machine_dir.canonicalize()?.join(installation.to_string()) };
+        for folder in [places.root.clone(), places.machines(), places.images()] {
+            make_folder(&folder)?;
+        }
+        Ok(places)
+    }
+
+    /// The folder of all machines.
+    pub(crate) fn machines(&self) -> PathBuf {
+        self.root.join("machines")
+    }
+
+    /// The folder of imported images.
+    pub(crate) fn images(&self) -> PathBuf {
+        self.root.join("images")
+    }
+
+    /// The folder of all machines that one owner has or had.
+    pub(crate) fn machines_of(&self, owner: Uuid) -> PathBuf {
+        self.machines().join(owner.to_string())
+    }
+
+    /// The folder of one machine.
+    pub(crate) fn machine(&self, owner: Uuid, id: &MachineId) -> PathBuf {
+        self.machines_of(owner).join(&id.0)
+    }
+
+    /// The machine's own disk.
+    pub(crate) fn disk(&self, owner: Uuid, id: &MachineId) -> PathBuf {
+        self.machine(owner, id).join("disk.qcow2")
+    }
+
+    /// What the machine is told at its first boot.
+    pub(crate) fn seed(&self, owner: Uuid, id: &MachineId) -> PathBuf {
+        self.machine(owner, id).join("seed.iso")
+    }
+
+    /// What the machine wrote to its serial console since its last start.
+    pub(crate) fn console(&self, owner: Uuid, id: &MachineId) -> PathBuf {
+        self.machine(owner, id).join("console.log")
+    }
+
+    /// What it wrote before that.
+    pub(crate) fn previous_console(&self, owner: Uuid, id: &MachineId) -> PathBuf {
+        self.machine(owner, id).join("console.previous.log")
+    }
+
+    /// An imported image.
+    pub(crate) fn image(&self, owner: Uuid) -> PathBuf {
+        self.images().join(format!("{owner}.qcow2"))
+    }
+
+    /// What is known of an imported image. It is written last: without it the image is not there.
+    pub(crate) fn image_note(&self, owner: Uuid) -> PathBuf {
+        self.images().join(format!("{owner}.json"))
+    }
+}
+
+/// Makes a folder that everybody may enter.
+pub(crate) fn make_folder(folder: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(ENTERED_BY_ALL).create(folder)?;
+    // The mode given above is cut by the process's mask.
+    set_permissions(folder, Permissions::from_mode(ENTERED_BY_ALL))
+}

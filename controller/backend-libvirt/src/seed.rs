@@ -1,0 +1,96 @@
+//! Decides what a machine is told at its first boot, in the form of cloud-init's NoCloud: who it is, who may log in, which
+//! address it has, and what the user adds. Pure.
+
+use std::net::Ipv4Addr;
+
+use controller_backend::MachineSpec;
+use ipnet::Ipv4Net;
+use uuid::Uuid;
+
+use crate::iso;
+
+/// A machine's place in its network, as it is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) address: Ipv4Addr,
+    pub(crate) range: Ipv4Net,
+    pub(crate) gateway: Ipv4Addr,
+    /// Whether there is a way out, which leads over the gateway.
+    pub(crate) way_out: bool,
+}
+
+/// The disk that the machine reads it from.
+pub(crate) fn disk(spec: &MachineSpec, id: Uuid, mac: &str, place: Option<Place>) -> Vec<u8> {
+    let boot = spec.first_boot.clone().unwrap_or_default();
+    let network = boot.network_config.unwrap_or_else(|| network(mac, place));
+    iso::image(
+        "cidata",
+        &[
+            ("meta-data", meta(spec, id, &boot.ssh_authorized_keys).as_bytes()),
+            ("network-config", network.as_bytes()),
+            // The first line is what says that it is meant for cloud-init.
+            ("user-data", boot.user_data.unwrap_or_else(|| "#cloud-config\n".to_owned()).as_bytes()),
+        ],
+    )
+}
+
+fn meta(spec: &MachineSpec, id: Uuid, keys: &[String]) -> String {
+    let mut text = format!("instance-id: {id}\nlocal-hostname: {}\n", spec.hostname);
+    if !keys.is_empty() {
+        text.push_str("public-keys:\n");
+        for key in keys {
+            text.push_str(&format!("  - {}\n", quoted(key)));
+        }
+    }
+    text
+}
+
+fn network(mac: &str, place: Option<Place>) -> String {
+    let Some(Place { address, range, gateway, way_out }) = place else { return "version: 2\n".to_owned() };
+    let mut text = format!(
+        "version: 2\nethernets:\n  primary:\n    match:\n      macaddress: \"{mac}\"\n    dhcp4: false\n    \
+         addresses:\n      - {address}/{}\n",
+        range.prefix_len()
+    );
+    if way_out {
+        text.push_str(&format!("    routes:\n      - to: 0.0.0.0/0\n        via: {gateway}\n"));
+    }
+    text
+}
+
+/// Text as a YAML scalar that means nothing else.
+fn quoted(text: &str) -> String {
+    let plain: String = text.chars().filter(|letter| !letter.is_control()).collect();
+    format!("\"{}\"", plain.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// The address of a machine's network card. It is made from the address in the network, so that no two in one have the
+/// same.
+pub(crate) fn mac(address: Ipv4Addr) -> String {
+    let [a, b, c, d] = address.octets();
+    format!("52:54:{a:02x}:{b:02x}:{c:02x}:{d:02x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_machine_is_told_its_address_and_the_way_out_where_there_is_one() {
+        let place = Place {
+            address: Ipv4Addr::new(10, 1, 2, 3),
+            range: "10.1.0.0/20".parse().unwrap(),
+            gateway: Ipv4Addr::new(10, 1, 0, 1),
+            way_out: true,
+        };
+        let text = network(&mac(place.address), Some(place));
+        assert!(text.contains("\"52:54:0a:01:02:03\"") && text.contains("- 10.1.2.3/20"), "{text}");
+        assert!(text.contains("via: 10.1.0.1"), "{text}");
+        assert!(!network("", Some(Place { way_out: false, ..place })).contains("via"));
+    }
+
+    #[test]
+    fn a_key_adds_no_line_to_what_the_machine_is_told() {
+        assert_eq!(quoted("ssh-ed25519 AAAA me\nruncmd: \"x\""), "\"ssh-ed25519 AAAA meruncmd: \\\"x\\\"\"");
+    }
+}

@@ -1,0 +1,174 @@
+//! Gives each test an installation of its own on the host's libvirt and Docker, and checks that nothing of it is left.
+
+use std::os::unix::fs::PermissionsExt;
+use std::panic::AssertUnwindSafe;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use controller_backend::conformance::{Fixture, Hand, Traits};
+use controller_backend::{Backend, DiskFormat, DiskImageSpec, DiskSource, MachineId, Owner, Resources};
+use controller_backend_docker::{DEFAULT_SOCKET, DockerOptions};
+use controller_backend_libvirt::{DEFAULT_URI, LibvirtOptions, open};
+use futures::FutureExt;
+use ipnet::Ipv4Net;
+use uuid::Uuid;
+
+const DISK_FILE: &str = "tiny.qcow2";
+
+/// Runs a test, takes down what it made whether it passed or not, and fails if anything is left.
+pub async fn run(test: impl AsyncFnOnce(&Fixture)) {
+    let Some(disk) = test_disk() else {
+        eprintln!("SKIPPED: no test image; `images/tiny-vm/build.sh` makes one, and CLOUD_TINY_VM names it");
+        return;
+    };
+    if !answers("virsh", &["-c", DEFAULT_URI, "version"]) || !answers("docker", &["version"]) {
+        eprintln!("SKIPPED: libvirt at {DEFAULT_URI} or Docker does not answer; nothing was tested");
+        return;
+    }
+    let home = tempfile::tempdir().expect("a directory");
+    // QEMU has a user of its own.
+    std::fs::set_permissions(home.path(), std::fs::Permissions::from_mode(0o711)).expect("it is ours");
+    let (installation, stranger_installation) = (Uuid::new_v4(), Uuid::new_v4());
+    let backend = adapter(home.path(), &disk, installation);
+    let stranger = adapter(home.path(), &disk, stranger_installation);
+    let image = Owner {
+        installation,
+        kind: "ClusterImage".to_owned(),
+        namespace: String::new(),
+        name: "tiny".to_owned(),
+        uid: Uuid::new_v4(),
+    };
+    let spec = DiskImageSpec {
+        owner: image.clone(),
+        source: DiskSource::File(DISK_FILE.to_owned()),
+        format: DiskFormat::Qcow2,
+    };
+    let images = backend.disk_images.clone().expect("the adapter has disk images");
+    images.ensure(&spec).await.expect("the image is imported");
+    let fixture = Fixture {
+        range: free_range(&backend, installation).await,
+        port: 0,
+        disk_file: DISK_FILE.to_owned(),
+        traits: Traits {
+            runs_commands: false,
+            publishes: false,
+            smallest: Resources { cpu_millis: 1000, memory_bytes: 96 << 20 },
+            grace: Duration::from_secs(60),
+            polite_exit: 0,
+        },
+        hand: Arc::new(ByHand),
+        backend,
+        installation,
+        stranger,
+        stranger_installation,
+        image: image.uid.to_string(),
+    };
+
+    let outcome = AssertUnwindSafe(test(&fixture)).catch_unwind().await;
+    take_down(&fixture.backend).await;
+    take_down(&fixture.stranger).await;
+    let left = files(&home.path().join("machines"));
+    if let Err(panic) = outcome {
+        std::panic::resume_unwind(panic);
+    }
+    assert_eq!(left, Vec::<PathBuf>::new(), "nothing is left");
+}
+
+fn adapter(home: &Path, disk: &Path, installation: Uuid) -> Backend {
+    let docker = DockerOptions { installation, data_dir: home.join("data"), socket: PathBuf::from(DEFAULT_SOCKET) };
+    let host = controller_backend_docker::open(&docker).expect("the host's adapter is set up");
+    let image_dir = home.join("ready");
+    std::fs::create_dir_all(&image_dir).expect("a directory");
+    std::fs::copy(disk, image_dir.join(DISK_FILE)).expect("a copy of the test image");
+    let options = LibvirtOptions {
+        installation,
+        uri: DEFAULT_URI.to_owned(),
+        machine_dir: home.join("machines"),
+        image_dir: Some(image_dir),
+    };
+    open(&options, &host).expect("the adapter is set up")
+}
+
+fn test_disk() -> Option<PathBuf> {
+    let cache = || {
+        let home = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+        let home = home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")))?;
+        Some(home.join("the-cloud/vm/tiny.qcow2"))
+    };
+    let path = std::env::var_os("CLOUD_TINY_VM").map(PathBuf::from).or_else(cache)?;
+    path.is_file().then_some(path)
+}
+
+fn answers(program: &str, arguments: &[&str]) -> bool {
+    Command::new(program).args(arguments).output().is_ok_and(|output| output.status.success())
+}
+
+/// A range outside 10.128.0.0/9, where a live installation has its own.
+async fn free_range(backend: &Backend, installation: Uuid) -> Ipv4Net {
+    let occupied = backend.networks.occupied_ranges().await.expect("occupied ranges");
+    let seed = u16::from_be_bytes([installation.as_bytes()[0], installation.as_bytes()[1]]);
+    (0..64)
+        .map(|step: u16| {
+            let [high, low] = seed.wrapping_add(step.wrapping_mul(257)).to_be_bytes();
+            Ipv4Net::new([10, 64 + high % 64, low, 0].into(), 24).expect("a range")
+        })
+        .find(|range| occupied.iter().all(|other| !other.cidr.contains(range) && !range.contains(&other.cidr)))
+        .expect("one of many ranges is free")
+}
+
+async fn take_down(backend: &Backend) {
+    for machine in backend.machines.list().await.expect("list") {
+        backend.machines.remove(&machine.id).await.expect("remove a machine");
+    }
+    let images = backend.disk_images.clone().expect("the adapter has disk images");
+    for image in images.list().await.expect("list") {
+        images.remove(image.owner.uid).await.expect("remove an image");
+    }
+    for network in backend.networks.list().await.expect("list") {
+        backend.networks.remove(network.owner.uid).await.expect("remove a network");
+    }
+    for owner in backend.files.list().await.expect("list") {
+        backend.files.remove(owner).await.expect("remove what was left");
+    }
+    for volume in backend.volumes.list().await.expect("list") {
+        backend.volumes.remove(volume.owner.uid).await.expect("remove a volume");
+    }
+}
+
+/// Every file below a folder.
+pub fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            found.push(path);
+        }
+    }
+    found
+}
+
+struct ByHand;
+
+/// `virsh ARGUMENTS`, which must succeed.
+pub fn virsh(arguments: &[&str]) -> String {
+    let output = Command::new("virsh").args(["-c", DEFAULT_URI, "-q"]).args(arguments).output().expect("virsh runs");
+    assert!(output.status.success(), "virsh {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[async_trait]
+impl Hand for ByHand {
+    async fn kill(&self, id: &MachineId) {
+        virsh(&["destroy", &id.0]);
+    }
+
+    async fn remove(&self, id: &MachineId) {
+        virsh(&["destroy", &id.0]);
+        virsh(&["undefine", &id.0]);
+    }
+}

@@ -1,0 +1,28 @@
+//! The adapter on a real libvirt: first what every adapter promises of machines that have a disk of their own, then what
+//! is libvirt's own. Each test is an installation of its own and takes down what it made; without libvirt, Docker (whose
+//! networks the machines join) or the test image each says loudly that it was skipped.
+#![cfg(feature = "libvirt")]
+
+mod daemon;
+mod guest;
+
+use controller_backend::conformance;
+
+macro_rules! conforms {
+    ($($module:ident: $($function:ident),+;)+) => {
+        $($(
+            #[tokio::test]
+            async fn $function() {
+                daemon::run(async |fixture| conformance::$module::$function(fixture).await).await;
+            }
+        )+)+
+    };
+}
+
+conforms! {
+    machines: machine_goes_through_its_life, machine_is_not_made_twice, missing_needs_are_named,
+        strangers_are_not_touched, list_sees_every_state, machine_is_paused_and_unpaused, taken_address_is_named,
+        replacement_takes_over_name_address_and_port;
+    disk_images: image_is_imported_once_and_removed, missing_and_outside_sources_are_refused, image_in_use_is_kept;
+    events: events_tell_what_happens_to_machines, engine_is_identified, images_are_found;
+}
