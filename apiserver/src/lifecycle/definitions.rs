@@ -14,7 +14,7 @@ use super::namespaces::merge_conditions;
 use super::{Lifecycle, rules};
 use crate::admission::metadata;
 use crate::catalog::Edition;
-use crate::error::{ApiError, Reason};
+use crate::error::{ApiError, FieldError, Reason};
 use crate::query::DeleteOptions;
 use crate::registry::custom::{self, Claims};
 use crate::registry::{CHARGES, Kind, Registry, builtin};
@@ -29,6 +29,17 @@ struct Known {
     digest: [u8; 32],
     kind: Arc<Kind>,
     since: Revision,
+    /// What is wrong with its schemas.
+    wrong: Option<String>,
+}
+
+/// Errors as upstream puts several into one.
+fn sentence(errors: &[FieldError]) -> Option<String> {
+    match errors {
+        [] => None,
+        [only] => Some(only.to_string()),
+        several => Some(format!("[{}]", several.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))),
+    }
 }
 
 /// The declared kinds as they are served.
@@ -67,44 +78,32 @@ impl Definitions {
         let mut known = BTreeMap::new();
         let is_first = self.known.is_empty();
         for (entry, mut definition) in definitions {
-            let status = custom::status(&definition, &claims, now);
+            let mut status = custom::status(&definition, &claims, now);
             let name = entry.key.name.clone();
             claims.set(group(&definition), &name, status["acceptedNames"].clone());
-            if status != definition["status"] {
-                statuses.push((entry.key.clone(), status.clone()));
-            }
+            let told = definition["status"].clone();
             // What is served has the names that it may have, whatever others it wants since.
             definition["spec"]["names"] = status["acceptedNames"].clone();
             if has(&status, "Established") {
                 let digest = digest(&definition);
                 let before = self.known.remove(&name).filter(|before| before.digest == digest);
-                let seen = match before {
-                    Some(before) => Some(before),
-                    None => match custom::kind(&definition) {
-                        Ok(kind) => {
-                            // Objects written before now may lack what the schema says now.
-                            let since = if is_first { entry.revision } else { snapshot.revision };
-                            Some(Known { digest, kind: Arc::new(kind), since })
-                        }
-                        Err(errors) => {
-                            tracing::error!(
-                                definition.name = name,
-                                errors = errors.len(),
-                                "a stored definition cannot be served"
-                            );
-                            None
-                        }
-                    },
-                };
-                if let Some(seen) = seen {
-                    let resource: ResourceId = seen.kind.resource();
-                    since.insert(resource.clone(), seen.since);
-                    if metadata::is_deleting(&definition) {
-                        terminating.insert(resource);
-                    }
-                    kinds.push(Arc::clone(&seen.kind));
-                    known.insert(name, seen);
+                let seen = before.unwrap_or_else(|| {
+                    let (kind, errors) = custom::stored_kind(&definition);
+                    // Objects written before now may lack what the schema says now.
+                    let since = if is_first { entry.revision } else { snapshot.revision };
+                    Known { digest, kind: Arc::new(kind), since, wrong: sentence(&errors) }
+                });
+                custom::violations(&mut status, seen.wrong.as_deref(), now);
+                let resource: ResourceId = seen.kind.resource();
+                since.insert(resource.clone(), seen.since);
+                if metadata::is_deleting(&definition) {
+                    terminating.insert(resource);
                 }
+                kinds.push(Arc::clone(&seen.kind));
+                known.insert(name, seen);
+            }
+            if status != told {
+                statuses.push((entry.key.clone(), status));
             }
         }
         self.known = known;

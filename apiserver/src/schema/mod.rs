@@ -55,6 +55,12 @@ impl Structural {
         parse::parse(schema).map(Self::of)
     }
 
+    /// What can be made of a schema that stands at `place` in a stored definition, and what is wrong with it.
+    pub(crate) fn stored(schema: &Value, place: &str) -> (Self, Vec<FieldError>) {
+        let (root, errors) = parse::parse_stored(schema, &path::Path::Root.field(place));
+        (Self::of(root), errors)
+    }
+
     /// The same of a schema that stands at `place` in a definition.
     pub(crate) fn parse_at(schema: &Value, place: &str) -> Result<Self, Vec<FieldError>> {
         parse::parse_at(schema, &path::Path::Root.field(place)).map(Self::of)

@@ -1,5 +1,6 @@
 //! What a schema makes of the objects that it declares: kept, dropped, filled in, refused, shown.
 
+use apiserver_store::{Change, Expect, Key, ResourceId, Write};
 use serde_json::{Value, json};
 
 use crate::harness::{Server, namespace};
@@ -265,4 +266,40 @@ async fn columns_show_what_their_path_finds_in_the_form_of_their_type() {
     let age = cells.pop().unwrap();
     assert!(age.as_str().unwrap().ends_with('s'), "{age}");
     assert_eq!(json!(cells), json!(["t", "x", 5, 1.5, true, null, "True", "b", "a", "y", null]));
+}
+
+#[tokio::test]
+async fn a_definition_that_would_not_be_taken_now_is_served_and_says_so() {
+    let server = serving(&[version("v1", &json!({"type": "object", "properties": {"a": {"type": "string"}}}))]).await;
+    server.post(THINGS, thing("t", json!({"a": "x"}))).await.expect(201);
+    // As a server would leave it that asked less.
+    let key =
+        Key::new(ResourceId::new("apiextensions.k8s.io", "customresourcedefinitions"), "", "things.declared.test");
+    loop {
+        let stored = server.storage.get(&key).unwrap();
+        let mut definition = stored.value();
+        let properties = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties";
+        definition.pointer_mut(properties).unwrap()["free"] = json!({"description": "of no type"});
+        let change = Change::Put { uid: stored.uid, body: definition.to_string().into_bytes() };
+        let write = Write { key: key.clone(), expect: Expect::Revision(stored.revision), change };
+        if server.storage.write(write).await.is_ok() {
+            break;
+        }
+    }
+    let condition = |found: Option<&Value>| {
+        let conditions = found.and_then(|found| found["status"]["conditions"].as_array().cloned()).unwrap_or_default();
+        conditions.into_iter().find(|condition| condition["type"] == "NonStructuralSchema")
+    };
+    let path = format!("{DEFINITIONS}/things.declared.test");
+    server.until(&path, "called wrong", |found| condition(found).is_some()).await;
+    let told = condition(Some(&server.get(&path).await.expect(200))).unwrap();
+    assert_eq!((&told["status"], &told["reason"]), (&json!("True"), &json!("Violations")));
+    let message = told["message"].as_str().unwrap();
+    assert!(
+        message.ends_with("properties[free].type: Required value: must not be empty for specified object fields"),
+        "{message}"
+    );
+    assert_eq!(server.get(&format!("{THINGS}/t")).await.expect(200)["spec"]["a"], "x");
+    change(&server, &json!({"type": "object", "properties": {"a": {"type": "string"}}})).await;
+    server.until(&path, "good again", |found| condition(found).is_none()).await;
 }

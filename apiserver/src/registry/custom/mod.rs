@@ -17,7 +17,7 @@ use crate::error::FieldError;
 use crate::schema::Structural;
 
 pub use self::accepted::Claims;
-pub use self::status::status;
+pub use self::status::{status, violations};
 pub use self::validate::validate;
 
 /// Annotation with the connect subresources (`log,exec`) that the objects have.
@@ -28,12 +28,21 @@ pub const CONNECT: &str = "thecloud.dev/connect";
 /// # Errors
 /// Everything wrong with its schemas. A definition that [`validate`] has passed has no errors.
 pub fn kind(definition: &Value) -> Result<Kind, Vec<FieldError>> {
+    let (kind, errors) = stored_kind(definition);
+    if errors.is_empty() { Ok(kind) } else { Err(errors) }
+}
+
+/// The kind that a stored definition declares, and what is wrong with its schemas: what was taken once is served, even if
+/// it would not be taken now.
+#[must_use]
+pub fn stored_kind(definition: &Value) -> (Kind, Vec<FieldError>) {
+    let mut errors = Vec::new();
     let spec = &definition["spec"];
     let names = &spec["names"];
     let mut versions = Vec::new();
     let mut storage_version = String::new();
     for (index, declared) in list(spec, "versions").iter().enumerate() {
-        let version = version(spec, declared, index)?;
+        let version = version(spec, declared, index, &mut errors);
         if declared["storage"] == Value::Bool(true) {
             storage_version.clone_from(&version.name);
         }
@@ -42,7 +51,7 @@ pub fn kind(definition: &Value) -> Result<Kind, Vec<FieldError>> {
     versions.sort_by_cached_key(|version| order::priority(&version.name));
     let kind = text(names, "kind");
     let or = |name: &str, otherwise: String| if name.is_empty() { otherwise } else { name.to_owned() };
-    Ok(Kind {
+    let kind = Kind {
         group: text(spec, "group").to_owned(),
         plural: text(names, "plural").to_owned(),
         singular: or(text(names, "singular"), kind.to_lowercase()),
@@ -60,15 +69,17 @@ pub fn kind(definition: &Value) -> Result<Kind, Vec<FieldError>> {
         review: None,
         behaviour: Behaviour::default(),
         verbs: vec!["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"],
-    })
+    };
+    (kind, errors)
 }
 
-fn version(spec: &Value, declared: &Value, index: usize) -> Result<Version, Vec<FieldError>> {
+fn version(spec: &Value, declared: &Value, index: usize, errors: &mut Vec<FieldError>) -> Version {
     let openapi = &declared["schema"]["openAPIV3Schema"];
-    let schema = Structural::parse_at(openapi, &format!("spec.versions[{index}].schema.openAPIV3Schema"))?;
+    let (schema, found) = Structural::stored(openapi, &format!("spec.versions[{index}].schema.openAPIV3Schema"));
+    errors.extend(found);
     let name = text(declared, "name").to_owned();
     let subresources = &declared["subresources"];
-    Ok(Version {
+    Version {
         served: declared["served"] == Value::Bool(true),
         deprecation: deprecation(spec, declared),
         schema: Arc::new(schema),
@@ -81,7 +92,7 @@ fn version(spec: &Value, declared: &Value, index: usize) -> Result<Version, Vec<
             .map(|field| text(field, "jsonPath").trim_start_matches('.').to_owned())
             .collect(),
         name,
-    })
+    }
 }
 
 /// The warning for a deprecated version: its own words, or which one to use instead.

@@ -38,6 +38,19 @@ pub fn status(definition: &Value, claims: &Claims, now: Timestamp) -> Value {
     status
 }
 
+/// Says in a status what is wrong with the schemas of a definition that is served all the same; nothing where all is well.
+pub fn violations(status: &mut Value, wrong: Option<&str>, now: Timestamp) {
+    let told = wrong.map(|wrong| made("NonStructuralSchema", ["True", "Violations", wrong], status, now));
+    let Some(conditions) = status["conditions"].as_array_mut() else { return };
+    let place = conditions.iter().position(|condition| text(condition, "type") == "NonStructuralSchema");
+    match (place, told) {
+        (Some(place), Some(told)) => conditions[place] = told,
+        (Some(place), None) => _ = conditions.remove(place),
+        (None, Some(told)) => conditions.push(told),
+        (None, None) => {}
+    }
+}
+
 fn made(type_: &str, [is, reason, message]: [&str; 3], old: &Value, now: Timestamp) -> Value {
     let before = condition(old, type_);
     let since = before.filter(|before| text(before, "status") == is).map(|before| before["lastTransitionTime"].clone());

@@ -39,9 +39,16 @@ pub(crate) fn parse(schema: &Value) -> Result<Node, Vec<FieldError>> {
 
 /// Parses a schema that stands in a document.
 pub(crate) fn parse_at(schema: &Value, path: &Path<'_>) -> Result<Node, Vec<FieldError>> {
+    let (node, errors) = parse_stored(schema, path);
+    if errors.is_empty() { Ok(node) } else { Err(errors) }
+}
+
+/// Makes what can be made of a schema that was taken once, and says what is wrong with it. Where nothing can be made of it,
+/// everything goes.
+pub(crate) fn parse_stored(schema: &Value, path: &Path<'_>) -> (Node, Vec<FieldError>) {
     let mut parser = Parser { errors: Vec::new() };
     let node = parser.node(schema, path, Level::Root, 0);
-    if parser.errors.is_empty() { Ok(node) } else { Err(parser.errors) }
+    (node, parser.errors)
 }
 
 struct Parser {
@@ -52,11 +59,11 @@ impl Parser {
     fn node(&mut self, schema: &Value, path: &Path<'_>, level: Level, depth: usize) -> Node {
         let Some(schema) = schema.as_object() else {
             self.errors.push(words::invalid(path, schema, "must be a schema object"));
-            return Node::default();
+            return Node::anything();
         };
         if depth > MAX_DEPTH {
             self.errors.push(words::invalid_omitted(path, &format!("must not nest deeper than {MAX_DEPTH} levels")));
-            return Node::default();
+            return Node::anything();
         }
         self.refuse_unsupported(schema, path);
         let mut node = Node {
