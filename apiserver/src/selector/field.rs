@@ -1,6 +1,7 @@
 //! Field selectors: `path=value`, `==`, `!=`, joined by commas, on `metadata.name`, `metadata.namespace` and the paths
 //! that the version declares.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde_json::Value;
@@ -45,7 +46,7 @@ impl Terms {
     /// 400 for a path that isn't selectable.
     pub fn of(&self, kind: &Kind, version: &Version) -> Result<Selector, ApiError> {
         match self.0.iter().find(|term| !is_selectable(&term.path, kind, version)) {
-            None => Ok(Selector { terms: self.0.clone() }),
+            None => Ok(Selector::of(self.0.clone())),
             Some(term) if kind.is_built_in() && version.selectable_fields.is_empty() => {
                 Err(ApiError::bad_request(format!(
                     "{} is not a known field selector: only \"metadata.name\", \"metadata.namespace\"",
@@ -61,9 +62,29 @@ impl Terms {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Selector {
     terms: Vec<Term>,
+    /// The same by path: a URL holds thousands of terms, and a list asks them of every object.
+    wanted: BTreeMap<String, Wanted>,
+}
+
+/// What one field must be.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Wanted {
+    /// All of these at once.
+    equal: BTreeSet<String>,
+    unequal: BTreeSet<String>,
 }
 
 impl Selector {
+    fn of(terms: Vec<Term>) -> Self {
+        let mut wanted: BTreeMap<String, Wanted> = BTreeMap::new();
+        for term in &terms {
+            let wanted = wanted.entry(term.path.clone()).or_default();
+            let values = if term.negated { &mut wanted.unequal } else { &mut wanted.equal };
+            values.insert(term.value.clone());
+        }
+        Self { terms, wanted }
+    }
+
     /// Whether it matches everything.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -73,21 +94,26 @@ impl Selector {
     /// Whether an object satisfies every term. A field that is absent has the empty value.
     #[must_use]
     pub fn matches(&self, object: &Value) -> bool {
-        self.terms.iter().all(|term| (text_at(object, &term.path) == term.value) != term.negated)
+        self.wanted.iter().all(|(path, wanted)| {
+            let found = text_at(object, path);
+            wanted.equal.iter().take(2).all(|value| *value == found) && !wanted.unequal.contains(&found)
+        })
     }
 
     /// The one name that can match, where the selector says so: such a list or watch needs to look at one object.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
-        let term = self.terms.iter().find(|term| term.path == "metadata.name" && !term.negated)?;
-        Some(&term.value)
+        self.equal("metadata.name")
     }
 
     /// The one namespace that can match, where the selector says so.
     #[must_use]
     pub fn namespace(&self) -> Option<&str> {
-        let term = self.terms.iter().find(|term| term.path == "metadata.namespace" && !term.negated)?;
-        Some(&term.value)
+        self.equal("metadata.namespace")
+    }
+
+    fn equal(&self, path: &str) -> Option<&str> {
+        self.wanted.get(path)?.equal.first().map(String::as_str)
     }
 }
 
@@ -248,5 +274,20 @@ mod tests {
         assert_eq!(selector.to_string(), "metadata.name=a\\,b\\=c\\\\,spec.color!=red");
         assert_eq!(parse(&selector.to_string()).unwrap(), selector);
         assert_eq!(selector.namespace(), None);
+    }
+
+    #[test]
+    fn terms_on_one_field_are_all_asked_however_many_there_are() {
+        let object = json!({"metadata": {"name": "w1"}});
+        let many: Vec<String> = (0..10_000).map(|number| format!("metadata.name!=x{number}")).collect();
+        let begun = std::time::Instant::now();
+        let selector = parse(&many.join(",")).unwrap();
+        for _ in 0..20_000 {
+            assert!(selector.matches(&object));
+        }
+        assert!(begun.elapsed() < std::time::Duration::from_secs(5), "{:?}", begun.elapsed());
+        assert!(!parse("metadata.name=w1,metadata.name!=w1").unwrap().matches(&object));
+        assert!(!parse("metadata.name=w1,metadata.name=w2").unwrap().matches(&object));
+        assert!(!parse("metadata.name=w2,metadata.name=w1").unwrap().matches(&object));
     }
 }

@@ -2,11 +2,14 @@
 
 mod lexer;
 mod parser;
+mod rules;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::error::ApiError;
+
+use self::rules::Rules;
 
 /// How a requirement's values are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +46,8 @@ pub struct Requirement {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Selector {
     requirements: Vec<Requirement>,
+    /// The same by key, for a quick look at many objects.
+    rules: Rules,
 }
 
 impl Selector {
@@ -53,7 +58,8 @@ impl Selector {
     pub fn parse(text: &str) -> Result<Self, ApiError> {
         let mut requirements = parser::parse(text).map_err(ApiError::bad_request)?;
         requirements.sort_by(|a, b| a.key.cmp(&b.key));
-        Ok(Self { requirements })
+        let rules = Rules::of(&requirements);
+        Ok(Self { requirements, rules })
     }
 
     /// Whether it matches everything.
@@ -65,29 +71,7 @@ impl Selector {
     /// Whether labels satisfy every requirement.
     #[must_use]
     pub fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
-        self.requirements.iter().all(|requirement| requirement.matches(labels))
-    }
-}
-
-impl Requirement {
-    fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
-        let value = labels.get(&self.key);
-        match self.operator {
-            Operator::Exists => value.is_some(),
-            Operator::DoesNotExist => value.is_none(),
-            Operator::Equals | Operator::DoubleEquals | Operator::In => {
-                value.is_some_and(|value| self.values.contains(value))
-            }
-            Operator::NotEquals | Operator::NotIn => value.is_none_or(|value| !self.values.contains(value)),
-            Operator::GreaterThan => self.compares(value, |label, limit| label > limit),
-            Operator::LessThan => self.compares(value, |label, limit| label < limit),
-        }
-    }
-
-    fn compares(&self, value: Option<&String>, holds: impl Fn(i64, i64) -> bool) -> bool {
-        let label = value.and_then(|value| value.parse().ok());
-        let limit = self.values.first().and_then(|value| value.parse().ok());
-        label.zip(limit).is_some_and(|(label, limit)| holds(label, limit))
+        self.rules.allow(labels)
     }
 }
 

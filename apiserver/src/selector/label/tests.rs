@@ -123,3 +123,49 @@ proptest::proptest! {
         }
     }
 }
+
+/// What one requirement says by itself.
+fn holds(requirement: &Requirement, labels: &BTreeMap<String, String>) -> bool {
+    let value = labels.get(&requirement.key);
+    let values = &requirement.values;
+    let both = || Some((value?.parse::<i64>().ok()?, values.first()?.parse::<i64>().ok()?));
+    match requirement.operator {
+        Operator::Exists => value.is_some(),
+        Operator::DoesNotExist => value.is_none(),
+        Operator::Equals | Operator::DoubleEquals | Operator::In => value.is_some_and(|value| values.contains(value)),
+        Operator::NotEquals | Operator::NotIn => value.is_none_or(|value| !values.contains(value)),
+        Operator::GreaterThan => both().is_some_and(|(label, limit)| label > limit),
+        Operator::LessThan => both().is_some_and(|(label, limit)| label < limit),
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn a_selector_is_all_of_its_requirements_together(
+        texts in proptest::collection::vec(
+            "[ab]((=|==|!=)[123]|>[12]|<[23]| in \\([123](,[12])?\\)| notin \\([123](,[12])?\\))?|![abc]", 1..7,
+        ),
+        labels in proptest::collection::btree_map("[abcd]", "[123x]", 0..4),
+    ) {
+        let text = texts.join(",");
+        let selector = Selector::parse(&text).unwrap();
+        let each = selector.requirements.iter().all(|requirement| holds(requirement, &labels));
+        proptest::prop_assert_eq!(selector.matches(&labels), each, "{}", text);
+    }
+}
+
+#[test]
+fn an_object_costs_no_more_under_a_long_selector() {
+    let of = |term: fn(usize) -> String| (0..10_000).map(term).collect::<Vec<_>>().join(",");
+    let object = labels(&[("app", "web")]);
+    let begun = std::time::Instant::now();
+    for text in
+        [of(|n| format!("!a{n}")), of(|n| format!("a{n}!=b")), of(|n| format!("app!=b{n}")), of(|n| format!("a{n}"))]
+    {
+        let selector = Selector::parse(&text).unwrap();
+        for _ in 0..20_000 {
+            std::hint::black_box(selector.matches(&object));
+        }
+    }
+    assert!(begun.elapsed() < std::time::Duration::from_secs(5), "{:?}", begun.elapsed());
+}
