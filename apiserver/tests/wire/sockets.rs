@@ -241,3 +241,100 @@ async fn stranger_who_says_nothing_is_sent_away() {
         assert!(!read.starts_with(b"HTTP/1.1 200"));
     }
 }
+
+/// A frame of HTTP/2.
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+/// A connection on HTTP/2 on which nothing has been asked yet.
+async fn begun(door: &Door) -> TlsStream<TcpStream> {
+    let mut stream = door.connect("h2").await;
+    let preface = [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &frame(4, 0, 0, &[])].concat();
+    stream.write_all(&preface).await.unwrap();
+    stream
+}
+
+/// Sends the same again and again, and reads nothing; whether the server had enough before all was sent.
+async fn floods(stream: &mut TlsStream<TcpStream>, parts: impl Iterator<Item = Vec<u8>>) -> bool {
+    for part in parts {
+        match tokio::time::timeout(Duration::from_secs(2), stream.write_all(&part)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) | Err(_) => return true,
+        }
+    }
+    false
+}
+
+#[tokio::test]
+async fn pings_are_not_piled_up_for_a_client_that_reads_no_answer() {
+    let server = Server::start().await;
+    let door = Door::open(&server).await;
+    let mut stream = begun(&door).await;
+    let many = frame(6, 0, 0, &[0; 8]).repeat(4_000);
+    // 256 MB of them: what the kernel keeps on both ends is far less.
+    assert!(floods(&mut stream, std::iter::repeat_n(many, 4_000)).await, "the server stops reading");
+    let mut other = door.asking("GET /version").await;
+    let mut head = [0; 12];
+    soon(other.read_exact(&mut head)).await.unwrap();
+    assert_eq!(&head, b"HTTP/1.1 200", "others are answered");
+}
+
+#[tokio::test]
+async fn streams_that_are_opened_and_taken_back_end_the_connection() {
+    let server = Server::start().await;
+    let door = Door::open(&server).await;
+    let stream = begun(&door).await;
+    let (mut reading, mut writing) = tokio::io::split(stream);
+    // `GET https://cloud/`
+    let head = [&[0x82, 0x84, 0x87, 0x41, 5][..], b"cloud"].concat();
+    let flood = async {
+        for number in 0..200_000 {
+            let stream = 2 * number + 1;
+            let both = [frame(1, 5, stream, &head), frame(3, 0, stream, &8_u32.to_be_bytes())].concat();
+            if writing.write_all(&both).await.is_err() {
+                return number;
+            }
+        }
+        200_000
+    };
+    let answered = async {
+        let mut read = Vec::new();
+        let _ = reading.read_to_end(&mut read).await;
+        read
+    };
+    let (sent, read) = soon(futures::future::join(flood, answered)).await;
+    assert!(sent < 200_000, "the connection was closed");
+    // GOAWAY with ENHANCE_YOUR_CALM.
+    let enough = read.windows(4).any(|window| window == 11_u32.to_be_bytes());
+    assert!(enough, "{} bytes", read.len());
+    let mut other = door.asking("GET /version").await;
+    let mut line = [0; 12];
+    soon(other.read_exact(&mut line)).await.unwrap();
+    assert_eq!(&line, b"HTTP/1.1 200", "others are answered");
+}
+
+#[tokio::test]
+async fn headers_that_never_end_are_refused() {
+    let server = Server::start().await;
+    let door = Door::open(&server).await;
+    let mut stream = door.connect("http/1.1").await;
+    stream.write_all(b"GET /version HTTP/1.1\r\nhost: cloud\r\n").await.unwrap();
+    let line = format!("x-filler: {}\r\n", "x".repeat(1_000));
+    let enough = floods(&mut stream, std::iter::repeat_n(line.into_bytes(), 100_000)).await;
+    assert!(enough, "100 MB of headers were taken");
+
+    let mut stream = begun(&door).await;
+    // A header block that goes on in frame after frame.
+    let literal = |name: &[u8]| [&[0x10, name.len() as u8][..], name, &[0x7f, 0x81, 0x7e], &[b'x'; 16_384]].concat();
+    let block = literal(b"x-filler");
+    let first = frame(1, 0, 1, &[0x82, 0x84, 0x87]);
+    let parts =
+        std::iter::once(first).chain(std::iter::repeat_n(block, 6_000).map(|block| frame(9, 0, 1, &block[..16_384])));
+    assert!(floods(&mut stream, parts).await, "100 MB of headers were taken");
+    let mut other = door.asking("GET /version").await;
+    let mut line = [0; 12];
+    soon(other.read_exact(&mut line)).await.unwrap();
+    assert_eq!(&line, b"HTTP/1.1 200", "others are answered");
+}
