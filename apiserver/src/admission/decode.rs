@@ -6,7 +6,7 @@ use super::{fields, misfit};
 use crate::error::{ApiError, FieldError, FieldErrorKind};
 use crate::negotiate::{self, BodyFormat};
 use crate::schema::decode::{self, Decoded};
-use crate::schema::object;
+use crate::schema::{object, words};
 use crate::verbs::served::Served;
 
 /// Refuses a body in a language that is not read for the kind.
@@ -21,7 +21,9 @@ pub(crate) fn check_format(served: &Served, content_type: Option<&str>) -> Resul
 /// The object in the body of a create or update.
 pub(crate) fn object(served: &Served, content_type: Option<&str>, body: &[u8]) -> Result<Decoded, ApiError> {
     check_format(served, content_type)?;
-    let mut decoded = any(&served.kind.kind, content_type, body)?;
+    // Go reads null into a struct without a word.
+    let read = if body.trim_ascii() == b"null" { b"{}" } else { body };
+    let mut decoded = any(&served.kind.kind, content_type, read)?;
     if served.kind.is_built_in()
         && let Some(fields) = decoded.value.as_object_mut()
     {
@@ -52,12 +54,41 @@ pub(crate) fn fill_nulls(object: &mut Value) {
 
 /// Any document, in the name of what it should be. Protobuf is read for built-in kinds and for what every kind takes.
 pub(crate) fn any(kind: &str, content_type: Option<&str>, body: &[u8]) -> Result<Decoded, ApiError> {
-    let decoded = match negotiate::body(content_type)? {
+    let format = negotiate::body(content_type)?;
+    read(format, body).map_err(|error| decode::unrecognized(kind, body, &error))
+}
+
+fn read(format: BodyFormat, body: &[u8]) -> Result<Decoded, ApiError> {
+    match format {
         BodyFormat::Json => decode::json(body),
         BodyFormat::Yaml => decode::yaml(body),
         BodyFormat::Protobuf => decode::protobuf(body),
-    };
-    decoded.map_err(|error| decode::unrecognized(kind, body, &error))
+    }
+}
+
+/// The options in the body of a deletion. Nothing in them may be passed over: a `dryRun` that isn't understood would
+/// delete in earnest.
+pub(crate) fn delete_options(content_type: Option<&str>, body: &[u8]) -> Result<Value, ApiError> {
+    const KIND: &str = "DeleteOptions";
+    let options = read(negotiate::body(content_type)?, body)?.value;
+    let text = |field: &str| options[field].as_str().unwrap_or_default();
+    for field in ["kind", "apiVersion"] {
+        if !(options[field].is_null() || options[field].is_string()) {
+            let why = words::go_mismatch(&options[field], "DeleteOptions", field, "string");
+            return Err(ApiError::bad_request(format!("couldn't get version/kind; json parse error: {why}")));
+        }
+    }
+    if !matches!(text("kind"), "" | KIND) {
+        return Err(ApiError::bad_request(format!(
+            "no kind \"{}\" is registered for version \"{}\" in scheme \"pkg/apis/meta/internalversion/scheme/register.go:27\"",
+            text("kind"),
+            text("apiVersion"),
+        )));
+    }
+    match decode::mismatch("v1", KIND, &options) {
+        Some(why) => Err(ApiError::bad_request(why)),
+        None => Ok(options),
+    }
 }
 
 /// Refuses an object that is none of the kind, or that nothing behind may come across.

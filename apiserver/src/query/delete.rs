@@ -38,12 +38,6 @@ impl DeleteOptions {
     }
 
     fn of_body(body: &Value) -> Result<Self, ApiError> {
-        let kind = body["kind"].as_str().unwrap_or("DeleteOptions");
-        if kind != "DeleteOptions" {
-            return Err(ApiError::bad_request(format!(
-                "the object provided is unrecognized (must be of type DeleteOptions): no kind \"{kind}\" is registered"
-            )));
-        }
         let text = |value: &Value| value.as_str().map(str::to_owned);
         let filled = |value: &Value| text(value).filter(|text| !text.is_empty());
         let dry_run: Vec<&str> = body["dryRun"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();

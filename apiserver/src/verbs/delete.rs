@@ -51,11 +51,8 @@ pub(crate) async fn delete(call: &Call, body: Bytes) -> Result<Answer, ApiError>
 
 /// The options of a deletion, from its body and its query.
 pub(crate) fn options(call: &Call, body: &[u8]) -> Result<DeleteOptions, ApiError> {
-    let decoded = if body.is_empty() {
-        None
-    } else {
-        Some(decode::any("DeleteOptions", call.content_type.as_deref(), body)?.value)
-    };
+    let decoded =
+        if body.is_empty() { None } else { Some(decode::delete_options(call.content_type.as_deref(), body)?) };
     DeleteOptions::parse(decoded.as_ref(), &call.query)
 }
 

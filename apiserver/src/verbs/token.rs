@@ -29,12 +29,12 @@ pub(crate) struct Token {
     pub(crate) behind: (String, String),
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
 struct Wire {
     v: String,
     rv: i64,
     /// Upstream's tokens have none.
-    #[serde(default)]
     epoch: Option<Uuid>,
     start: String,
 }
@@ -67,6 +67,7 @@ impl Token {
             Some(first) if *first != b'{' => {
                 invalid(format!("invalid character '{}' looking for beginning of value", first.escape_ascii()))
             }
+            _ if error.is_eof() => invalid("unexpected end of JSON input".to_owned()),
             _ => invalid(error.to_string()),
         })?;
         if wire.v != VERSION {
@@ -79,7 +80,8 @@ impl Token {
         if wire.start.is_empty() {
             return Err(invalid("encoded start key empty (version meta.k8s.io/v1)".into()));
         }
-        let (namespace, name) = wire.start.split_once('/').ok_or_else(|| invalid("it names no place".into()))?;
+        // Without a slash it is the end of what comes before.
+        let (namespace, name) = wire.start.split_once('/').unwrap_or((&wire.start, ""));
         Ok(Self {
             revision: u64::try_from(wire.rv).ok().map(Revision),
             epoch: wire.epoch.unwrap_or(present),
@@ -125,6 +127,9 @@ mod tests {
             Token::decode("ab!d", Uuid::nil()).unwrap_err().message,
             "invalid continue token: continue key is not valid: illegal base64 data at input byte 2"
         );
-        assert_eq!(Token::decode("e30", Uuid::nil()).unwrap_err().reason, Reason::BadRequest);
+        let why = |json: &str| Token::decode(&ENCODING.encode(json), Uuid::nil()).unwrap_err().message;
+        let invalid = "invalid continue token: continue key is not valid: ";
+        assert_eq!(why("{}"), format!("{invalid}server does not recognize this encoded version "));
+        assert_eq!(why(r#"{"v":"#), format!("{invalid}unexpected end of JSON input"));
     }
 }

@@ -170,3 +170,13 @@ async fn an_event_is_named_after_whatever_it_is_about() {
     let new = json!({"apiVersion": "events.k8s.io/v1", "kind": "Event", "metadata": {"name": "x:y"}});
     server.post("/apis/events.k8s.io/v1/namespaces/default/events", new).await.refusal(422);
 }
+
+#[tokio::test]
+async fn a_body_of_null_is_one_without_anything() {
+    let server = Server::with_widgets().await;
+    let json = [("content-type", "application/json")];
+    let (_, message) = server.send("POST", "/api/v1/namespaces/a/configmaps", &json, "null").await.refusal(422);
+    assert_eq!(message, "ConfigMap \"\" is invalid: metadata.name: Required value: name or generateName is required");
+    let (_, message) = server.send("POST", WIDGETS, &json, "null").await.refusal(400);
+    assert!(message.contains("Object 'Kind' is missing in 'null'"), "{message}");
+}

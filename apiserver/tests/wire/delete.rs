@@ -64,7 +64,9 @@ async fn preconditions_must_hold() {
 async fn dry_deletion_deletes_nothing() {
     let (server, _, path) = with_one().await;
     server.delete(&path, json!({"dryRun": ["All"]})).await.expect(200);
-    server.delete(&format!("{path}?dryRun=All&propagationPolicy=Foreground"), json!(null)).await;
+    let foreground = format!("{path}?dryRun=All&propagationPolicy=Foreground");
+    let marked = server.send("DELETE", &foreground, &[], "").await.expect(200);
+    assert_eq!(marked["metadata"]["finalizers"], json!(["foregroundDeletion"]));
     assert!(server.get(&path).await.expect(200)["metadata"].get("deletionTimestamp").is_none());
     server.send("DELETE", &format!("{path}?propagationPolicy=Sometimes"), &[], "").await.refusal(422);
 }
@@ -166,4 +168,49 @@ async fn a_namespace_is_let_go_by_its_finalize_endpoint_alone() {
     // What was held in it is swept once it is let go.
     server.json_patch(&path, json!([{"op": "remove", "path": "/metadata/finalizers"}])).await;
     server.until_gone(&path).await;
+}
+
+#[tokio::test]
+async fn options_of_the_wrong_type_delete_nothing() {
+    let server = Server::with_widgets().await;
+    server.post(WIDGETS, widget("w", json!({"color": "red"}))).await.expect(201);
+    let one = format!("{WIDGETS}/w");
+    for (options, message) in [
+        (
+            json!({"dryRun": "All"}),
+            "json: cannot unmarshal string into Go struct field DeleteOptions.dryRun of type []string",
+        ),
+        (
+            json!({"gracePeriodSeconds": "x"}),
+            "json: cannot unmarshal string into Go struct field DeleteOptions.gracePeriodSeconds of type int64",
+        ),
+        (
+            json!({"preconditions": "x"}),
+            "json: cannot unmarshal string into Go struct field DeleteOptions.preconditions of type v1.Preconditions",
+        ),
+        (
+            json!({"orphanDependents": "no"}),
+            "json: cannot unmarshal string into Go struct field DeleteOptions.orphanDependents of type bool",
+        ),
+        (
+            json!({"kind": "Widget", "apiVersion": "wire.test/v1"}),
+            "no kind \"Widget\" is registered for version \"wire.test/v1\" in scheme \
+             \"pkg/apis/meta/internalversion/scheme/register.go:27\"",
+        ),
+    ] {
+        for path in [one.as_str(), WIDGETS] {
+            let (reason, said) = server.delete(path, options.clone()).await.refusal(400);
+            assert_eq!(reason, "BadRequest");
+            assert_eq!(said, message, "{path} {options}");
+        }
+    }
+    let broken = server.send("DELETE", &one, &[("content-type", "application/json")], "{nope").await;
+    assert_eq!(
+        broken.refusal(400).1,
+        "couldn't get version/kind; json parse error: invalid character 'n' looking for beginning of object key string"
+    );
+    // Upstream takes it for options that say nothing, and forgets those in the query.
+    let nothing = format!("{one}?dryRun=All");
+    server.send("DELETE", &nothing, &[("content-type", "application/json")], "null").await.refusal(400);
+    server.get(&one).await.expect(200);
 }
