@@ -21,6 +21,24 @@ if docker info > /dev/null 2>&1; then
         fi
     done
 fi
+if command -v virsh > /dev/null && virsh -q -c qemu:///system version > /dev/null 2>&1; then
+    virsh() { command virsh -q -c qemu:///system "$@" 2> /dev/null; }
+    ours=()
+    for domain in $(virsh list --uuid); do
+        marks=$(virsh metadata "$domain" https://thecloud.dev/libvirt/1 || true)
+        for folder in "$home"/data/*-*-*-*-*/; do
+            case $marks in *"$(basename "$folder")"*) ours+=("$domain"); virsh shutdown "$domain" || true ;; esac
+        done
+    done
+    for domain in "${ours[@]}"; do
+        for _ in $(seq 150); do
+            [ "$(virsh domstate "$domain")" = running ] || break
+            sleep 0.1
+        done
+        virsh destroy "$domain" || true
+    done
+    [ ${#ours[@]} = 0 ] || echo "${#ours[@]} virtual machines are stopped"
+fi
 # Volumes are loop mounts below the data directory; unmounting detaches their loop devices.
 while read -r mounted; do
     umount "$mounted" && echo "unmounted $mounted"

@@ -16,7 +16,7 @@ if [ "$(id -u)" != 0 ]; then
     echo "error: ./justw up mounts Volumes and drives Docker, so it runs as root: sudo ./justw up" >&2
     exit 1
 fi
-mkdir -p "$home"/{data,logs,run,bin}
+mkdir -p "$home"/{data,logs,run,bin,images}
 chmod 700 "$home/data"
 
 step "What this machine needs"
@@ -48,6 +48,7 @@ if [ -n "$pid" ] && [ "$(readlink "/proc/$pid/exe" 2> /dev/null)" = "$binaries/c
 else
     scripts/stop-cloudd.sh "$home"
     setsid "$binaries/cloudd" --data-dir "$home/data" --store "$store" --listen "$listen" --kubeconfig "$home/kubeconfig" \
+        --image-dir "$home/images" \
         >> "$home/logs/cloudd.log" 2>&1 < /dev/null &
     pid=$!
     echo "$pid" > "$home/run/cloudd.pid"

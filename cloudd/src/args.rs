@@ -118,6 +118,18 @@ pub(crate) struct ComputeArgs {
     /// The Docker daemon's socket.
     #[arg(long, env = "CLOUD_DOCKER_SOCKET", default_value = "/var/run/docker.sock")]
     pub(crate) docker_socket: PathBuf,
+
+    /// Where libvirt is reached, which runs virtual machines. Only in a cloudd that was built with the feature `libvirt`.
+    #[arg(long, env = "CLOUD_LIBVIRT_URI", default_value = "qemu:///system")]
+    pub(crate) libvirt_uri: String,
+
+    /// Where the disks of virtual machines are kept: QEMU's own user must be able to enter it.
+    #[arg(long, env = "CLOUD_MACHINE_DIR", default_value = "/var/lib/the-cloud/machines")]
+    pub(crate) machine_dir: PathBuf,
+
+    /// The only directory that a ClusterImage may name a file of. Without it none can be imported by path.
+    #[arg(long, env = "CLOUD_IMAGE_DIR")]
+    pub(crate) image_dir: Option<PathBuf>,
 }
 
 /// Which database holds the state.
@@ -136,6 +148,8 @@ pub(crate) enum StoreChoice {
 pub(crate) enum BackendChoice {
     /// Containers on the Docker daemon of this host.
     Docker,
+    /// Virtual machines on the libvirt of this host, whose networks are Docker's.
+    Libvirt,
     /// Nothing real.
     Fake,
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use controller_backend::{Error as BackendError, Identity};
+use controller_backend::{Backend, Error as BackendError, Event, Identity};
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -141,9 +141,9 @@ pub(crate) async fn follow(world: &World) {
             }
         };
         match event {
-            Some(controller_backend::Event::Changed { owner, .. }) => world.on_backend(&owner),
-            Some(controller_backend::Event::ImageArrived) => world.on_image(),
-            Some(controller_backend::Event::Resync) => {
+            Some(Event::Changed { owner, .. }) => world.on_backend(&owner),
+            Some(Event::ImageArrived) => world.on_image(),
+            Some(Event::Resync) => {
                 known = look(world).await;
                 world.wake_everything();
             }
@@ -151,6 +151,20 @@ pub(crate) async fn follow(world: &World) {
             None => std::future::pending().await,
         }
     }
+}
+
+/// Watches what runs virtual machines on the same host: wakes who is concerned by what happens. Never ends.
+pub(crate) async fn follow_machines(world: &World, backend: &Backend) {
+    let mut events = backend.events.watch();
+    while let Some(event) = events.next().await {
+        match event {
+            Event::Changed { owner, .. } => world.on_backend(&owner),
+            Event::ImageArrived => world.on_image(),
+            Event::Resync => world.wake_everything(),
+        }
+    }
+    // The port says that this does not happen; without events the resync must do.
+    std::future::pending().await
 }
 
 /// Makes sure that the namespace is there.

@@ -18,9 +18,11 @@ pub const DEFAULT_PUBLISH_RANGE: RangeInclusive<u16> = 20000..=29999;
 pub struct Options {
     /// The installation whose things are made and touched; of the store.
     pub installation: Uuid,
-    /// What they drive.
+    /// What they drive: containers, and the networks, volumes and files of the host.
     pub backend: Backend,
-    /// Its name in the API.
+    /// What runs virtual machines, on the same host's networks; `None` where nothing does.
+    pub virtual_machines: Option<Backend>,
+    /// What runs an Instance that doesn't say.
     pub backend_name: BackendName,
     /// The InstanceType of an Instance that names none.
     pub default_instance_type: String,
@@ -47,6 +49,7 @@ impl Options {
         Self {
             installation,
             backend,
+            virtual_machines: None,
             backend_name: BackendName::Docker,
             default_instance_type: crds::compute::instance_type::DEFAULT.to_owned(),
             publish_address: IpAddr::V4(Ipv4Addr::LOCALHOST),

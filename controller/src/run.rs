@@ -10,6 +10,7 @@ use kube::{Api, Client};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::compute::cluster_image::ClusterImageKind;
 use crate::compute::instance::InstanceKind;
 use crate::compute::instance_type;
 use crate::host::{self, NAME, NAMESPACE};
@@ -92,6 +93,7 @@ async fn lead(client: Client, options: Options, shutdown: CancellationToken) -> 
         tokio::join!(
             stores.instances.complete(),
             stores.instance_types.complete(),
+            stores.cluster_images.complete(),
             stores.vpcs.complete(),
             stores.volumes.complete(),
             stores.secrets.complete(),
@@ -108,6 +110,8 @@ async fn lead(client: Client, options: Options, shutdown: CancellationToken) -> 
     let (stores, queues) = (&world.stores, &world.queues);
     let instances = InstanceKind::new(world.clone());
     workers.spawn(work(&world, instances, &stores.instances, &queues.instances, &recorder, &shutdown));
+    let images = ClusterImageKind::new(world.clone());
+    workers.spawn(work(&world, images, &stores.cluster_images, &queues.cluster_images, &recorder, &shutdown));
     let vpcs = VpcKind::new(world.clone());
     workers.spawn(work(&world, vpcs, &stores.vpcs, &queues.vpcs, &recorder, &shutdown));
     let volumes = VolumeKind::new(world.clone());
@@ -116,6 +120,10 @@ async fn lead(client: Client, options: Options, shutdown: CancellationToken) -> 
 
     let shared = world.clone();
     background.spawn(async move { host::follow(&shared).await });
+    if let Some(machines) = world.options.virtual_machines.clone() {
+        let shared = world.clone();
+        background.spawn(async move { host::follow_machines(&shared, &machines).await });
+    }
     let shared = world.clone();
     background.spawn(async move { sweep::run(&shared).await });
     let shared = world.clone();
@@ -166,6 +174,7 @@ fn follow_objects(world: &Arc<World>, tasks: &mut JoinSet<()>) {
     }
     follow!(instances, on_instance);
     follow!(instance_types, on_instance_type);
+    follow!(cluster_images, on_cluster_image);
     follow!(vpcs, on_vpc);
     follow!(volumes, on_volume);
     follow!(secrets, on_secret);
@@ -191,6 +200,7 @@ async fn resync(world: &World) {
             hasher.finish() % parts == turn
         };
         for (keys, queue) in [
+            (world.stores.cluster_images.keys(), &world.queues.cluster_images),
             (world.stores.vpcs.keys(), &world.queues.vpcs),
             (world.stores.volumes.keys(), &world.queues.volumes),
             (world.stores.instances.keys(), &world.queues.instances),

@@ -7,14 +7,14 @@ use uuid::Uuid;
 /// Finds the machine of an Instance and connects to it.
 #[derive(Debug, Clone)]
 pub struct Streams {
-    backend: Backend,
+    backends: Vec<Backend>,
 }
 
 impl Streams {
-    /// Streams of this backend's machines.
+    /// Streams of these backends' machines.
     #[must_use]
-    pub fn new(backend: Backend) -> Self {
-        Self { backend }
+    pub fn new(backends: Vec<Backend>) -> Self {
+        Self { backends }
     }
 
     /// What the Instance's machine wrote.
@@ -22,8 +22,8 @@ impl Streams {
     /// # Errors
     /// `NotFound` if the Instance has no machine now.
     pub async fn log(&self, instance: Uuid, options: LogOptions) -> Result<LogStream, Error> {
-        let machine = self.machine(instance).await?;
-        self.backend.consoles.logs(&machine.id, options).await
+        let (backend, machine) = self.machine(instance).await?;
+        backend.consoles.logs(&machine.id, options).await
     }
 
     /// Runs a command inside the Instance's machine.
@@ -31,18 +31,29 @@ impl Streams {
     /// # Errors
     /// `NotFound` if the Instance has no machine now, `Conflict` (`State`) if it is not running.
     pub async fn exec(&self, instance: Uuid, spec: ExecSpec) -> Result<ExecSession, Error> {
-        let machine = self.machine(instance).await?;
-        self.backend.consoles.exec(&machine.id, spec).await
+        let (backend, machine) = self.machine(instance).await?;
+        backend.consoles.exec(&machine.id, spec).await
     }
 
     /// The one that runs, or else the newest.
-    async fn machine(&self, instance: Uuid) -> Result<Machine, Error> {
-        let machines = self.backend.machines.find(instance).await?;
-        machines
-            .into_iter()
-            .max_by_key(|machine| {
+    async fn machine(&self, instance: Uuid) -> Result<(&Backend, Machine), Error> {
+        let mut unavailable = None;
+        for backend in &self.backends {
+            // Where it is not is also where nobody may answer.
+            let machines = match backend.machines.find(instance).await {
+                Ok(machines) => machines,
+                Err(error) => {
+                    unavailable = Some(error);
+                    continue;
+                }
+            };
+            let best = machines.into_iter().max_by_key(|machine| {
                 (matches!(machine.state, MachineState::Running | MachineState::Paused), machine.created_at)
-            })
-            .ok_or_else(|| Error::not_found("machine of this Instance yet"))
+            });
+            if let Some(machine) = best {
+                return Ok((backend, machine));
+            }
+        }
+        Err(unavailable.unwrap_or_else(|| Error::not_found("machine of this Instance yet")))
     }
 }

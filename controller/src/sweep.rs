@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use controller_backend::{MachineSummary, Network};
+use controller_backend::{Backend, Error, MachineSummary, Network};
 use crds::compute::instance::Instance;
 use crds::network::vpc::Vpc;
 use kube::api::ListParams;
@@ -65,9 +65,17 @@ pub(crate) async fn run(world: &World) {
 async fn sweep(world: &World, before: &Suspects) -> Result<Suspects, Failure> {
     world.gate.check()?;
     let backend = world.backend();
-    let machines = backend.machines.list().await.map_err(Failure::backend("list the machines"))?;
     let networks = backend.networks.list().await.map_err(Failure::backend("list the networks"))?;
-    let files = backend.files.list().await.map_err(Failure::backend("list the projected files"))?;
+    let mut answering = vec![(backend, look(backend).await.map_err(Failure::backend("list what there is"))?)];
+    if let Some(other) = &world.options.virtual_machines {
+        // Where it does not answer, nothing of it is suspected, and the rest is swept all the same.
+        match look(other).await {
+            Ok(found) => answering.push((other, found)),
+            Err(error) => tracing::debug!(error = chain(&error), "a backend is left out of the sweep"),
+        }
+    }
+    let machines: Vec<&MachineSummary> = answering.iter().flat_map(|(_, found)| &found.machines).collect();
+    let files: BTreeSet<Uuid> = answering.iter().flat_map(|(_, found)| found.files.iter().copied()).collect();
 
     let (instances, vpcs) = (world.stores.instances.uids(), world.stores.vpcs.uids());
     let mut suspects = Suspects {
@@ -93,19 +101,21 @@ async fn sweep(world: &World, before: &Suspects) -> Result<Suspects, Failure> {
         return Ok(suspects);
     }
     // One that can't be removed now must not keep the others from it.
-    for machine in machines.iter().filter(|machine| is_orphan(&machine.owner.uid, &suspects.machines, &before.machines))
-    {
-        match remove_machine(world, machine).await {
-            Ok(()) => {
-                world.options.metrics.orphan_removed();
-                tracing::warn!(owner = %machine.owner, uid = %machine.owner.uid, "a machine without an Instance was removed");
+    for (backend, found) in &answering {
+        let is_lost = |machine: &&MachineSummary| is_orphan(&machine.owner.uid, &suspects.machines, &before.machines);
+        for machine in found.machines.iter().filter(is_lost) {
+            match remove_machine(backend, machine).await {
+                Ok(()) => {
+                    world.options.metrics.orphan_removed();
+                    tracing::warn!(owner = %machine.owner, uid = %machine.owner.uid, "a machine without an Instance was removed");
+                }
+                Err(failure) => not_removed(&machine.owner.uid, &failure),
             }
-            Err(failure) => not_removed(&machine.owner.uid, &failure),
         }
-    }
-    for uid in suspects.files.iter().filter(|uid| is_orphan(uid, &suspects.files, &before.files)) {
-        if let Err(failure) = backend.files.remove(*uid).await.map_err(Failure::backend("remove orphaned files")) {
-            not_removed(uid, &failure);
+        for uid in found.files.iter().filter(|uid| is_orphan(uid, &suspects.files, &before.files)) {
+            if let Err(failure) = backend.files.remove(*uid).await.map_err(Failure::backend("remove orphaned files")) {
+                not_removed(uid, &failure);
+            }
         }
     }
     for network in networks.iter().filter(|network| is_orphan(&network.owner.uid, &suspects.networks, &before.networks))
@@ -121,8 +131,18 @@ async fn sweep(world: &World, before: &Suspects) -> Result<Suspects, Failure> {
     Ok(suspects)
 }
 
+/// What one backend has.
+struct Found {
+    machines: Vec<MachineSummary>,
+    files: Vec<Uuid>,
+}
+
+async fn look(backend: &Backend) -> Result<Found, Error> {
+    Ok(Found { machines: backend.machines.list().await?, files: backend.files.list().await? })
+}
+
 /// Says what would go.
-fn tell_kept(machines: &[MachineSummary], networks: &[Network], suspects: &Suspects) {
+fn tell_kept(machines: &[&MachineSummary], networks: &[Network], suspects: &Suspects) {
     for machine in machines.iter().filter(|machine| suspects.machines.contains(&machine.owner.uid)) {
         tracing::warn!(owner = %machine.owner, uid = %machine.owner.uid, "a machine without an Instance is kept: a restore is to be confirmed");
     }
@@ -136,8 +156,8 @@ fn is_orphan(uid: &Uuid, now: &BTreeSet<Uuid>, before: &BTreeSet<Uuid>) -> bool 
     now.contains(uid) && before.contains(uid)
 }
 
-async fn remove_machine(world: &World, machine: &MachineSummary) -> Result<(), Failure> {
-    let machines = &world.backend().machines;
+async fn remove_machine(backend: &Backend, machine: &MachineSummary) -> Result<(), Failure> {
+    let machines = &backend.machines;
     if machine.active {
         machines.stop(&machine.id, GRACE).await.map_err(Failure::backend("stop an orphan"))?;
     }

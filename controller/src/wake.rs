@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use controller_backend::Owner;
-use crds::compute::instance::Instance;
+use crds::compute::cluster_image::ClusterImage;
+use crds::compute::instance::{BackendName, Instance};
 use crds::compute::instance_type::InstanceType;
 use crds::network::vpc::Vpc;
 use crds::status::{READY, condition, is_true};
@@ -39,6 +40,9 @@ impl World {
         }
         for instance in [changed.old, changed.new].into_iter().flatten() {
             let namespace = instance.namespace().unwrap_or_default();
+            if self.backend_name(instance) == BackendName::Libvirt {
+                self.queues.cluster_images.wake_after(Key::new(String::new(), instance.spec.image.clone()), COUNTING);
+            }
             let vpc = Key::new(namespace.clone(), instance.vpc());
             if gone {
                 self.queues.vpcs.wake(vpc)
@@ -84,6 +88,25 @@ impl World {
         }
         let default = &self.options.default_instance_type;
         self.wake_instances(|instance| instance.spec.instance_type.as_ref().unwrap_or(default) == &name);
+    }
+
+    pub(crate) fn on_cluster_image(&self, changed: &Changed<'_, ClusterImage>) {
+        wake_itself(&self.queues.cluster_images, changed);
+        let Some(image) = changed.new.or(changed.old) else { return };
+        let facts = |image: &ClusterImage| {
+            (
+                image.meta().uid.clone(),
+                image.meta().deletion_timestamp.is_some(),
+                image.status.as_ref().is_some_and(|status| is_true(&status.conditions, READY)),
+            )
+        };
+        if changed.old.map(|old| facts(old)) == changed.new.map(|new| facts(new)) {
+            return;
+        }
+        let name = image.name_any();
+        self.wake_instances(|instance| {
+            instance.spec.image == name && self.backend_name(instance) == BackendName::Libvirt
+        });
     }
 
     pub(crate) fn on_vpc(&self, changed: &Changed<'_, Vpc>) {
@@ -174,6 +197,9 @@ impl World {
 
     /// Looks at everything: events may have been missed. What others depend on comes first.
     pub(crate) fn wake_everything(&self) {
+        for key in self.stores.cluster_images.keys() {
+            self.queues.cluster_images.wake(key);
+        }
         for key in self.stores.vpcs.keys() {
             self.queues.vpcs.wake(key);
         }

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use controller_backend::{Backend, Owner};
-use crds::compute::instance::Instance;
+use controller_backend::{Backend, DiskImages, Owner};
+use crds::compute::cluster_image::ClusterImage;
+use crds::compute::instance::{BackendName, Instance};
 use crds::compute::instance_type::InstanceType;
 use crds::network::vpc::Vpc;
 use crds::storage::volume::Volume;
@@ -35,6 +36,7 @@ pub(crate) struct World {
 pub(crate) struct Stores {
     pub(crate) instances: Arc<Store<Instance>>,
     pub(crate) instance_types: Arc<Store<InstanceType>>,
+    pub(crate) cluster_images: Arc<Store<ClusterImage>>,
     pub(crate) vpcs: Arc<Store<Vpc>>,
     pub(crate) volumes: Arc<Store<Volume>>,
     pub(crate) secrets: Arc<Store<Secret>>,
@@ -45,6 +47,7 @@ pub(crate) struct Stores {
 #[derive(Debug, Default)]
 pub(crate) struct Queues {
     pub(crate) instances: Queue,
+    pub(crate) cluster_images: Queue,
     pub(crate) vpcs: Queue,
     pub(crate) volumes: Queue,
 }
@@ -61,8 +64,28 @@ impl World {
         }
     }
 
+    /// What the host has: networks, volumes, and containers.
     pub(crate) fn backend(&self) -> &Backend {
         &self.options.backend
+    }
+
+    /// What runs this Instance, by name.
+    pub(crate) fn backend_name(&self, instance: &Instance) -> BackendName {
+        instance.backend(self.options.backend_name)
+    }
+
+    /// What runs this Instance.
+    pub(crate) fn backend_of(&self, instance: &Instance) -> Result<&Backend, Failure> {
+        match self.backend_name(instance) {
+            BackendName::Docker => Ok(&self.options.backend),
+            BackendName::Libvirt => self.options.virtual_machines.as_ref().ok_or(Failure::NoVirtualMachines),
+        }
+    }
+
+    /// Where disk images are kept.
+    pub(crate) fn disk_images(&self) -> Result<&dyn DiskImages, Failure> {
+        let machines = self.options.virtual_machines.as_ref();
+        machines.and_then(|backend| backend.disk_images.as_deref()).ok_or(Failure::NoVirtualMachines)
     }
 
     pub(crate) fn now(&self) -> Timestamp {

@@ -44,6 +44,7 @@ pub const DEFAULT_VPC: &str = "default";
 pub fn all() -> Vec<CustomResourceDefinition> {
     vec![
         compute::instance_type::InstanceType::crd(),
+        compute::cluster_image::ClusterImage::crd(),
         compute::instance::Instance::crd(),
         network::vpc::Vpc::crd(),
         storage::volume::Volume::crd(),

@@ -1,7 +1,8 @@
 //! One cloud: a `cloudd` process with its own data directory, and the clients pointed at it.
 
 use std::ffi::OsStr;
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use serde_json::Value;
 
 use crate::clients::limited;
 use crate::docker::Docker;
+use crate::libvirt;
 use crate::run::{Output, run_command};
 use crate::wait::{eventually, eventually_within};
 
@@ -95,6 +97,8 @@ impl CloudBuilder {
             fs::copy(key, home.path().join("joined.key")).expect("the key can be copied");
             fs::copy(kubeconfig, home.path().join("kubeconfig")).expect("the kubeconfig can be copied");
         }
+        // QEMU has a user of its own, which must reach the disks of virtual machines; the rest is private by itself.
+        fs::set_permissions(home.path(), Permissions::from_mode(0o711)).expect("the directory is ours");
         let mut cloud = Cloud {
             home: Some(home),
             role: self.role,
@@ -146,6 +150,12 @@ impl Cloud {
     #[must_use]
     pub fn data_dir(&self) -> PathBuf {
         self.home().join("data")
+    }
+
+    /// Where it keeps the disks of virtual machines.
+    #[must_use]
+    pub fn machine_dir(&self) -> PathBuf {
+        self.home().join("machines")
     }
 
     /// The administrator's kubeconfig.
@@ -204,6 +214,7 @@ impl Cloud {
         command.args(["--listen", &listen, "--store", &store]);
         if self.role == Role::AllInOne {
             command.args(["--docker-socket", self.docker.socket()]).args(self.fake.then_some("--compute-backend=fake"));
+            command.arg("--machine-dir").arg(self.machine_dir());
         }
         let joined = self.home().join("joined.key");
         if joined.exists() {
@@ -346,7 +357,9 @@ impl Cloud {
     /// Everything real that this installation has.
     #[must_use]
     pub fn leftovers(&self) -> Vec<String> {
-        self.docker.leftovers(&self.installation(), &self.data_dir())
+        let mut left = self.docker.leftovers(&self.installation(), &self.data_dir());
+        left.extend(libvirt::leftovers(&self.installation(), &self.machine_dir()));
+        left
     }
 }
 
@@ -378,6 +391,7 @@ impl Drop for Cloud {
         let installation = self.installation();
         self.kill();
         if !installation.is_empty() && !self.fake {
+            libvirt::purge(&installation);
             self.docker.purge(&installation, &self.data_dir());
         }
         // Nothing that these tests do is a reason for a person to look at the log.

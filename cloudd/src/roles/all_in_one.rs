@@ -7,6 +7,7 @@ use apiserver::{Clock as _, Identity, SystemClock};
 use controller_backend::Backend;
 use controller_backend::fake::FakeEngine;
 use controller_backend_docker::DockerOptions;
+use crds::compute::instance::BackendName;
 use tokio_util::sync::CancellationToken;
 
 use super::{Ended, end_in_order};
@@ -39,10 +40,13 @@ async fn round(args: &AllInOneArgs, door: &Door, rule: TokenRule, stop: &mut Sto
     let high_water =
         HighWater::check(&args.state.data_dir, &storage).await.context("the note of how far the store was")?;
     let backend = open_backend(args, installation)?;
+    let virtual_machines = open_virtual_machines(args, installation, &backend)?;
     let metrics = controller::Metrics::default();
     let measured = metrics.clone();
     let parts = Parts {
-        streams: Some(Arc::new(BackendStreams(controller::streams::Streams::new(backend.clone())))),
+        streams: Some(Arc::new(BackendStreams(controller::streams::Streams::new(
+            std::iter::once(backend.clone()).chain(virtual_machines.clone()).collect(),
+        )))),
         measures: Some(Arc::new(move |registry| measured.register(registry))),
     };
     let serving = Serving::start(&args.state, &args.serve, door, &storage, rule, parts).await?;
@@ -50,6 +54,10 @@ async fn round(args: &AllInOneArgs, door: &Door, rule: TokenRule, stop: &mut Sto
     let client =
         kube::Client::new(serving.server.service_as(Identity::master("system:the-cloud:controller")), "default");
     let mut options = controller::Options::new(installation, backend);
+    options.virtual_machines = virtual_machines;
+    if args.compute.compute_backend == BackendChoice::Libvirt {
+        options.backend_name = BackendName::Libvirt;
+    }
     options.default_instance_type = args.serve.instance_type.clone();
     options.publish_address = args.compute.publish_address;
     options.publish_range = args.compute.publish_range.first..=args.compute.publish_range.last;
@@ -94,7 +102,7 @@ fn open_backend(args: &AllInOneArgs, installation: uuid::Uuid) -> anyhow::Result
             engine.add_every_registry_image();
             Ok(engine.backend(installation))
         }
-        BackendChoice::Docker => {
+        BackendChoice::Docker | BackendChoice::Libvirt => {
             let options = DockerOptions {
                 installation,
                 data_dir: args.state.data_dir.canonicalize().context("the data directory")?,
@@ -103,4 +111,36 @@ fn open_backend(args: &AllInOneArgs, installation: uuid::Uuid) -> anyhow::Result
             controller_backend_docker::open(&options).context("the Docker backend")
         }
     }
+}
+
+/// What runs virtual machines, if this cloudd was built with it.
+#[cfg(feature = "libvirt")]
+fn open_virtual_machines(
+    args: &AllInOneArgs,
+    installation: uuid::Uuid,
+    host: &Backend,
+) -> anyhow::Result<Option<Backend>> {
+    if args.compute.compute_backend == BackendChoice::Fake {
+        return Ok(Some(host.clone()));
+    }
+    let options = controller_backend_libvirt::LibvirtOptions {
+        installation,
+        uri: args.compute.libvirt_uri.clone(),
+        machine_dir: args.compute.machine_dir.clone(),
+        image_dir: args.compute.image_dir.clone(),
+    };
+    controller_backend_libvirt::open(&options, host).map(Some).context("the libvirt backend")
+}
+
+/// What runs virtual machines: nothing, because this cloudd was built without it.
+#[cfg(not(feature = "libvirt"))]
+fn open_virtual_machines(
+    args: &AllInOneArgs,
+    _installation: uuid::Uuid,
+    host: &Backend,
+) -> anyhow::Result<Option<Backend>> {
+    let why =
+        "this cloudd was built without libvirt: build it with `--features libvirt`, where libvirt-dev is installed";
+    anyhow::ensure!(args.compute.compute_backend != BackendChoice::Libvirt, why);
+    Ok((args.compute.compute_backend == BackendChoice::Fake).then(|| host.clone()))
 }

@@ -88,6 +88,7 @@ impl HostImages {
         if let Some(why) = info.outside() {
             return Err(unfit(why));
         }
+        self.places.make().map_err(|error| Error::failed("make the folder of images", error))?;
         let image = self.places.image(owner);
         let fresh = image.with_extension("new");
         disks::copy(&source, spec.format, &fresh).await?;
@@ -141,8 +142,12 @@ impl HostImages {
 impl DiskImages for HostImages {
     async fn list(&self) -> Result<Vec<DiskImage>, Error> {
         let failed = |error| Error::failed("list the images", error);
-        let mut entries = fs::read_dir(self.places.images()).await.map_err(failed)?;
         let mut images = Vec::new();
+        let mut entries = match fs::read_dir(self.places.images()).await {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(images),
+            Err(error) => return Err(failed(error)),
+        };
         while let Some(entry) = entries.next_entry().await.map_err(failed)? {
             let name = entry.file_name();
             let uid = name.to_str().and_then(|name| name.strip_suffix(".json")?.parse().ok());
@@ -201,6 +206,7 @@ impl DiskImages for HostImages {
                 _ => {}
             }
         }
+        self.places.tidy();
         Ok(())
     }
 }

@@ -58,7 +58,7 @@ pub struct LibvirtOptions {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The directory of disks cannot be used.
-    #[error("prepare the directory of machines `{}`", path.display())]
+    #[error("find the directory of machines `{}`", path.display())]
     MachineDir {
         /// The directory.
         path: PathBuf,
@@ -77,8 +77,9 @@ pub enum OpenError {
 /// answer yet: whatever is called then says so.
 pub fn open(options: &LibvirtOptions, host: &Backend) -> Result<Backend, OpenError> {
     event_loop::start().map_err(|source| OpenError::EventLoop { source })?;
-    let places = Places::prepare(&options.machine_dir, options.installation)
+    let machine_dir = std::path::absolute(&options.machine_dir)
         .map_err(|source| OpenError::MachineDir { path: options.machine_dir.clone(), source })?;
+    let places = Places::new(&machine_dir, options.installation);
     let engine = Arc::new(Engine::new(&options.uri, options.installation));
     let images = Arc::new(HostImages::new(engine.clone(), places.clone(), options.image_dir.clone()));
     let machines = Arc::new(LibvirtMachines::new(engine.clone(), places.clone(), images.clone(), host.clone()));

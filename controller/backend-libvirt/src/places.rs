@@ -18,13 +18,24 @@ pub(crate) struct Places {
 }
 
 impl Places {
-    pub(crate) fn prepare(machine_dir: &Path, installation: Uuid) -> io::Result<Self> {
-        make_folder(machine_dir)?;
-        let places = Self { root: machine_dir.canonicalize()?.join(installation.to_string()) };
-        for folder in [places.root.clone(), places.machines(), places.images()] {
+    pub(crate) fn new(machine_dir: &Path, installation: Uuid) -> Self {
+        Self { root: machine_dir.join(installation.to_string()) }
+    }
+
+    /// Makes the folders that everything is in: not before there is something to keep.
+    pub(crate) fn make(&self) -> io::Result<()> {
+        for folder in [self.root.clone(), self.machines(), self.images()] {
             make_folder(&folder)?;
         }
-        Ok(places)
+        Ok(())
+    }
+
+    /// Removes them when nothing is in them any more.
+    pub(crate) fn tidy(&self) {
+        for folder in [self.machines(), self.images(), self.root.clone()] {
+            // One that is not empty stays.
+            let _ = std::fs::remove_dir(folder);
+        }
     }
 
     /// The folder of all machines.

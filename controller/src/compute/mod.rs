@@ -1,4 +1,5 @@
 //! Machines and what they are made from.
 
+pub(crate) mod cluster_image;
 pub(crate) mod instance;
 pub(crate) mod instance_type;

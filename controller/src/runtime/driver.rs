@@ -201,7 +201,7 @@ impl<K: Kind> Driver<K> {
 
     /// Reads the object anew: what is in the store was too old to write.
     async fn refresh(&self, key: &Key) -> Next {
-        let api: Api<K::Object> = Api::namespaced(self.client.clone(), &key.namespace);
+        let api = K::api(self.client.clone(), &key.namespace);
         match api.get_opt(&key.name).await {
             Ok(Some(object)) => {
                 self.store.remember(object);
@@ -217,7 +217,7 @@ impl<K: Kind> Driver<K> {
     }
 
     fn api(&self, object: &K::Object) -> Api<K::Object> {
-        Api::namespaced(self.client.clone(), &object.namespace().unwrap_or_default())
+        K::api(self.client.clone(), &object.namespace().unwrap_or_default())
     }
 }
 

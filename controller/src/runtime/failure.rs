@@ -34,6 +34,9 @@ pub enum Failure {
         /// The id of the one that answers.
         found: String,
     },
+    /// It takes virtual machines, and this server runs none.
+    #[error("this server runs no virtual machines")]
+    NoVirtualMachines,
     /// Somebody else changed the object, or took what was chosen, meanwhile: look again.
     #[error("the object has changed meanwhile")]
     Stale,
@@ -105,6 +108,13 @@ impl Failure {
                 unknown: true,
                 stalled: true,
             },
+            Self::NoVirtualMachines => verdict(
+                "DependencyMissing",
+                "This server runs no virtual machines: start a cloudd that was built with the feature `libvirt`, on a host \
+                 where libvirt runs."
+                    .to_owned(),
+                true,
+            ),
             Self::Api { action, .. } => verdict("ApiFailed", sentence(&format!("failed to {action}")), false),
             Self::Stale => verdict("Progressing", "The object has changed meanwhile.".to_owned(), false),
         }

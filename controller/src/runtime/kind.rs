@@ -4,8 +4,7 @@ use std::fmt::Debug;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use k8s_openapi::NamespaceResourceScope;
-use kube::Resource;
+use kube::{Api, Client, Resource};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
@@ -175,20 +174,16 @@ pub trait Kind: Send + Sync + Sized + 'static {
     const NAME: &'static str;
 
     /// The object in the API.
-    type Object: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-        + Clone
-        + Debug
-        + Serialize
-        + DeserializeOwned
-        + Send
-        + Sync
-        + 'static;
+    type Object: Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned + Send + Sync + 'static;
     /// Its status.
     type Status: Serialize + Send + Sync;
     /// What is known of the world.
     type Observed: Debug + Send + Sync;
     /// One thing to do; it can be repeated, and cut off anywhere.
     type Step: Debug + Clone + PartialEq + Send + Sync;
+
+    /// The way to the objects of a namespace; of the cluster, where the kind has none.
+    fn api(client: Client, namespace: &str) -> Api<Self::Object>;
 
     /// Looks at the world. Changes nothing.
     async fn observe(&self, goal: Goal, object: &Self::Object) -> Result<Self::Observed, Failure>;

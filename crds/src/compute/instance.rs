@@ -1,4 +1,4 @@
-//! The kind Instance: one machine, a container or (later) a virtual machine.
+//! The kind Instance: one machine, a container or a virtual machine.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ use crate::quantity::Quantity;
     category = "all",
     category = "cloud",
     doc = "One machine.",
-    annotation("thecloud.dev/schema-version", "3"),
+    annotation("thecloud.dev/schema-version", "4"),
     annotation("thecloud.dev/connect", "log,exec"),
     annotation(
         "thecloud.dev/charges",
@@ -97,8 +97,11 @@ use crate::quantity::Quantity;
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("has(self.backend) == has(oldSelf.backend) && (!has(self.backend) || self.backend == oldSelf.backend)")
     .message("backend can't be changed: delete the Instance and make it again"))]
+#[x_kube(validation = Rule::new("!has(self.backend) || self.backend != 'libvirt' || (has(self.replaceToken) ? self.replaceToken : '') != (has(oldSelf.replaceToken) ? oldSelf.replaceToken : '') || (self.image == oldSelf.image && has(self.cloudInit) == has(oldSelf.cloudInit) && (!has(self.cloudInit) || self.cloudInit == oldSelf.cloudInit) && has(self.sshAuthorizedKeys) == has(oldSelf.sshAuthorizedKeys) && (!has(self.sshAuthorizedKeys) || self.sshAuthorizedKeys == oldSelf.sshAuthorizedKeys))")
+    .message("image, cloudInit and sshAuthorizedKeys of a virtual machine count at its first boot only: change replaceToken too to have it replaced, which loses its root disk"))]
 pub struct InstanceSpec {
-    /// What it runs: an image reference such as `nginx:1.27`.
+    /// What it runs. A container: an image reference such as `nginx:1.27`. A virtual machine: the name of a ClusterImage,
+    /// which counts when it is made.
     #[schemars(length(min = 1, max = 512))]
     pub image: String,
     /// What runs it. The server's default when not set; `status.backend` says which. It can't be changed.
@@ -163,6 +166,18 @@ pub struct InstanceSpec {
     #[serde(default = "ten")]
     #[schemars(range(min = 0, max = 3600))]
     pub termination_grace_period_seconds: i64,
+    /// Public keys, in the form of `authorized_keys`, that may log in to a virtual machine as its image's own user. They
+    /// count at its first boot. Containers have none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 16384)))]
+    pub ssh_authorized_keys: Vec<String>,
+    /// What a virtual machine is told at its first boot besides its name, keys and address. Containers have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cloud_init: Option<CloudInit>,
+    /// Any text. Changing it has a virtual machine replaced by one made anew: its root disk is lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub replace_token: Option<String>,
     /// Reserved: an installation has one host today.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
@@ -182,6 +197,39 @@ fn ten() -> i64 {
 pub enum BackendName {
     /// A container on Docker.
     Docker,
+    /// A virtual machine on libvirt.
+    Libvirt,
+}
+
+impl BackendName {
+    /// The name as the API spells it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Docker => "docker",
+            Self::Libvirt => "libvirt",
+        }
+    }
+
+    /// The backend of this name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Docker, Self::Libvirt].into_iter().find(|backend| backend.as_str() == name)
+    }
+}
+
+/// What a virtual machine is told at its first boot, by cloud-init.
+#[derive(Serialize, Deserialize, KubeSchema, Debug, Clone, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct CloudInit {
+    /// User data: `#cloud-config`, a script that begins with `#!`, or whatever else cloud-init reads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 262144))]
+    pub user_data: Option<String>,
+    /// Network config, in place of the one that gives the machine its address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 65536))]
+    pub network_config: Option<String>,
 }
 
 /// Amounts that override those of the InstanceType.
@@ -194,6 +242,10 @@ pub struct Resources {
     /// Memory in bytes, swap included: `256Mi`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<Quantity>,
+    /// Size of a virtual machine's root disk, in bytes; at least the image's. It counts when the machine is made.
+    /// Containers have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk: Option<Quantity>,
 }
 
 /// Whether a machine runs.
@@ -543,7 +595,7 @@ pub struct InstanceStatus {
     /// The backend's own id of the image it was made from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image_id: Option<String>,
-    /// What runs it: `docker`, or `fake` on a server started for benchmarks.
+    /// What runs it: `docker`, `libvirt`, or `fake` on a server started for benchmarks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backend: Option<String>,
     /// The InstanceType in force.
@@ -615,6 +667,13 @@ impl Instance {
     #[must_use]
     pub fn vpc(&self) -> &str {
         self.spec.vpc.as_deref().unwrap_or(crate::DEFAULT_VPC)
+    }
+
+    /// What runs it: what its spec says, or else what runs it already, or else the server's default.
+    #[must_use]
+    pub fn backend(&self, default: BackendName) -> BackendName {
+        let known = || BackendName::parse(self.status.as_ref()?.backend.as_deref()?);
+        self.spec.backend.or_else(known).unwrap_or(default)
     }
 
     /// The names of the Volumes it mounts, each with whether every mount of it is read-only.

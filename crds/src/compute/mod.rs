@@ -1,4 +1,5 @@
 //! Machines and what they are made from.
 
+pub mod cluster_image;
 pub mod instance;
 pub mod instance_type;

@@ -15,3 +15,4 @@ mod postgres;
 mod security;
 mod three_apiservers;
 mod tour;
+mod virtual_machine;

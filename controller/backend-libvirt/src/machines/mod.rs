@@ -98,6 +98,7 @@ impl LibvirtMachines {
         let failed = |error| Error::failed("make the machine's folder", error);
         let owner = spec.owner.uid;
         self.clear(owner).await?;
+        self.places.make().map_err(failed)?;
         make_folder(&self.places.machines_of(owner)).map_err(failed)?;
         make_folder(&self.places.machine(owner, &id)).map_err(failed)?;
         disks::overlay(&needs.base, &needs.disk, bytes).await?;
@@ -145,14 +146,19 @@ impl LibvirtMachines {
         }
         // It stays while there is something in it.
         let _ = fs::remove_dir(&folder).await;
+        self.places.tidy();
         Ok(())
     }
 
     /// The owners that have disks and no machine.
     pub(crate) async fn left_behind(&self) -> Result<BTreeSet<Uuid>, Error> {
         let failed = |error| Error::failed("look for what machines left", error);
-        let mut entries = fs::read_dir(self.places.machines()).await.map_err(failed)?;
         let mut owners = BTreeSet::new();
+        let mut entries = match fs::read_dir(self.places.machines()).await {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(owners),
+            Err(error) => return Err(failed(error)),
+        };
         while let Some(entry) = entries.next_entry().await.map_err(failed)? {
             owners.extend(entry.file_name().to_str().and_then(|name| name.parse::<Uuid>().ok()));
         }

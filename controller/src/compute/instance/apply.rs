@@ -1,6 +1,6 @@
 //! Does one step for an Instance.
 
-use controller_backend::{Conflict, Error as BackendError};
+use controller_backend::{Backend, Conflict, Error as BackendError};
 use crds::compute::instance::Instance;
 use crds::network::vpc::{Vpc, VpcSpec};
 use kube::api::PostParams;
@@ -14,7 +14,7 @@ use crate::runtime::{Applied, Failure, Note, uid_of};
 
 pub(super) async fn apply(kind: &InstanceKind, instance: &Instance, step: &Step) -> Result<Applied<Instance>, Failure> {
     let world = kind.world.as_ref();
-    let backend = world.backend();
+    let backend = world.backend_of(instance)?;
     let machines = &backend.machines;
     let uid = uid_of(instance);
     match step {
@@ -64,13 +64,13 @@ pub(super) async fn apply(kind: &InstanceKind, instance: &Instance, step: &Step)
                 // The machine of an attempt that was cut off: the next look finds it.
                 Err(error)
                     if matches!(error.as_conflict(), Some(Conflict::NameTaken { .. }))
-                        && is_ours(kind, uid).await? =>
+                        && is_ours(backend, uid).await? =>
                 {
                     return Ok(Applied::quietly());
                 }
                 Err(error) => return Err(Failure::backend("make the machine")(error)),
             }
-            Ok(Applied::telling("Created", format!("Made the machine from image `{}`.", spec.image)))
+            Ok(Applied::telling("Created", format!("Made the machine from image `{}`.", instance.spec.image)))
         }
         Step::Start(id) => {
             let _place = kind.starts.acquire().await;
@@ -119,7 +119,7 @@ pub(super) async fn apply(kind: &InstanceKind, instance: &Instance, step: &Step)
         }
         Step::RecordStart => Ok(Applied::wrote(world.patch_status(instance, json!({"nextRestart": null})).await?)),
         Step::Probe(spec) => {
-            kind.probes.start(uid, spec.clone());
+            kind.probes.start(uid, spec.clone(), backend.consoles.clone());
             Ok(Applied::quietly())
         }
         Step::StopProbe => {
@@ -130,8 +130,8 @@ pub(super) async fn apply(kind: &InstanceKind, instance: &Instance, step: &Step)
 }
 
 /// Whether this Instance has a machine by now.
-async fn is_ours(kind: &InstanceKind, uid: uuid::Uuid) -> Result<bool, Failure> {
-    let machines = kind.world.backend().machines.find(uid).await;
+async fn is_ours(backend: &Backend, uid: uuid::Uuid) -> Result<bool, Failure> {
+    let machines = backend.machines.find(uid).await;
     machines.map(|found| !found.is_empty()).map_err(Failure::backend("look for the machine"))
 }
 

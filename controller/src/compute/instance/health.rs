@@ -58,7 +58,6 @@ pub(crate) struct Probing {
 
 /// The checks that are going on, by Instance.
 pub(super) struct Probes {
-    consoles: Arc<dyn Consoles>,
     queue: Queue,
     running: Mutex<BTreeMap<Uuid, Running>>,
 }
@@ -70,8 +69,8 @@ struct Running {
 }
 
 impl Probes {
-    pub(super) fn new(consoles: Arc<dyn Consoles>, queue: Queue) -> Self {
-        Self { consoles, queue, running: Mutex::default() }
+    pub(super) fn new(queue: Queue) -> Self {
+        Self { queue, running: Mutex::default() }
     }
 
     /// The check of this Instance, if one is going on.
@@ -83,10 +82,9 @@ impl Probes {
     }
 
     /// Begins to check, in place of what was checked before.
-    pub(super) fn start(&self, instance: Uuid, spec: ProbeSpec) {
+    pub(super) fn start(&self, instance: Uuid, spec: ProbeSpec, consoles: Arc<dyn Consoles>) {
         let health = Arc::new(Mutex::new(Health::Unknown));
-        let task =
-            tokio::spawn(check_for_ever(spec.clone(), self.consoles.clone(), self.queue.clone(), health.clone()));
+        let task = tokio::spawn(check_for_ever(spec.clone(), consoles, self.queue.clone(), health.clone()));
         let probe = Running { spec, health, _task: AbortOnDropHandle::new(task) };
         self.running.lock().unwrap_or_else(PoisonError::into_inner).insert(instance, probe);
     }

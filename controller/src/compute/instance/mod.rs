@@ -3,6 +3,7 @@
 
 mod allocate;
 mod apply;
+mod fit;
 mod health;
 mod inputs;
 mod observe;
@@ -22,6 +23,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use controller_backend::{FileSet, MachineId, MachineSpec, Resources};
 use crds::compute::instance::{Instance, InstanceStatus, PortStatus};
+use kube::{Api, Client};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
@@ -107,7 +109,7 @@ pub(crate) struct InstanceKind {
 impl InstanceKind {
     pub(crate) fn new(world: Arc<World>) -> Self {
         let starts = Semaphore::new(world.options.starts_at_a_time.max(1));
-        let probes = Probes::new(world.options.backend.consoles.clone(), world.queues.instances.clone());
+        let probes = Probes::new(world.queues.instances.clone());
         Self { world, probes, projected: Mutex::default(), starts }
     }
 
@@ -131,6 +133,10 @@ impl Kind for InstanceKind {
     type Status = InstanceStatus;
     type Observed = Observed;
     type Step = Step;
+
+    fn api(client: Client, namespace: &str) -> Api<Instance> {
+        Api::namespaced(client, namespace)
+    }
 
     async fn observe(&self, goal: Goal, instance: &Instance) -> Result<Observed, Failure> {
         observe::observe(self, goal, instance).await

@@ -56,8 +56,19 @@ pub(crate) struct Observed {
     pub(crate) probing: Option<Probing>,
     /// What runs it.
     pub(crate) backend: BackendName,
+    /// The disk that it is made from, where it has a disk of its own.
+    pub(crate) disk: Option<Disk>,
     /// The host.
     pub(crate) host: Option<String>,
+}
+
+/// The root disk of a virtual machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Disk {
+    /// The ClusterImage that it begins as, by its uid.
+    pub(crate) image: Target<Uuid>,
+    /// How large it is, at least; `None`: as the image's.
+    pub(crate) bytes: Option<u64>,
 }
 
 /// Something that an Instance refers to.
@@ -93,8 +104,13 @@ pub(crate) struct Network {
 pub(super) async fn observe(kind: &InstanceKind, goal: Goal, instance: &Instance) -> Result<Observed, Failure> {
     let world = kind.world.as_ref();
     world.gate.check()?;
-    let backend = world.backend();
     let owner = world.owner(instance);
+    let was_made = instance.status.as_ref().is_some_and(|status| status.machine_id.is_some());
+    let backend = match world.backend_of(instance) {
+        // What was never made is not there, whatever can't be asked.
+        Err(_) if goal == Goal::Absent && !was_made => world.backend(),
+        backend => backend?,
+    };
     let machines = backend.machines.find(owner.uid).await.map_err(Failure::backend("look for the machine"))?;
     let files_are_there = async || {
         let owners = backend.files.list().await.map_err(Failure::backend("look for projected files"))?;
@@ -124,7 +140,8 @@ pub(super) async fn observe(kind: &InstanceKind, goal: Goal, instance: &Instance
         image: None,
         supply: supply(world, instance, &owner, machines.iter().any(is_active)),
         probing: kind.probes.get(owner.uid),
-        backend: world.options.backend_name,
+        backend: world.backend_name(instance),
+        disk: disk(world, instance),
         host: world.gate.host(),
         machines,
         owner,
@@ -136,8 +153,15 @@ pub(super) async fn observe(kind: &InstanceKind, goal: Goal, instance: &Instance
             .iter()
             .any(|machine| Some(&machine.spec_hash) == wanted_hash(instance, &observed).as_ref());
     if to_make {
-        let image = backend.images.resolve(&instance.spec.image).await;
-        observed.image = image.map_err(Failure::backend("look for the image"))?;
+        // A disk image is named by the uid of its object: names come and go.
+        let reference = match &observed.disk {
+            None => Some(instance.spec.image.clone()),
+            Some(disk) => disk.image.known().map(Uuid::to_string),
+        };
+        if let Some(reference) = reference {
+            let image = backend.images.resolve(&reference).await;
+            observed.image = image.map_err(Failure::backend("look for the image"))?;
+        }
         observed.rivals = rivals(world, instance, &observed).await?;
     }
     Ok(observed)
@@ -155,6 +179,7 @@ pub(super) fn wanted_hash(instance: &Instance, observed: &Observed) -> Option<St
             address: status.ip.as_deref()?.parse().ok()?,
             ports: &status.ports,
             volumes: &volumes,
+            disk: observed.disk.as_ref(),
         },
     ))
 }
@@ -201,6 +226,32 @@ fn not_ready(reason: Option<&str>) -> String {
         Some(reason) => format!("is not ready ({reason})"),
         None => "is not ready yet".to_owned(),
     }
+}
+
+/// The root disk, if what runs the Instance gives it one.
+fn disk(world: &World, instance: &Instance) -> Option<Disk> {
+    if world.backend_name(instance) != BackendName::Libvirt {
+        return None;
+    }
+    let image = match world.stores.cluster_images.get("", &instance.spec.image) {
+        None => Target::Missing,
+        Some(image) => {
+            let uid = uid_of(image.as_ref());
+            let status = image.status.clone().unwrap_or_default();
+            let ready = condition(&status.conditions, READY);
+            if image.meta().deletion_timestamp.is_some() {
+                Target::NotReady(uid, "is being deleted".to_owned())
+            } else if ready.is_none_or(|ready| ready.status != "True") {
+                Target::NotReady(uid, not_ready(ready.map(|ready| ready.reason.as_str())))
+            } else {
+                Target::Ready(uid)
+            }
+        }
+    };
+    let type_ = world.stores.instance_types.get("", &type_name(world, instance));
+    let wanted = instance.spec.resources.as_ref().and_then(|resources| resources.disk.clone());
+    let wanted = wanted.or_else(|| type_.and_then(|type_| type_.spec.disk.clone()));
+    Some(Disk { image, bytes: wanted.and_then(|disk| disk.units().ok()) })
 }
 
 fn type_name(world: &World, instance: &Instance) -> String {

@@ -10,11 +10,12 @@ use kube::{Resource, ResourceExt};
 
 use super::Step;
 use super::allocate;
+use super::fit::unfit;
 use super::health::{Health, ProbeSpec};
 use super::observe::{Observed, Target, known_volumes, wanted_hash};
 use super::pull;
 use super::restart::{self, Decision};
-use super::wanted::{self, Parts};
+use super::wanted::{self, Parts, may_replace};
 use crate::runtime::conditions::whole_seconds;
 use crate::runtime::{Goal, Plan, Waiting};
 
@@ -56,6 +57,9 @@ fn present(instance: &Instance, observed: &Observed) -> Plan<Step> {
     if kept.is_none() && rests_without_machine(instance) {
         return Plan::default();
     }
+    if let Some(waiting) = unfit(instance, observed.backend) {
+        return Plan::wait(waiting);
+    }
     // What must be known before anything can be said about the machine.
     let missing = missing(instance, observed);
     if !missing.is_empty() {
@@ -77,6 +81,17 @@ fn present(instance: &Instance, observed: &Observed) -> Plan<Step> {
                     Plan { waiting: plan.waiting.clone().or(Some(waiting)), ..plan }
                 }
             }
+        }
+        Some(machine)
+            if observed.disk.is_some() && !hash.as_deref().is_none_or(|hash| may_replace(&machine.spec_hash, hash)) =>
+        {
+            let plan = keep(instance, observed, machine);
+            let waiting = Waiting::on_user(
+                "NotReplaced",
+                "The machine was made from another image, network, disk size, keys or cloudInit, which count at the first \
+                 boot only. Undo the change, or change `replaceToken` too: then it is replaced, and its root disk is lost.",
+            );
+            Plan { waiting: plan.waiting.clone().or(Some(waiting)), ..plan }
         }
         _ => make(instance, observed, kept),
     }
@@ -109,8 +124,22 @@ fn keep(instance: &Instance, observed: &Observed, machine: &Machine) -> Plan<Ste
     if let Target::Ready(resources) = &observed.size
         && machine.resources != *resources
     {
-        steps.push(Step::Resize { id: id.clone(), resources: *resources });
+        if observed.disk.is_some() && matches!(machine.state, MachineState::Running | MachineState::Paused) {
+            let plan = drive(instance, observed, machine, steps);
+            let waiting = Waiting::on_user(
+                "RestartNeeded",
+                "A virtual machine gets other cpu and memory while it is stopped: set `powerState` to Stopped, and back.",
+            );
+            return Plan { waiting: plan.waiting.clone().or(Some(waiting)), ..plan };
+        }
+        steps.push(Step::Resize { id, resources: *resources });
     }
+    drive(instance, observed, machine, steps)
+}
+
+/// See to what the machine does, after these steps.
+fn drive(instance: &Instance, observed: &Observed, machine: &Machine, mut steps: Vec<Step>) -> Plan<Step> {
+    let id = machine.id.clone();
     let paused = instance.spec.power_state == PowerState::Paused;
     match &machine.state {
         MachineState::Running if paused => {
@@ -205,6 +234,14 @@ fn make(instance: &Instance, observed: &Observed, old: Option<&Machine>) -> Plan
     if let Some(waiting) = not_ready(instance, observed) {
         return Plan::wait(waiting);
     }
+    if let Some(Target::NotReady(_, why)) = observed.disk.as_ref().map(|disk| &disk.image) {
+        let message = format!("ClusterImage `{}` {why}.", instance.spec.image);
+        return Plan::wait(Waiting::briefly("DependencyNotReady", message));
+    }
+    if observed.image.is_none() && observed.disk.is_some() {
+        let message = format!("The disk of ClusterImage `{}` is not on this host.", instance.spec.image);
+        return Plan::wait(Waiting::briefly("DependencyNotReady", message));
+    }
     if observed.image.is_none() {
         // The old machine goes on until there is something to replace it with.
         return pull::plan(instance, observed.now);
@@ -225,7 +262,14 @@ fn make(instance: &Instance, observed: &Observed, old: Option<&Machine>) -> Plan
     };
     let volumes = known_volumes(observed);
     let ports = instance.status.as_ref().map(|status| status.ports.clone()).unwrap_or_default();
-    let parts = Parts { owner: &observed.owner, network: network.uid, address: ip, ports: &ports, volumes: &volumes };
+    let parts = Parts {
+        owner: &observed.owner,
+        network: network.uid,
+        address: ip,
+        ports: &ports,
+        volumes: &volumes,
+        disk: observed.disk.as_ref(),
+    };
     if !observed.inputs.files.is_empty() {
         steps.push(ensure_files(observed));
     }
@@ -241,6 +285,9 @@ fn missing(instance: &Instance, observed: &Observed) -> Vec<String> {
     let mut missing = Vec::new();
     if observed.network == Target::Missing {
         missing.push(format!("Vpc `{}`", instance.vpc()));
+    }
+    if observed.disk.as_ref().is_some_and(|disk| disk.image == Target::Missing) {
+        missing.push(format!("ClusterImage `{}`", instance.spec.image));
     }
     if observed.size == Target::Missing {
         missing.push(format!("InstanceType `{}`", observed.instance_type));

@@ -5,7 +5,7 @@
 //! Paused, NotRunning, Unknown.
 
 use controller_backend::{Machine, MachineState, Resources as Amounts};
-use crds::compute::instance::{BackendName, Exit, Instance, InstancePhase, InstanceStatus, PowerState, Resources};
+use crds::compute::instance::{Exit, Instance, InstancePhase, InstanceStatus, PowerState, Resources};
 use crds::quantity::Quantity;
 use crds::status::{AVAILABLE, READY, condition};
 use jiff::Timestamp;
@@ -72,7 +72,7 @@ fn is_active(machine: &Machine) -> bool {
 /// Copies what is known.
 fn facts(status: &mut InstanceStatus, instance: &Instance, observed: &Observed) {
     let machine = current(observed);
-    status.backend = Some(backend_word(observed.backend).to_owned());
+    status.backend = Some(observed.backend.as_str().to_owned());
     status.host.clone_from(&observed.host);
     status.hostname = Some(instance.name_any());
     status.instance_type = Some(observed.instance_type.clone());
@@ -81,7 +81,7 @@ fn facts(status: &mut InstanceStatus, instance: &Instance, observed: &Observed) 
     status.started_at = machine.and_then(|machine| machine.started_at).map(|time| Time(whole_seconds(time)));
     status.resources = machine.map(|machine| machine.resources).or(observed.size.known().copied()).map(|amounts| {
         let (cpu, memory) = words(amounts);
-        Resources { cpu: Some(Quantity(cpu)), memory: Some(Quantity(memory)) }
+        Resources { cpu: Some(Quantity(cpu)), memory: Some(Quantity(memory)), disk: None }
     });
     if machine.is_some_and(is_active) {
         status.next_restart = None;
@@ -258,13 +258,6 @@ fn available(
 fn is_same_start(instance: &Instance, observed: &Observed) -> bool {
     let started = current(observed).and_then(|machine| machine.started_at).map(|time| Time(whole_seconds(time)));
     started.is_some() && instance.status.as_ref().is_some_and(|status| status.started_at == started)
-}
-
-/// The backend's name, as the API spells it.
-fn backend_word(backend: BackendName) -> &'static str {
-    match backend {
-        BackendName::Docker => "docker",
-    }
 }
 
 /// Amounts, as people write them.

@@ -20,7 +20,7 @@ use uuid::Uuid;
 use super::allocate::Supply;
 use super::health::{Health, Probing};
 use super::inputs::Inputs;
-use super::observe::{Network, Observed, Target, wanted_hash};
+use super::observe::{Disk, Network, Observed, Target, wanted_hash};
 use super::plan::plan;
 use super::report::report;
 use super::{InstanceKind, Step};
@@ -29,6 +29,7 @@ use crate::runtime::{Account, Failure, Goal, Note, Plan};
 
 const NETWORK: Uuid = Uuid::from_u128(10);
 const VOLUME: Uuid = Uuid::from_u128(11);
+const DISK: Uuid = Uuid::from_u128(12);
 
 fn second(second: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + second).unwrap()
@@ -78,6 +79,7 @@ fn scene(spec: InstanceSpec) -> Scene {
         },
         probing: None,
         backend: BackendName::Docker,
+        disk: None,
         host: Some("host".to_owned()),
     };
     Scene { instance, observed }
@@ -356,6 +358,83 @@ fn other_amounts_apply_in_place() {
     assert_eq!(names(&scene.converge(Goal::Present)), ["Resize"]);
     let amounts = scene.instance.status.unwrap().resources.unwrap();
     assert_eq!((amounts.cpu.unwrap().0, amounts.memory.unwrap().0), ("250m".to_owned(), "256Mi".to_owned()));
+}
+
+/// An Instance that is a virtual machine, of which nothing real exists, with all that it needs.
+fn virtual_scene() -> Scene {
+    let mut scene = scene(InstanceSpec { backend: Some(BackendName::Libvirt), image: "debian".to_owned(), ..spec() });
+    scene.observed.backend = BackendName::Libvirt;
+    scene.observed.disk = Some(Disk { image: Target::Ready(DISK), bytes: None });
+    scene
+}
+
+#[test]
+fn a_virtual_machine_is_made_from_the_uid_of_its_image_once_that_is_ready() {
+    let mut scene = virtual_scene();
+    for (image, reason) in [
+        (Target::Missing, "DependencyMissing"),
+        (Target::NotReady(DISK, "is not ready (Importing)".to_owned()), "DependencyNotReady"),
+    ] {
+        scene.observed.disk = Some(Disk { image, bytes: None });
+        scene.converge(Goal::Present);
+        assert_eq!((scene.ready().1, scene.observed.machines.len()), (reason, 0));
+    }
+    scene.observed.disk = Some(Disk { image: Target::Ready(DISK), bytes: Some(1 << 30) });
+    let steps = scene.converge(Goal::Present);
+    let made = steps.iter().find_map(|step| if let Step::Create(spec) = step { Some(spec) } else { None }).unwrap();
+    assert_eq!((made.image.as_str(), made.disk_bytes), (DISK.to_string().as_str(), Some(1 << 30)));
+    assert!(made.first_boot.is_some());
+    assert_eq!(scene.ready(), ("True", "Running"));
+}
+
+#[test]
+fn a_virtual_machine_loses_its_disk_only_where_the_token_says_so() {
+    let mut scene = virtual_scene();
+    scene.converge(Goal::Present);
+    let kept = scene.machine().id.clone();
+    scene.instance.spec.ssh_authorized_keys.push("ssh-ed25519 AAAA".to_owned());
+    assert_eq!(scene.converge(Goal::Present), []);
+    assert_eq!(scene.ready(), ("False", "NotReplaced"));
+    assert_eq!(scene.machine().id, kept);
+    scene.machine().state = exited(137, 5);
+    scene.observed.now = second(6);
+    let steps = names(&scene.converge(Goal::Present));
+    assert!(steps.contains(&"Start".to_owned()) && !steps.contains(&"Remove".to_owned()), "{steps:?}");
+    scene.instance.spec.replace_token = Some("now".to_owned());
+    scene.converge(Goal::Present);
+    assert_ne!(scene.machine().id, kept);
+    assert_eq!(scene.ready(), ("True", "Running"));
+}
+
+#[test]
+fn a_virtual_machine_gets_other_amounts_while_it_is_stopped() {
+    let mut scene = virtual_scene();
+    scene.converge(Goal::Present);
+    scene.observed.size = Target::Ready(Resources { cpu_millis: 2000, memory_bytes: 1 << 30 });
+    assert_eq!(scene.converge(Goal::Present), []);
+    assert_eq!(scene.ready(), ("False", "RestartNeeded"));
+    scene.instance.spec.power_state = PowerState::Stopped;
+    scene.converge(Goal::Present);
+    scene.instance.spec.power_state = PowerState::Running;
+    scene.converge(Goal::Present);
+    assert_eq!(scene.ready(), ("True", "Running"));
+    assert_eq!(scene.machine().resources.cpu_millis, 2000);
+}
+
+#[test]
+fn what_the_backend_cannot_do_is_named_and_touches_nothing() {
+    let mut scene = virtual_scene();
+    scene.instance.spec.command = vec!["sleep".to_owned()];
+    assert_eq!(scene.converge(Goal::Present), []);
+    assert_eq!(scene.ready(), ("False", "Invalid"));
+    let message = |scene: &Scene| {
+        let status = scene.instance.status.clone().unwrap();
+        condition(&status.conditions, READY).unwrap().message.clone()
+    };
+    assert!(message(&scene).contains("`command` is for containers"), "{}", message(&scene));
+    let mut scene = self::scene(InstanceSpec { ssh_authorized_keys: vec!["ssh-ed25519 AAAA".to_owned()], ..spec() });
+    assert_eq!(scene.converge(Goal::Present), []);
+    assert!(message(&scene).contains("`sshAuthorizedKeys` is for virtual machines"), "{}", message(&scene));
 }
 
 #[test]

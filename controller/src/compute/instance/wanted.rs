@@ -6,21 +6,26 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use controller_backend::{
-    MachineSpec, Mount, MountSource, NetworkAttachment, Owner, PortSpec, Publish, Resources, dns_names, machine_name,
+    FirstBoot, MachineSpec, Mount, MountSource, NetworkAttachment, Owner, PortSpec, Publish, Resources, dns_names,
+    machine_name,
 };
 use crds::compute::instance::{Instance, PortStatus};
 use kube::ResourceExt;
-use serde_json::json;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::allocate::{host_port_of, protocol};
 use super::inputs::{Inputs, expand, set_name};
+use super::observe::Disk;
 
 /// Most processes and threads of a machine at a time.
 const PIDS_LIMIT: u32 = 4096;
 /// What an empty directory holds when its spec doesn't say.
 const EMPTY_DIR_BYTES: u64 = 64 << 20;
+
+/// Between the hash of the token that lets a machine be replaced and that of all the rest.
+const SEPARATOR: char = '-';
 
 /// What the machine is made of, besides the spec.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,11 +36,26 @@ pub(super) struct Parts<'a> {
     pub(super) ports: &'a [PortStatus],
     /// The uids of the Volumes, by name.
     pub(super) volumes: &'a BTreeMap<String, Uuid>,
+    /// The disk of its own, if it has one.
+    pub(super) disk: Option<&'a Disk>,
 }
 
 /// The hash of all that a machine can't change while it lives.
 pub(super) fn hash(instance: &Instance, parts: &Parts<'_>) -> String {
     let spec = &instance.spec;
+    if let Some(disk) = parts.disk {
+        let token = digest(&json!(spec.replace_token));
+        let content = json!({
+            "version": 1,
+            "image": disk.image.known(),
+            "disk": spec.resources.as_ref().and_then(|resources| resources.disk.as_ref()),
+            "sshAuthorizedKeys": spec.ssh_authorized_keys,
+            "cloudInit": spec.cloud_init,
+            "network": parts.network,
+            "address": parts.address,
+        });
+        return format!("{token}{SEPARATOR}{}", digest(&content));
+    }
     let published: BTreeSet<String> = published(parts.ports).map(|port| format!("{port:?}")).collect();
     // Serialised from maps with sorted keys: the same input gives the same text in every process.
     let content = json!({
@@ -53,8 +73,18 @@ pub(super) fn hash(instance: &Instance, parts: &Parts<'_>) -> String {
         "mounts": mounts(instance, parts.volumes),
         "limits": spec.volumes.iter().map(|mount| &mount.empty_dir).collect::<Vec<_>>(),
     });
+    digest(&content)
+}
+
+fn digest(content: &Value) -> String {
     let digest = Sha256::digest(content.to_string());
     digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Whether a machine with a disk of its own may take the place of another: only where the user said that the disk may go.
+pub(super) fn may_replace(old: &str, new: &str) -> bool {
+    let token = |hash: &str| hash.split_once(SEPARATOR).map(|(token, _)| token.to_owned());
+    token(old) != token(new)
 }
 
 /// The machine in full.
@@ -70,7 +100,7 @@ pub(super) fn machine(instance: &Instance, parts: &Parts<'_>, resources: Resourc
         owner: parts.owner.clone(),
         name: machine_name(parts.owner),
         hostname: instance.name_any(),
-        image: spec.image.clone(),
+        image: parts.disk.and_then(|disk| disk.image.known()).map_or_else(|| spec.image.clone(), Uuid::to_string),
         command: words(&spec.command),
         args: words(&spec.args),
         working_dir: spec.working_dir.clone(),
@@ -88,9 +118,18 @@ pub(super) fn machine(instance: &Instance, parts: &Parts<'_>, resources: Resourc
         resources,
         pids_limit: PIDS_LIMIT,
         stop_grace: Duration::from_secs(grace),
-        first_boot: None,
-        disk_bytes: None,
+        first_boot: parts.disk.map(|_| first_boot(instance)),
+        disk_bytes: parts.disk.and_then(|disk| disk.bytes),
         spec_hash: hash(instance, parts),
+    }
+}
+
+fn first_boot(instance: &Instance) -> FirstBoot {
+    let told = instance.spec.cloud_init.clone().unwrap_or_default();
+    FirstBoot {
+        ssh_authorized_keys: instance.spec.ssh_authorized_keys.clone(),
+        user_data: told.user_data,
+        network_config: told.network_config,
     }
 }
 

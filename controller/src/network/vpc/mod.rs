@@ -14,6 +14,7 @@ use async_trait::async_trait;
 use controller_backend::NetworkSpec;
 use crds::network::vpc::{Vpc, VpcStatus};
 use ipnet::Ipv4Net;
+use kube::{Api, Client};
 use uuid::Uuid;
 
 use crate::runtime::{Account, Applied, Failure, Goal, Kind, Plan, Report};
@@ -56,6 +57,10 @@ impl Kind for VpcKind {
     type Status = VpcStatus;
     type Observed = Observed;
     type Step = Step;
+
+    fn api(client: Client, namespace: &str) -> Api<Vpc> {
+        Api::namespaced(client, namespace)
+    }
 
     async fn observe(&self, goal: Goal, vpc: &Vpc) -> Result<Observed, Failure> {
         observe::observe(&self.world, goal, vpc).await

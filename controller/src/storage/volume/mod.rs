@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use controller_backend::VolumeSpec;
 use crds::storage::volume::{Volume, VolumeStatus};
+use kube::{Api, Client};
 use uuid::Uuid;
 
 use crate::runtime::{Account, Applied, Failure, Goal, Kind, Plan, Report};
@@ -61,6 +62,10 @@ impl Kind for VolumeKind {
     type Status = VolumeStatus;
     type Observed = Observed;
     type Step = Step;
+
+    fn api(client: Client, namespace: &str) -> Api<Volume> {
+        Api::namespaced(client, namespace)
+    }
 
     async fn observe(&self, goal: Goal, volume: &Volume) -> Result<Observed, Failure> {
         observe::observe(self, goal, volume).await

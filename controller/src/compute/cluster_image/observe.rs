@@ -1,0 +1,44 @@
+//! Looks at what concerns a ClusterImage: the imported disk, and the Instances that are made from it.
+
+use controller_backend::{DiskImage, Owner};
+use crds::compute::cluster_image::ClusterImage;
+use crds::compute::instance::BackendName;
+use kube::ResourceExt;
+
+use super::ClusterImageKind;
+use crate::runtime::{Failure, Goal};
+
+/// What is known.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Observed {
+    /// The marks of what is made.
+    pub(crate) owner: Owner,
+    /// The imported disk, if it is there.
+    pub(crate) image: Option<DiskImage>,
+    /// The Instances that have a machine made from it, with their namespaces, sorted.
+    pub(crate) users: Vec<String>,
+}
+
+pub(super) async fn observe(kind: &ClusterImageKind, goal: Goal, image: &ClusterImage) -> Result<Observed, Failure> {
+    let world = &kind.world;
+    let owner = world.owner(image);
+    let name = image.name_any();
+    let mut users: Vec<String> = world
+        .stores
+        .instances
+        .all()
+        .iter()
+        .filter(|instance| world.backend_name(instance) == BackendName::Libvirt && instance.spec.image == name)
+        .filter(|instance| instance.status.as_ref().is_some_and(|status| status.machine_id.is_some()))
+        .map(|instance| format!("{}/{}", instance.namespace().unwrap_or_default(), instance.name_any()))
+        .collect();
+    users.sort_unstable();
+    let was_imported = image.status.as_ref().is_some_and(|status| status.image_id.is_some());
+    let real = match world.disk_images() {
+        Ok(images) => images.find(owner.uid).await.map_err(Failure::backend("look for the image"))?,
+        // What was never imported is not there, whatever can't be asked.
+        Err(_) if goal == Goal::Absent && !was_imported => None,
+        Err(failure) => return Err(failure),
+    };
+    Ok(Observed { owner, image: real, users })
+}

@@ -1,0 +1,51 @@
+//! Says what there is of a ClusterImage. Reasons of `Ready`: Ready, Importing, InUse, Terminating, DependencyMissing,
+//! BackendUnavailable, and those of failures.
+
+use crds::compute::cluster_image::ClusterImageStatus;
+use crds::quantity::Quantity;
+use kube::Resource;
+
+use super::ClusterImageKind;
+use crate::runtime::conditions::Moment;
+use crate::runtime::{Account, Goal, Report, Standing, Waiting, stand};
+
+const MEBIBYTE: u64 = 1 << 20;
+
+pub(super) fn report(account: &Account<'_, ClusterImageKind>) -> Report<ClusterImageStatus> {
+    let Account { goal, object, observed, plan, failure, now } = account;
+    let meta = object.meta();
+    let mut status = object.status.clone().unwrap_or_default();
+    status.observed_generation = meta.generation;
+    if let Some(observed) = observed {
+        let image = observed.image.as_ref();
+        status.image_id = image.map(|image| image.id.clone());
+        status.disk_size = image.map(|image| size(image.disk_bytes));
+        status.size = image.map(|image| size(image.stored_bytes));
+    }
+    let steps = plan.is_some_and(|plan| !plan.steps.is_empty());
+    let standing = match plan {
+        _ if failure.is_some() || steps => None,
+        Some(plan) if plan.waiting.is_some() => None,
+        _ => Some(Standing { reason: "Ready", message: "Machines can be made from it." }),
+    };
+    let importing = Waiting::briefly("Importing", "It is being imported.");
+    let waiting = plan.and_then(|plan| plan.waiting.as_ref()).or(steps.then_some(&importing));
+    let moment = Moment { now: *now, generation: meta.generation };
+    let (ready, notes) = stand(&mut status.conditions, *goal, standing, waiting, *failure, moment);
+    status.phase = Some(
+        match (goal, ready.unknown) {
+            (Goal::Absent, _) => "Terminating",
+            (_, true) => status.phase.as_deref().unwrap_or("Pending"),
+            _ if ready.holds => "Ready",
+            _ if ready.stalled => "Failed",
+            _ => "Pending",
+        }
+        .to_owned(),
+    );
+    Report { status, notes }
+}
+
+/// A size as people write it. The last mebibyte may not be full.
+fn size(bytes: u64) -> Quantity {
+    Quantity(format!("{}Mi", bytes.div_ceil(MEBIBYTE)))
+}

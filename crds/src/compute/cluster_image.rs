@@ -1,0 +1,107 @@
+//! The kind ClusterImage: a disk that the virtual machines of every namespace can be made from.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::quantity::Quantity;
+
+/// A disk that the virtual machines of every namespace can be made from. It is imported once, and never changes.
+#[derive(CustomResource, Serialize, Deserialize, KubeSchema, Debug, Clone, Default, PartialEq)]
+#[kube(
+    group = "thecloud.dev",
+    version = "v1alpha1",
+    kind = "ClusterImage",
+    status = "ClusterImageStatus",
+    derive = "PartialEq",
+    shortname = "cimg",
+    category = "all",
+    category = "cloud",
+    doc = "A disk that the virtual machines of every namespace can be made from. It is imported once, and never changes.",
+    annotation("thecloud.dev/schema-version", "1"),
+    printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase", description = "One word for people."),
+    printcolumn(
+        name = "Disk",
+        type_ = "string",
+        json_path = ".status.diskSize",
+        description = "The size of the disk that it holds."
+    ),
+    printcolumn(
+        name = "Size",
+        type_ = "string",
+        json_path = ".status.size",
+        description = "What it takes on the host."
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].reason",
+        description = "Why it is, or isn't, ready.",
+        priority = 1
+    ),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.source == oldSelf.source && self.format == oldSelf.format")
+    .message("source and format can't be changed: make a second ClusterImage, so that nobody's machine changes under them"))]
+pub struct ClusterImageSpec {
+    /// Where it is imported from.
+    pub source: ClusterImageSource,
+    /// How the source is written.
+    #[serde(default)]
+    pub format: ImageFormat,
+    /// The least root disk that a machine made from it has. The size of the disk that it holds when not set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_disk: Option<Quantity>,
+    /// Refuse to delete the object until this is set to false.
+    #[serde(default)]
+    pub deletion_protection: bool,
+}
+
+/// Where a ClusterImage is imported from.
+#[derive(Serialize, Deserialize, KubeSchema, Debug, Clone, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct ClusterImageSource {
+    /// A file in the directory that the server was started with as `--image-dir`, by its path in there.
+    #[x_kube(validation = Rule::new("!self.startsWith('/') && !self.split('/').exists(part, part == '..' || part == '')")
+        .message("must be a path inside the server's --image-dir, such as debian-12.qcow2"))]
+    #[schemars(length(min = 1, max = 1024))]
+    pub path: String,
+}
+
+/// How a disk is written into a file.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum ImageFormat {
+    /// QEMU's own, which holds only what was written. One that refers to another file is refused.
+    #[default]
+    Qcow2,
+    /// Byte for byte.
+    Raw,
+}
+
+/// What the image is at the moment.
+#[derive(Serialize, Deserialize, KubeSchema, Debug, Clone, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct ClusterImageStatus {
+    /// One word for people: Pending, Ready, Failed or Terminating.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<String>,
+    /// `Ready` says whether machines can be made from it. `Stalled`: it needs the user.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+    /// The generation of the spec that this status tells about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// The id of its content.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_id: Option<String>,
+    /// The size of the disk that it holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk_size: Option<Quantity>,
+    /// What it takes on the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<Quantity>,
+}

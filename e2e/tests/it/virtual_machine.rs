@@ -1,0 +1,139 @@
+//! Virtual machines: the same kind as a container, on the same network, as steadfast as one.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use e2e::{Cloud, condition, docker_is_there, eventually, eventually_within, run, tiny_vm, virsh};
+use serde_json::Value;
+
+use crate::machine::{documents, sleeper, vpc};
+
+/// A guest boots in some seconds on software alone, and in many on a busy host.
+const BOOT: Duration = Duration::from_secs(180);
+
+const IMAGE: &str = "apiVersion: thecloud.dev/v1alpha1\nkind: ClusterImage\nmetadata:\n  name: tiny\n\
+                     spec:\n  source:\n    path: tiny.qcow2\n";
+
+/// A virtual machine that serves a page with its name, and counts its boots on its disk.
+fn machine(name: &str) -> String {
+    format!(
+        "apiVersion: thecloud.dev/v1alpha1\nkind: Instance\nmetadata:\n  name: {name}\nspec:\n  backend: libvirt\n  \
+         image: tiny\n  vpc: lab\n  resources: {{cpu: \"1\", memory: 128Mi, disk: 256Mi}}\n  \
+         terminationGracePeriodSeconds: 60\n  cloudInit:\n    userData: |\n      #cloud-config\n      runcmd:\n        \
+         - printf '%s\\n' '#!/bin/sh' 'echo boot >> /www/boots' sync 'httpd -p 8080 -h /www' > /etc/rc.local\n        \
+         - mkdir -p /www\n        - hostname > /www/index.html\n        - chmod 755 /etc/rc.local\n"
+    )
+}
+
+/// A cloud that may import the tests' disk.
+fn cloud() -> Option<(Cloud, tempfile::TempDir)> {
+    let disk = tiny_vm().filter(|_| docker_is_there())?;
+    let images = tempfile::tempdir().unwrap();
+    fs::copy(disk, images.path().join("tiny.qcow2")).unwrap();
+    let directory = images.path().display();
+    Some((Cloud::builder().argument(&format!("--image-dir={directory}")).start(), images))
+}
+
+fn page(address: &str, path: &str) -> String {
+    run("curl", ["--silent", "--max-time", "2", &format!("http://{address}:8080/{path}")], "").stdout
+}
+
+/// Waits until the guest serves, and says how often it has booted.
+fn boots(instance: &Value) -> usize {
+    let ip = instance["status"]["ip"].as_str().expect("it has an address").to_owned();
+    eventually_within(BOOT, "the guest to serve its page", || {
+        let count = page(&ip, "boots").lines().filter(|line| *line == "boot").count();
+        if count > 0 { Ok(count) } else { Err(virsh(&["list", "--all"]).stdout) }
+    })
+}
+
+fn domain(instance: &Value) -> String {
+    instance["status"]["machineId"].as_str().expect("it has a machine").to_owned()
+}
+
+#[test]
+fn a_virtual_machine_boots_heals_survives_restarts_and_leaves_nothing() {
+    let Some((mut cloud, _images)) = cloud() else {
+        eprintln!("SKIPPED: no libvirt, no test image, no Docker, or a cloudd without libvirt");
+        return;
+    };
+    // Applied before its image: it waits, says for what, and goes on by itself.
+    cloud.apply(&documents(&[vpc("lab"), machine("vm")]));
+    let waiting = cloud.await_object("instances", "vm", "to wait for its image", |vm| {
+        condition(vm, "Ready")["reason"] == "DependencyMissing"
+    });
+    assert!(condition(&waiting, "Ready")["message"].as_str().unwrap_or_default().contains("ClusterImage `tiny`"));
+    cloud.apply(IMAGE);
+    let image = cloud.await_ready("clusterimages", "tiny");
+    assert!(image["status"]["imageId"].as_str().is_some_and(|id| id.starts_with("sha256:")), "{image}");
+
+    let started = Instant::now();
+    let vm = cloud.await_ready("instances", "vm");
+    assert_eq!(vm["status"]["backend"], "libvirt");
+    assert_eq!(boots(&vm), 1);
+    eprintln!("applied to serving: {:?}", started.elapsed());
+    let ip = vm["status"]["ip"].as_str().unwrap().to_owned();
+    assert_eq!(page(&ip, ""), "vm\n");
+
+    // A container in the same Vpc reaches it.
+    cloud.apply(&sleeper("neighbour", "vpc: lab"));
+    cloud.await_ready("instances", "neighbour");
+    let url = format!("http://{ip}:8080/");
+    let seen = cloud.docker().call(&["exec", &cloud.container("neighbour"), "timeout", "5", "wget", "-qO-", &url]);
+    assert_eq!(seen.stdout, "vm\n", "{seen}");
+
+    // A restart of cloudd leaves it alone.
+    cloud.kill();
+    cloud.launch();
+    let again = cloud.await_ready("instances", "vm");
+    assert_eq!((domain(&again), &again["status"]["startedAt"]), (domain(&vm), &vm["status"]["startedAt"]));
+
+    // Pulled from under it: back long before anybody would have looked, on the same disk.
+    let pulled = Instant::now();
+    let _ = virsh(&["destroy", &domain(&vm)]).ok();
+    cloud.await_object("instances", "vm", "to count a restart", |vm| vm["status"]["restartCount"] == 1);
+    let healed = cloud.await_ready("instances", "vm");
+    eprintln!("destroyed to running: {:?}", pulled.elapsed());
+    assert!(pulled.elapsed() < Duration::from_secs(30), "it took {:?}", pulled.elapsed());
+    assert_eq!(domain(&healed), domain(&vm), "the machine is the same");
+    assert_eq!(boots(&healed), 2, "its disk remembers the first boot");
+
+    // What would cost it its disk is refused, and the image stays while it is used.
+    let refused =
+        cloud.cloudctl(&["patch", "inst", "vm", "--type=merge", "-p", "{\"spec\":{\"image\":\"other\"}}"]).failed();
+    assert!(refused.contains("replaceToken"), "{refused}");
+    let _ = cloud.cloudctl(&["delete", "clusterimage", "tiny", "--wait=false"]).ok();
+    cloud.await_object("clusterimages", "tiny", "to say who uses it", |image| {
+        condition(image, "Ready")["reason"] == "InUse"
+            && condition(image, "Ready")["message"].as_str().is_some_and(|text| text.contains("default/vm"))
+    });
+
+    let stopped = Instant::now();
+    let _ = cloud.cloudctl(&["delete", "inst", "vm", "neighbour"]).ok();
+    eprintln!("deleted: {:?}", stopped.elapsed());
+    let _ = cloud.cloudctl(&["delete", "vpc", "lab"]).ok();
+    eventually("nothing to be left", || {
+        let (left, objects) = (cloud.leftovers(), cloud.cloudctl(&["get", "inst,vpc,clusterimages"]).stdout);
+        if left.is_empty() && objects.is_empty() { Ok(()) } else { Err((left, objects)) }
+    });
+}
+
+#[test]
+fn what_a_virtual_machine_cannot_do_is_said() {
+    let Some((cloud, _images)) = cloud() else {
+        eprintln!("SKIPPED: no libvirt, no test image, no Docker, or a cloudd without libvirt");
+        return;
+    };
+    let yaml = machine("vm").replace("  vpc: lab\n", "  vpc: lab\n  command: [sleep, \"1\"]\n");
+    cloud.apply(&documents(&[vpc("lab"), yaml]));
+    let vm = cloud
+        .await_object("instances", "vm", "to say what is wrong", |vm| condition(vm, "Stalled")["status"] == "True");
+    let message = condition(&vm, "Ready")["message"].as_str().unwrap_or_default().to_owned();
+    assert!(message.contains("`command` is for containers"), "{message}");
+    cloud.apply(&IMAGE.replace("tiny.qcow2", "absent.qcow2"));
+    cloud.await_object("clusterimages", "tiny", "to name the file that is not there", |image| {
+        condition(image, "Ready")["message"].as_str().is_some_and(|text| text.contains("absent.qcow2"))
+    });
+    let _ = cloud.cloudctl(&["delete", "clusterimage", "tiny"]).ok();
+    let _ = cloud.cloudctl(&["delete", "inst", "vm"]).ok();
+}
