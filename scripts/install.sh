@@ -22,6 +22,7 @@ has cc || missing+=(libc6-dev)
 need docker docker.io
 docker version --format '{{.Server.Version}}' > /dev/null 2>&1 || need dockerd docker.io
 need iptables iptables
+need nft nftables
 need mkfs.ext4 e2fsprogs
 need losetup mount
 need ip iproute2

@@ -14,7 +14,10 @@ use crate::compute::cluster_image::ClusterImageKind;
 use crate::compute::instance::InstanceKind;
 use crate::compute::instance_type;
 use crate::host::{self, NAME, NAMESPACE};
+use crate::network::firewall;
+use crate::network::security_group::SecurityGroupKind;
 use crate::network::vpc::VpcKind;
+use crate::network::vpc_peering::VpcPeeringKind;
 use crate::runtime::failure::chain;
 use crate::runtime::introduction::introduced;
 use crate::runtime::leader::Election;
@@ -95,6 +98,8 @@ async fn lead(client: Client, options: Options, shutdown: CancellationToken) -> 
             stores.instance_types.complete(),
             stores.cluster_images.complete(),
             stores.vpcs.complete(),
+            stores.security_groups.complete(),
+            stores.vpc_peerings.complete(),
             stores.volumes.complete(),
             stores.secrets.complete(),
             stores.config_maps.complete(),
@@ -114,6 +119,10 @@ async fn lead(client: Client, options: Options, shutdown: CancellationToken) -> 
     workers.spawn(work(&world, images, &stores.cluster_images, &queues.cluster_images, &recorder, &shutdown));
     let vpcs = VpcKind::new(world.clone());
     workers.spawn(work(&world, vpcs, &stores.vpcs, &queues.vpcs, &recorder, &shutdown));
+    let groups = SecurityGroupKind::new(world.clone());
+    workers.spawn(work(&world, groups, &stores.security_groups, &queues.security_groups, &recorder, &shutdown));
+    let peerings = VpcPeeringKind::new(world.clone());
+    workers.spawn(work(&world, peerings, &stores.vpc_peerings, &queues.vpc_peerings, &recorder, &shutdown));
     let volumes = VolumeKind::new(world.clone());
     workers.spawn(work(&world, volumes, &stores.volumes, &queues.volumes, &recorder, &shutdown));
     drop(recorder);
@@ -124,6 +133,8 @@ async fn lead(client: Client, options: Options, shutdown: CancellationToken) -> 
         let shared = world.clone();
         background.spawn(async move { host::follow_machines(&shared, &machines).await });
     }
+    let shared = world.clone();
+    background.spawn(async move { firewall::run(&shared).await });
     let shared = world.clone();
     background.spawn(async move { sweep::run(&shared).await });
     let shared = world.clone();
@@ -176,6 +187,8 @@ fn follow_objects(world: &Arc<World>, tasks: &mut JoinSet<()>) {
     follow!(instance_types, on_instance_type);
     follow!(cluster_images, on_cluster_image);
     follow!(vpcs, on_vpc);
+    follow!(security_groups, on_security_group);
+    follow!(vpc_peerings, on_vpc_peering);
     follow!(volumes, on_volume);
     follow!(secrets, on_secret);
     follow!(config_maps, on_config_map);
@@ -202,6 +215,8 @@ async fn resync(world: &World) {
         for (keys, queue) in [
             (world.stores.cluster_images.keys(), &world.queues.cluster_images),
             (world.stores.vpcs.keys(), &world.queues.vpcs),
+            (world.stores.security_groups.keys(), &world.queues.security_groups),
+            (world.stores.vpc_peerings.keys(), &world.queues.vpc_peerings),
             (world.stores.volumes.keys(), &world.queues.volumes),
             (world.stores.instances.keys(), &world.queues.instances),
         ] {

@@ -7,12 +7,15 @@ use controller_backend::Owner;
 use crds::compute::cluster_image::ClusterImage;
 use crds::compute::instance::{BackendName, Instance};
 use crds::compute::instance_type::InstanceType;
+use crds::network::security_group::SecurityGroup;
 use crds::network::vpc::Vpc;
+use crds::network::vpc_peering::VpcPeering;
 use crds::status::{READY, condition, is_true};
 use crds::storage::volume::Volume;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{Resource, ResourceExt};
 
+use crate::network::firewall::address;
 use crate::runtime::{Changed, Key, Queue, Store, uid_of};
 use crate::world::World;
 
@@ -22,6 +25,18 @@ const COUNTING: Duration = Duration::from_millis(250);
 impl World {
     pub(crate) fn on_instance(&self, changed: &Changed<'_, Instance>) {
         wake_itself(&self.queues.instances, changed);
+        let packets = |instance: &Instance| {
+            (
+                instance.meta().uid.clone(),
+                address(instance),
+                instance.vpc().to_owned(),
+                instance.meta().labels.clone(),
+                instance.status.as_ref().map(|status| status.ports.clone()),
+            )
+        };
+        if changed.old.map(|old| packets(old)) != changed.new.map(|new| packets(new)) {
+            self.firewall.nudge();
+        }
         let gone = changed.new.is_none();
         let place = |instance: &Instance| {
             let status = instance.status.as_ref();
@@ -125,6 +140,8 @@ impl World {
         if changed.old.map(|old| facts(old)) == changed.new.map(|new| facts(new)) {
             return;
         }
+        self.firewall.nudge();
+        self.wake_rule_makers();
         let (namespace, name) = (vpc.namespace(), vpc.name_any());
         self.wake_instances(|instance| instance.namespace() == namespace && instance.vpc() == name);
         if changed.new.is_none() {
@@ -134,6 +151,38 @@ impl World {
                     self.queues.vpcs.wake(Key::of(other.as_ref()));
                 }
             }
+        }
+    }
+
+    pub(crate) fn on_security_group(&self, changed: &Changed<'_, SecurityGroup>) {
+        wake_itself(&self.queues.security_groups, changed);
+        let rules = |group: &SecurityGroup| (group.meta().uid.clone(), group.spec.clone());
+        if changed.old.map(|old| rules(old)) != changed.new.map(|new| rules(new)) {
+            self.firewall.nudge();
+            // Others may name it.
+            self.wake_rule_makers();
+        }
+    }
+
+    pub(crate) fn on_vpc_peering(&self, changed: &Changed<'_, VpcPeering>) {
+        wake_itself(&self.queues.vpc_peerings, changed);
+        let sides = |peering: &VpcPeering| {
+            (peering.meta().uid.clone(), peering.meta().deletion_timestamp.is_some(), peering.spec.clone())
+        };
+        if changed.old.map(|old| sides(old)) != changed.new.map(|new| sides(new)) {
+            self.firewall.nudge();
+            // The other side may wait for it.
+            self.wake_rule_makers();
+        }
+    }
+
+    /// Looks at everything whose status says whether its rules are in force.
+    pub(crate) fn wake_rule_makers(&self) {
+        for key in self.stores.security_groups.keys() {
+            self.queues.security_groups.wake(key);
+        }
+        for key in self.stores.vpc_peerings.keys() {
+            self.queues.vpc_peerings.wake(key);
         }
     }
 
@@ -197,6 +246,8 @@ impl World {
 
     /// Looks at everything: events may have been missed. What others depend on comes first.
     pub(crate) fn wake_everything(&self) {
+        self.firewall.nudge();
+        self.wake_rule_makers();
         for key in self.stores.cluster_images.keys() {
             self.queues.cluster_images.wake(key);
         }

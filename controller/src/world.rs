@@ -6,7 +6,9 @@ use controller_backend::{Backend, DiskImages, Owner};
 use crds::compute::cluster_image::ClusterImage;
 use crds::compute::instance::{BackendName, Instance};
 use crds::compute::instance_type::InstanceType;
+use crds::network::security_group::SecurityGroup;
 use crds::network::vpc::Vpc;
+use crds::network::vpc_peering::VpcPeering;
 use crds::storage::volume::Volume;
 use jiff::Timestamp;
 use k8s_openapi::NamespaceResourceScope;
@@ -19,6 +21,7 @@ use serde_json::{Value, json};
 use crate::Options;
 use crate::claims::Claims;
 use crate::host::Gate;
+use crate::network::firewall::Firewall;
 use crate::runtime::{Failure, Queue, Store, uid_of};
 
 /// What all kinds share.
@@ -29,6 +32,7 @@ pub(crate) struct World {
     pub(crate) queues: Queues,
     pub(crate) claims: Claims,
     pub(crate) gate: Gate,
+    pub(crate) firewall: Firewall,
 }
 
 /// The objects as the apiserver last told them.
@@ -38,6 +42,8 @@ pub(crate) struct Stores {
     pub(crate) instance_types: Arc<Store<InstanceType>>,
     pub(crate) cluster_images: Arc<Store<ClusterImage>>,
     pub(crate) vpcs: Arc<Store<Vpc>>,
+    pub(crate) security_groups: Arc<Store<SecurityGroup>>,
+    pub(crate) vpc_peerings: Arc<Store<VpcPeering>>,
     pub(crate) volumes: Arc<Store<Volume>>,
     pub(crate) secrets: Arc<Store<Secret>>,
     pub(crate) config_maps: Arc<Store<ConfigMap>>,
@@ -49,6 +55,8 @@ pub(crate) struct Queues {
     pub(crate) instances: Queue,
     pub(crate) cluster_images: Queue,
     pub(crate) vpcs: Queue,
+    pub(crate) security_groups: Queue,
+    pub(crate) vpc_peerings: Queue,
     pub(crate) volumes: Queue,
 }
 
@@ -61,6 +69,7 @@ impl World {
             queues: Queues::default(),
             claims: Claims::default(),
             gate: Gate::default(),
+            firewall: Firewall::default(),
         }
     }
 

@@ -47,6 +47,8 @@ pub fn all() -> Vec<CustomResourceDefinition> {
         compute::cluster_image::ClusterImage::crd(),
         compute::instance::Instance::crd(),
         network::vpc::Vpc::crd(),
+        network::security_group::SecurityGroup::crd(),
+        network::vpc_peering::VpcPeering::crd(),
         storage::volume::Volume::crd(),
     ]
 }

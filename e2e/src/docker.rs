@@ -89,6 +89,12 @@ impl Docker {
         for name in self.volumes(installation) {
             let _ = self.call(&["volume", "rm", "--force", &name]);
         }
+        let digits = installation.replace('-', "");
+        if let (Some(table), Some(mark)) = (digits.get(..8), digits.get(..6)) {
+            let _ = run("nft", ["delete", "table", "inet", &format!("thecloud_{table}")], "");
+            let mark = format!("0x7c{mark}");
+            let _ = run("iptables", ["-w", "-D", "DOCKER-USER", "-m", "mark", "--mark", &mark, "-j", "ACCEPT"], "");
+        }
         for path in mounts_below(data_dir) {
             let _ = run("umount", ["--lazy", &path], "");
         }

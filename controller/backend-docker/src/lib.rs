@@ -21,7 +21,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use controller_backend::Backend;
+use controller_backend::{Backend, Firewall};
 use uuid::Uuid;
 
 use consoles::DockerConsoles;
@@ -61,8 +61,8 @@ pub enum OpenError {
     },
 }
 
-/// The ports on Docker. Docker need not answer yet: whatever is called then says so.
-pub fn open(options: &DockerOptions) -> Result<Backend, OpenError> {
+/// The ports on Docker, with the host's packet filter. Docker need not answer yet: whatever is called then says so.
+pub fn open(options: &DockerOptions, firewall: Arc<dyn Firewall>) -> Result<Backend, OpenError> {
     let root = installation_dir(&options.data_dir, options.installation)
         .map_err(|source| OpenError::DataDir { path: options.data_dir.clone(), source })?;
     let engine = Arc::new(Engine::new(&options.socket, options.installation));
@@ -71,6 +71,7 @@ pub fn open(options: &DockerOptions) -> Result<Backend, OpenError> {
     Ok(Backend {
         machines: Arc::new(DockerMachines::new(engine.clone(), files.clone(), volumes.clone())),
         networks: Arc::new(DockerNetworks::new(engine.clone())),
+        firewall,
         volumes: Arc::new(DockerVolumes::new(engine.clone(), volumes)),
         disk_images: None,
         images: Arc::new(DockerImages::new(engine.clone())),

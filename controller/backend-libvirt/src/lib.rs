@@ -85,6 +85,7 @@ pub fn open(options: &LibvirtOptions, host: &Backend) -> Result<Backend, OpenErr
     let machines = Arc::new(LibvirtMachines::new(engine.clone(), places.clone(), images.clone(), host.clone()));
     Ok(Backend {
         networks: host.networks.clone(),
+        firewall: host.firewall.clone(),
         volumes: host.volumes.clone(),
         images: Arc::new(LibvirtImages::new(images.clone())),
         disk_images: Some(images),

@@ -64,15 +64,10 @@ fn quoted(text: &str) -> String {
     format!("\"{}\"", plain.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-/// The address of a machine's network card. It is made from the address in the network, so that no two in one have the
-/// same.
-pub(crate) fn mac(address: Ipv4Addr) -> String {
-    let [a, b, c, d] = address.octets();
-    format!("52:54:{a:02x}:{b:02x}:{c:02x}:{d:02x}")
-}
-
 #[cfg(test)]
 mod tests {
+    use controller_backend::mac_of;
+
     use super::*;
 
     #[test]
@@ -83,8 +78,8 @@ mod tests {
             gateway: Ipv4Addr::new(10, 1, 0, 1),
             way_out: true,
         };
-        let text = network(&mac(place.address), Some(place));
-        assert!(text.contains("\"52:54:0a:01:02:03\"") && text.contains("- 10.1.2.3/20"), "{text}");
+        let text = network(&mac_of(place.address), Some(place));
+        assert!(text.contains("\"02:42:0a:01:02:03\"") && text.contains("- 10.1.2.3/20"), "{text}");
         assert!(text.contains("via: 10.1.0.1"), "{text}");
         assert!(!network("", Some(Place { way_out: false, ..place })).contains("via"));
     }

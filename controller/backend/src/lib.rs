@@ -9,6 +9,7 @@ mod error;
 mod events;
 pub mod fake;
 mod files;
+mod firewall;
 mod host;
 mod images;
 mod machines;
@@ -23,6 +24,7 @@ pub use disk_images::{DiskFormat, DiskImage, DiskImageSpec, DiskImages, DiskSour
 pub use error::{Conflict, Error, Source};
 pub use events::{Event, EventStream, Events, Happening};
 pub use files::{FileSet, Files, ProjectedFile};
+pub use firewall::{Allowed, AllowedPeer, Firewall, Group, GuardedNetwork, Member, Rules, Traffic, mac_of};
 pub use host::{Capacity, Host, Identity};
 pub use images::{Image, Images, PullError};
 pub use machines::{
@@ -40,6 +42,8 @@ pub struct Backend {
     pub machines: Arc<dyn Machines>,
     /// Isolated networks.
     pub networks: Arc<dyn Networks>,
+    /// What passes between machines, the host and the world.
+    pub firewall: Arc<dyn Firewall>,
     /// Disks with data that outlives machines.
     pub volumes: Arc<dyn Volumes>,
     /// What machines are started from.

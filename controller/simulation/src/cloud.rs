@@ -12,7 +12,9 @@ use controller::{Metrics, Options};
 use controller_backend::fake::{FakeEngine, Program};
 use crds::compute::instance::Instance;
 use crds::compute::instance_type::InstanceType;
+use crds::network::security_group::SecurityGroup;
 use crds::network::vpc::Vpc;
+use crds::network::vpc_peering::VpcPeering;
 use crds::storage::volume::Volume;
 use futures::StreamExt;
 use k8s_openapi::NamespaceResourceScope;
@@ -318,6 +320,8 @@ impl Cloud {
     pub async fn state(&self) -> String {
         let mut text = without_hashes(&self.engine.state(self.installation));
         self.show::<Vpc>(&mut text).await;
+        self.show::<SecurityGroup>(&mut text).await;
+        self.show::<VpcPeering>(&mut text).await;
         self.show::<Volume>(&mut text).await;
         self.show::<Instance>(&mut text).await;
         text

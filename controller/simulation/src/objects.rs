@@ -1,7 +1,9 @@
 //! Objects as a user writes them, in few words.
 
 use crds::compute::instance::{Instance, InstanceSpec, Port, Publish, VolumeMount};
+use crds::network::security_group::{IngressRule, RuleProtocol, SecurityGroup, SecurityGroupSpec};
 use crds::network::vpc::{Vpc, VpcSpec};
+use crds::network::vpc_peering::{Peer, VpcPeering, VpcPeeringSpec};
 use crds::quantity::Quantity;
 use crds::storage::volume::{DeletionPolicy, Volume, VolumeMode, VolumeSpec};
 
@@ -9,6 +11,23 @@ use crds::storage::volume::{DeletionPolicy, Volume, VolumeMode, VolumeSpec};
 #[must_use]
 pub fn vpc(name: &str, cidr: Option<&str>) -> Vpc {
     Vpc::new(name, VpcSpec { cidr: cidr.map(str::to_owned), ..VpcSpec::default() })
+}
+
+/// A SecurityGroup of every machine in a Vpc that lets in one port.
+#[must_use]
+pub fn security_group(name: &str, vpc: &str, port: i32) -> SecurityGroup {
+    let rule = IngressRule { protocol: Some(RuleProtocol::Tcp), port: Some(port), ..IngressRule::default() };
+    SecurityGroup::new(
+        name,
+        SecurityGroupSpec { vpc: vpc.to_owned(), ingress: vec![rule], ..SecurityGroupSpec::default() },
+    )
+}
+
+/// A VpcPeering of two Vpcs of one namespace.
+#[must_use]
+pub fn vpc_peering(name: &str, vpc: &str, peer: &str) -> VpcPeering {
+    let peer = Peer { namespace: None, vpc: peer.to_owned() };
+    VpcPeering::new(name, VpcPeeringSpec { vpc: vpc.to_owned(), peer, deletion_protection: false })
 }
 
 /// A Volume of this size.

@@ -1,15 +1,18 @@
-//! The story that the crash tests tell: a Vpc, a Volume and two Instances come, change, and go.
+//! The story that the crash tests tell: two Vpcs that are peers, a SecurityGroup, a Volume and two Instances
+//! come, change, and go.
 
 use std::time::Duration;
 
 use crds::compute::instance::Instance;
+use crds::network::security_group::SecurityGroup;
 use crds::network::vpc::Vpc;
+use crds::network::vpc_peering::VpcPeering;
 use crds::storage::volume::Volume;
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::json;
 
-use crate::objects::{instance, published, volume, volume_mount, vpc};
+use crate::objects::{instance, published, security_group, volume, volume_mount, vpc, vpc_peering};
 use crate::{Cloud, INSTALLATION};
 
 /// What a tour left at its stations, and what must be the same in every run.
@@ -50,7 +53,10 @@ async fn make(cloud: &Cloud) {
     client.spec.vpc = Some("tour".to_owned());
     cloud.create(&web).await;
     cloud.create(&client).await;
+    cloud.create(&security_group("web", "tour", 8080)).await;
+    cloud.create(&vpc_peering("tour", "tour", "beside")).await;
     cloud.create(&vpc("tour", Some("10.77.0.0/24"))).await;
+    cloud.create(&vpc("beside", Some("10.78.0.0/24"))).await;
     cloud.create(&volume("page", "64Mi")).await;
     cloud
         .create(&ConfigMap {
@@ -63,18 +69,25 @@ async fn make(cloud: &Cloud) {
     cloud.until_ready::<Volume>("page").await;
     cloud.until_ready::<Instance>("web").await;
     cloud.until_ready::<Instance>("client").await;
+    cloud.until_ready::<SecurityGroup>("web").await;
+    cloud.until_ready::<VpcPeering>("tour").await;
 }
 
 async fn change(cloud: &Cloud) {
     cloud.change::<Instance>("web", json!({"spec": {"image": "web:2"}})).await;
     cloud.change::<Instance>("client", json!({"spec": {"resources": {"cpu": "125m"}}})).await;
+    cloud.change::<SecurityGroup>("web", json!({"spec": {"ingress": [{"protocol": "ICMP"}]}})).await;
+    cloud.delete::<VpcPeering>("tour").await;
     cloud.change::<Volume>("page", json!({"spec": {"size": "128Mi"}})).await;
     cloud.until_ready::<Instance>("web").await;
     cloud.until_ready::<Instance>("client").await;
     cloud.until_ready::<Volume>("page").await;
+    cloud.until_gone::<VpcPeering>("tour").await;
 }
 
 async fn delete(cloud: &Cloud) {
+    cloud.delete::<SecurityGroup>("web").await;
+    cloud.delete::<Vpc>("beside").await;
     cloud.delete::<Vpc>("tour").await;
     cloud.delete::<Volume>("page").await;
     cloud.until_condition::<Vpc>("tour", "Ready", "False", Some("InUse")).await;
@@ -84,6 +97,8 @@ async fn delete(cloud: &Cloud) {
     cloud.until_gone::<Instance>("client").await;
     cloud.until_gone::<Instance>("web").await;
     cloud.until_gone::<Vpc>("tour").await;
+    cloud.until_gone::<Vpc>("beside").await;
+    cloud.until_gone::<SecurityGroup>("web").await;
     cloud.until_gone::<Volume>("page").await;
     cloud.api::<ConfigMap>().delete("web", &Default::default()).await.expect("the deletion is accepted");
 }

@@ -1,3 +1,5 @@
-//! Networks that machines join.
+//! Networks that machines join, and what passes between them.
 
+pub mod security_group;
 pub mod vpc;
+pub mod vpc_peering;

@@ -11,6 +11,7 @@ mod heal;
 mod kubectl;
 mod machine;
 mod neighbours;
+mod network;
 mod postgres;
 mod security;
 mod three_apiservers;

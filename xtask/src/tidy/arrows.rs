@@ -17,6 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("controller-backend", &[]),
     ("controller-backend-docker", &["controller-backend"]),
     ("controller-backend-libvirt", &["controller-backend"]),
+    ("controller-backend-host", &["controller-backend"]),
     ("controller", &["controller-backend", "crds"]),
     ("controller-simulation", &["apiserver", "apiserver-store", "controller", "controller-backend", "crds"]),
     (
@@ -30,6 +31,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "controller-backend",
             "controller-backend-docker",
             "controller-backend-libvirt",
+            "controller-backend-host",
             "crds",
         ],
     ),

@@ -8,7 +8,7 @@ use bollard::models::{
     MountTmpfsOptions, MountType, MountVolumeOptions, MountVolumeOptionsDriverConfig, NetworkingConfig, PortBinding,
     RestartPolicy, RestartPolicyNameEnum,
 };
-use controller_backend::{MachineSpec, MountSource, PortSpec, Protocol, Resources};
+use controller_backend::{MachineSpec, MountSource, PortSpec, Protocol, Resources, mac_of};
 use uuid::Uuid;
 
 use crate::labels;
@@ -109,7 +109,8 @@ fn networking(spec: &MachineSpec, needs: &Needs) -> Option<NetworkingConfig> {
             ipv4_address: Some(attachment.address.to_string()),
             ..EndpointIpamConfig::default()
         }),
-        mac_address: attachment.mac.clone(),
+        // Newer engines choose one at random, which the packet filter couldn't know.
+        mac_address: Some(attachment.mac.clone().unwrap_or_else(|| mac_of(attachment.address))),
         aliases: Some(attachment.aliases.clone()),
         ..EndpointSettings::default()
     };

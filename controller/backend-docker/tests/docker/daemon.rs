@@ -13,7 +13,7 @@ use bollard::query_parameters::{
     RemoveContainerOptionsBuilder,
 };
 use controller_backend::conformance::{Fixture, Hand, Traits};
-use controller_backend::{Backend, MachineId};
+use controller_backend::{Backend, MachineId, Rules};
 use controller_backend_docker::{DEFAULT_SOCKET, DockerOptions, open};
 use futures::FutureExt;
 use ipnet::Ipv4Net;
@@ -50,8 +50,9 @@ pub async fn run_with(test: impl AsyncFnOnce(&World)) {
         data_dir: data_dir.path().to_owned(),
         socket: PathBuf::from(DEFAULT_SOCKET),
     };
-    let backend = open(&options(installation)).expect("the adapter is set up");
-    let stranger = open(&options(stranger_installation)).expect("the adapter is set up");
+    let adapter = |installation| open(&options(installation), controller_backend_host::firewall(installation));
+    let backend = adapter(installation).expect("the adapter is set up");
+    let stranger = adapter(stranger_installation).expect("the adapter is set up");
     let fixture = Fixture {
         range: free_range(&backend, installation).await,
         port: free_port(),
@@ -103,6 +104,7 @@ fn free_port() -> u16 {
 }
 
 async fn take_down(backend: &Backend) {
+    backend.firewall.apply(&Rules::default()).await.expect("remove the packet filter");
     for machine in backend.machines.list().await.expect("list") {
         backend.machines.remove(&machine.id).await.expect("remove a machine");
     }
@@ -133,6 +135,10 @@ async fn left_over(docker: &Docker, installations: &[Uuid], data_dir: &Path) -> 
         let volumes = docker.list_volumes(Some(options)).await.expect("list").volumes.unwrap_or_default();
         left.extend(volumes.into_iter().map(|volume| format!("volume {}", volume.name)));
     }
+    let output = std::process::Command::new("nft").args(["list", "tables"]).output().expect("nft runs");
+    let tables = String::from_utf8_lossy(&output.stdout).into_owned();
+    let ours = |line: &&str| installations.iter().any(|id| line.ends_with(&id.simple().to_string()[..8]));
+    left.extend(tables.lines().filter(ours).map(str::to_owned));
     let data_dir = data_dir.canonicalize().expect("it exists");
     let within = |line: &&str| line.contains(&*data_dir.to_string_lossy());
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").expect("mounts");

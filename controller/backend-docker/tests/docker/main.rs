@@ -3,6 +3,7 @@
 
 mod connection;
 mod daemon;
+mod firewall;
 mod image;
 mod machines;
 mod timing;

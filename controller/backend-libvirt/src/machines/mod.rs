@@ -63,7 +63,7 @@ impl LibvirtMachines {
         if !network.cidr.contains(&address) || network.gateway == address {
             return Err(Error::invalid(format!("address {address} is not one of {}", network.cidr)));
         }
-        let mac = attachment.mac.clone().unwrap_or_else(|| seed::mac(address));
+        let mac = attachment.mac.clone().unwrap_or_else(|| controller_backend::mac_of(address));
         let place = Place { address, range: network.cidr, gateway: network.gateway, way_out: !network.internal };
         Ok(Some((Wire { bridge: network.bridge, mac }, place)))
     }

@@ -17,6 +17,7 @@ impl FakeEngine {
         let mut lines = Vec::new();
         lines.extend(machines(world, installation));
         lines.extend(networks(world, installation));
+        lines.extend(firewall(world, installation));
         lines.extend(volumes(world, installation));
         lines.extend(files(world, installation));
         lines.extend(disk_images(world, installation));
@@ -80,6 +81,33 @@ fn networks(world: &World, installation: Uuid) -> Vec<String> {
         format!("network {owner} {cidr} gateway={gateway} internal={internal}")
     })
     .collect()
+}
+
+fn firewall(world: &World, installation: Uuid) -> Vec<String> {
+    let Some(rules) = world.firewalls.get(&installation) else { return Vec::new() };
+    let mut lines = Vec::new();
+    for (uid, network) in &rules.networks {
+        let network_name = network_name(world, *uid);
+        for (address, member) in &network.members {
+            let mut published: Vec<String> = Vec::new();
+            for port in &member.published {
+                published.push(format!("{}:{}->{}", port.publish.address, port.publish.port, port.port));
+            }
+            let groups: Vec<String> = member
+                .groups
+                .iter()
+                .filter_map(|uid| rules.groups.get(uid))
+                .map(|group| format!("{:?}", (&group.ingress, &group.egress)))
+                .collect();
+            lines.push(format!("passes {address} of {network_name} published={published:?} groups={groups:?}"));
+        }
+    }
+    for (one, other) in &rules.peers {
+        let mut pair = [network_name(world, *one), network_name(world, *other)];
+        pair.sort_unstable();
+        lines.push(format!("peers {}", pair.join(" ")));
+    }
+    lines
 }
 
 fn volumes(world: &World, installation: Uuid) -> Vec<String> {

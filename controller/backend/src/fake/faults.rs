@@ -23,6 +23,8 @@ pub enum Operation {
     EnsureNetwork,
     RemoveNetwork,
     OccupiedRanges,
+    FirewallHolds,
+    ApplyFirewall,
     ListVolumes,
     FindVolume,
     EnsureVolume,
@@ -58,6 +60,7 @@ impl Operation {
                 | Self::RemoveMachine
                 | Self::EnsureNetwork
                 | Self::RemoveNetwork
+                | Self::ApplyFirewall
                 | Self::EnsureVolume
                 | Self::RemoveVolume
                 | Self::RetainVolume

@@ -8,6 +8,7 @@ mod disk_images;
 mod dump;
 mod faults;
 mod files;
+mod firewall;
 mod images;
 mod machines;
 mod networks;
@@ -98,6 +99,7 @@ impl FakeEngine {
         Backend {
             machines: view.clone(),
             networks: view.clone(),
+            firewall: view.clone(),
             volumes: view.clone(),
             images: view.clone(),
             disk_images: Some(view.clone()),

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::images::FakeImage;
 use crate::{
     Capacity, Channel, DiskImage, Event, ExitState, Happening, Identity, Machine, MachineId, MachineSpec, MachineState,
-    Network, Owner, ProjectedFile, Protocol, Publish, PublishedPort, Volume,
+    Network, Owner, ProjectedFile, Protocol, Publish, PublishedPort, Rules, Volume,
 };
 
 /// The host's address that is listened on, and the machine that does.
@@ -33,6 +33,8 @@ pub(super) struct World {
     /// Ports of the host that are listened on, by whom; `None` is a process that is not a machine.
     pub(super) ports: BTreeMap<(Protocol, u16), Vec<Listener>>,
     pub(super) networks: BTreeMap<Uuid, Network>,
+    /// The rules in force, by installation.
+    pub(super) firewalls: BTreeMap<Uuid, Rules>,
     /// Routes that are not a network's.
     pub(super) routes: BTreeMap<Ipv4Net, String>,
     pub(super) volumes: BTreeMap<(Uuid, Uuid), FakeVolume>,
@@ -98,6 +100,7 @@ impl Default for World {
             addresses: BTreeMap::new(),
             ports: BTreeMap::new(),
             networks: BTreeMap::new(),
+            firewalls: BTreeMap::new(),
             routes: BTreeMap::new(),
             volumes: BTreeMap::new(),
             images: BTreeMap::new(),

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::{InstanceKind, Step};
 use crate::claims::{Claim, HostPort};
+use crate::network::firewall::address;
 use crate::runtime::failure::is_already_exists;
 use crate::runtime::{Applied, Failure, Note, uid_of};
 
@@ -73,6 +74,10 @@ pub(super) async fn apply(kind: &InstanceKind, instance: &Instance, step: &Step)
             Ok(Applied::telling("Created", format!("Made the machine from image `{}`.", instance.spec.image)))
         }
         Step::Start(id) => {
+            let vpc = world.stores.vpcs.get(&instance.namespace().unwrap_or_default(), instance.vpc());
+            if let (Some(vpc), Some(address)) = (vpc, address(instance)) {
+                world.firewall.admit(uid_of(vpc.as_ref()), address).await?;
+            }
             let _place = kind.starts.acquire().await;
             if let Err(error) = machines.start(id).await {
                 refuse(kind, &error);

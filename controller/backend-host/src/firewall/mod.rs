@@ -1,0 +1,121 @@
+//! The packet filter on nftables: one table of ours, replaced as a whole, and one rule in Docker's chain for users that
+//! lets pass what Docker would drop between its networks. Bridged packets meet the table by way of `br_netfilter`.
+
+mod script;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+
+use async_trait::async_trait;
+use controller_backend::{Error, Firewall, Rules};
+use tokio::sync::Mutex;
+use uuid::Uuid;
+
+use crate::tools::{ToolError, run};
+use script::Script;
+
+/// What makes bridged packets meet the filter.
+const BRIDGE_SETTINGS: [&str; 2] = ["bridge-nf-call-iptables", "bridge-nf-call-ip6tables"];
+
+pub(crate) struct Nftables {
+    installation: Uuid,
+    /// One at a time: what is read must still be true when it is acted on.
+    applying: Mutex<()>,
+}
+
+impl Nftables {
+    pub(crate) fn new(installation: Uuid) -> Self {
+        Self { installation, applying: Mutex::new(()) }
+    }
+}
+
+#[async_trait]
+impl Firewall for Nftables {
+    async fn holds(&self, rules: &Rules) -> Result<bool, Error> {
+        let _applying = self.applying.lock().await;
+        let script = Script::of(self.installation, rules);
+        let read = |error: ToolError| error.during("read the packet filter");
+        // Terse: without the elements of sets, of which there may be thousands.
+        let table = match run("nft", &["-t", "list", "table", "inet", &script.table], "").await {
+            Ok(table) => table,
+            Err(error) if error.says("No such file or directory") => return Ok(rules.networks.is_empty()),
+            Err(error) => return Err(read(error)),
+        };
+        Ok(table.contains(&script.mark_of_content)
+            && bridges_are_filtered().await
+            && passes_docker(&script).await.map_err(read)? == script.marks_packets)
+    }
+
+    async fn apply(&self, rules: &Rules) -> Result<(), Error> {
+        let _applying = self.applying.lock().await;
+        let script = Script::of(self.installation, rules);
+        if !rules.networks.is_empty() {
+            filter_bridges().await?;
+        }
+        let write = |error: ToolError| error.during("write the packet filter");
+        run("nft", &["-f", "-"], &script.text).await.map_err(write)?;
+        if passes_docker(&script).await.map_err(write)? != script.marks_packets {
+            let operation = if script.marks_packets { "-I" } else { "-D" };
+            let done = docker_user(operation, &script).await;
+            match done {
+                // Without Docker nobody drops anything more.
+                Err(error) if error.says("No chain/target/match") => {}
+                other => drop(other.map_err(write)?),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether Docker lets pass what bears our mark.
+async fn passes_docker(script: &Script) -> Result<bool, ToolError> {
+    match docker_user("-C", script).await {
+        Ok(_) => Ok(true),
+        Err(ToolError::Refused { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+async fn docker_user(operation: &str, script: &Script) -> Result<String, ToolError> {
+    run("iptables", &["-w", operation, "DOCKER-USER", "-m", "mark", "--mark", &script.packet_mark, "-j", "ACCEPT"], "")
+        .await
+}
+
+fn setting(name: &str) -> String {
+    format!("/proc/sys/net/bridge/{name}")
+}
+
+async fn bridges_are_filtered() -> bool {
+    for name in BRIDGE_SETTINGS {
+        if tokio::fs::read_to_string(setting(name)).await.is_ok_and(|value| value.trim() != "1") {
+            return false;
+        }
+    }
+    true
+}
+
+/// Makes bridged packets meet the filter, too.
+async fn filter_bridges() -> Result<(), Error> {
+    for name in BRIDGE_SETTINGS {
+        let path = setting(name);
+        let value = match tokio::fs::read_to_string(&path).await {
+            Ok(value) => value,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                // Where the module isn't built in, it comes with its first use.
+                let _ = run("modprobe", &["br_netfilter"], "").await;
+                tokio::fs::read_to_string(&path).await.map_err(|_| {
+                    Error::invalid(
+                        "the kernel has no module `br_netfilter`, without which machines of one network can't be kept apart"
+                            .to_owned(),
+                    )
+                })?
+            }
+            Err(error) => return Err(Error::failed("read how bridges are filtered", error)),
+        };
+        if value.trim() != "1" {
+            tokio::fs::write(&path, "1").await.map_err(|error| Error::failed("have bridges filtered", error))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,230 @@
+//! Words the rules as a script for `nft`, which carries it out in one transaction. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::net::{IpAddr, Ipv4Addr};
+
+use controller_backend::{Allowed, AllowedPeer, Group, Protocol, PublishedPort, Rules, Traffic, mac_of};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+/// What is asked of the host.
+pub(super) struct Script {
+    /// The table's name, one an installation.
+    pub(super) table: String,
+    /// For `nft -f`.
+    pub(super) text: String,
+    /// A word in the table by which its content is known.
+    pub(super) mark_of_content: String,
+    /// What packets bear that Docker would drop between its networks and should let pass.
+    pub(super) packet_mark: String,
+    /// Whether any packet bears it.
+    pub(super) marks_packets: bool,
+}
+
+impl Script {
+    pub(super) fn of(installation: Uuid, rules: &Rules) -> Script {
+        let digits = installation.simple().to_string();
+        let table = format!("thecloud_{}", &digits[..8]);
+        let packet_mark = format!("0x7c{}", &digits[..6]);
+        // Whatever was there goes, and the first line makes sure that there is something.
+        let mut text = format!("add table inet {table}\ndelete table inet {table}\n");
+        let mut mark_of_content = String::new();
+        if !rules.networks.is_empty() {
+            let content = content(rules, &packet_mark);
+            let digest = Sha256::digest(&content);
+            mark_of_content = "content_".to_owned();
+            for byte in digest.iter().take(12) {
+                let _ = write!(mark_of_content, "{byte:02x}");
+            }
+            let _ = write!(text, "table inet {table} {{\nchain {mark_of_content} {{ }}\n{content}}}\n");
+        }
+        // Between the networks of one installation something may pass as soon as there are two: what is published.
+        let marks_packets = rules.networks.len() > 1;
+        Script { table, text, mark_of_content, packet_mark, marks_packets }
+    }
+}
+
+fn content(rules: &Rules, packet_mark: &str) -> String {
+    let mut text = String::new();
+    let networks = rules.networks.values();
+    let bridge = |uid: &Uuid| rules.networks.get(uid).map(|network| network.bridge.as_str());
+    let each_member = || networks.clone().flat_map(|network| network.members.keys().map(move |at| (network, *at)));
+    let of_links = |pair: (&str, &str)| format!("\"{}\" . \"{}\"", pair.0, pair.1);
+
+    set(&mut text, "bridges", "ifname", networks.clone().map(|network| format!("\"{}\"", network.bridge)));
+    let internal = networks.clone().filter(|network| network.internal);
+    set(&mut text, "internal", "ifname", internal.map(|network| format!("\"{}\"", network.bridge)));
+    let gateways = networks.clone().map(|network| format!("\"{}\" . {}", network.bridge, network.gateway));
+    set(&mut text, "gateways", "ifname . ipv4_addr", gateways);
+    let pins = each_member().map(|(network, at)| format!("\"{}\" . {} . {at}", network.bridge, mac_of(at)));
+    set(&mut text, "pins", "ifname . ether_addr . ipv4_addr", pins);
+    let places = each_member().map(|(network, at)| format!("\"{}\" . {at}", network.bridge));
+    set(&mut text, "places", "ifname . ipv4_addr", places);
+    let peers: Vec<(&str, &str)> = rules
+        .peers
+        .iter()
+        .filter_map(|(one, other)| Some((bridge(one)?, bridge(other)?)))
+        .flat_map(|(one, other)| [(one, other), (other, one)])
+        .collect();
+    set(&mut text, "peers", "ifname . ifname", peers.iter().copied().map(of_links));
+    let inside = networks.clone().map(|network| (network.bridge.as_str(), network.bridge.as_str()));
+    set(&mut text, "links", "ifname . ifname", inside.chain(peers.iter().copied()).map(of_links));
+    for (uid, group) in &rules.groups {
+        set(&mut text, &group_name(*uid), "ipv4_addr", group.members.iter().map(Ipv4Addr::to_string));
+    }
+    policies(&mut text, rules);
+    publications(&mut text, rules);
+
+    // The order of the hooks is: this, then Docker's own, which drops between its networks what bears no mark.
+    let _ = write!(
+        text,
+        "chain input {{
+type filter hook input priority -10; policy accept;
+iifname @bridges jump to_host
+}}
+chain to_host {{
+meta nfproto ipv6 drop
+iifname . ether saddr . ip saddr != @pins drop
+ct direction reply accept
+ct state related accept
+iifname . ip daddr @gateways meta l4proto {{ tcp, udp }} th dport 53 accept
+iifname . ip daddr @gateways icmp type echo-request accept
+drop
+}}
+chain forward {{
+type filter hook forward priority -10; policy accept;
+iifname @bridges jump leaving
+oifname @bridges jump arriving
+}}
+chain leaving {{
+meta nfproto ipv6 drop
+iifname . ether saddr . ip saddr != @pins drop
+iifname . oifname @peers meta mark set {packet_mark}
+iifname . oifname @links goto sent
+oifname @bridges ct status dnat meta mark set {packet_mark} goto sent
+oifname @bridges drop
+iifname @internal drop
+goto sent
+}}
+chain sent {{
+ct direction reply return
+ct state related return
+ip saddr vmap @senders
+}}
+chain arriving {{
+meta nfproto ipv6 drop
+oifname . ip daddr != @places drop
+iifname @bridges goto received
+ct direction reply return
+ct state related return
+ct status dnat goto received
+drop
+}}
+chain received {{
+ct direction reply return
+ct state related return
+ip daddr vmap @receivers
+}}
+chain published {{
+type nat hook prerouting priority -101; policy accept;
+iifname @bridges dnat ip addr . port to ip daddr . tcp dport map @tcp_at
+iifname @bridges fib daddr type local dnat ip addr . port to tcp dport map @tcp_anywhere
+iifname @bridges dnat ip addr . port to ip daddr . udp dport map @udp_at
+iifname @bridges fib daddr type local dnat ip addr . port to udp dport map @udp_anywhere
+}}
+chain keep_addresses {{
+type nat hook postrouting priority 99; policy accept;
+iifname . oifname @peers snat ip to ip saddr
+}}
+"
+    );
+    text
+}
+
+/// A chain for each combination of groups that some machine is in, and who goes through which.
+fn policies(text: &mut String, rules: &Rules) {
+    let members = rules.networks.values().flat_map(|network| &network.members);
+    let members = members.filter(|(_, member)| !member.groups.is_empty());
+    let mut combinations: BTreeMap<&BTreeSet<Uuid>, Vec<Ipv4Addr>> = BTreeMap::new();
+    for (address, member) in members {
+        combinations.entry(&member.groups).or_default().push(*address);
+    }
+    let (mut receivers, mut senders) = (Vec::new(), Vec::new());
+    for (number, (uids, addresses)) in combinations.iter().enumerate() {
+        let groups: Vec<&Group> = uids.iter().filter_map(|uid| rules.groups.get(uid)).collect();
+        chain(text, &format!("in_{number}"), "saddr", groups.iter().flat_map(|group| &group.ingress));
+        receivers.extend(addresses.iter().map(|at| format!("{at} : goto in_{number}")));
+        if groups.iter().any(|group| !group.egress.is_empty()) {
+            chain(text, &format!("out_{number}"), "daddr", groups.iter().flat_map(|group| &group.egress));
+            senders.extend(addresses.iter().map(|at| format!("{at} : goto out_{number}")));
+        }
+    }
+    for (name, elements) in [("receivers", receivers), ("senders", senders)] {
+        collection(text, &format!("map {name}"), "ipv4_addr : verdict", elements.into_iter());
+    }
+}
+
+/// Where machines find what others publish. Docker would take them there through a process of its own, by the gateway's
+/// address, which no group could tell from the host.
+fn publications(text: &mut String, rules: &Rules) {
+    let members = rules.networks.values().flat_map(|network| &network.members);
+    let all: Vec<(Ipv4Addr, PublishedPort)> =
+        members.flat_map(|(at, member)| member.published.iter().map(|port| (*at, *port))).collect();
+    for (name, protocol) in [("tcp", Protocol::Tcp), ("udp", Protocol::Udp)] {
+        let (mut at, mut anywhere) = (Vec::new(), Vec::new());
+        for (member, PublishedPort { port, publish, .. }) in all.iter().filter(|(_, port)| port.protocol == protocol) {
+            match publish.address {
+                IpAddr::V4(address) if address.is_unspecified() => {
+                    anywhere.push(format!("{} : {member} . {port}", publish.port));
+                }
+                IpAddr::V4(address) if !address.is_loopback() => {
+                    at.push(format!("{address} . {} : {member} . {port}", publish.port));
+                }
+                _ => {}
+            }
+        }
+        let value = "ipv4_addr . inet_service";
+        collection(text, &format!("map {name}_at"), &format!("ipv4_addr . inet_service : {value}"), at.into_iter());
+        collection(text, &format!("map {name}_anywhere"), &format!("inet_service : {value}"), anywhere.into_iter());
+    }
+}
+
+/// What may pass returns to where the packet came from; the rest ends here.
+fn chain<'a>(text: &mut String, name: &str, side: &str, allowed: impl Iterator<Item = &'a Allowed>) {
+    let _ = writeln!(text, "chain {name} {{");
+    for allowed in allowed {
+        let traffic = match allowed.traffic {
+            Traffic::Any => String::new(),
+            Traffic::Tcp(first, last) => format!("tcp dport {first}-{last} "),
+            Traffic::Udp(first, last) => format!("udp dport {first}-{last} "),
+            Traffic::Icmp => "meta l4proto icmp ".to_owned(),
+        };
+        let peer = match allowed.peer {
+            AllowedPeer::Anyone => String::new(),
+            AllowedPeer::Range(range) if range.prefix_len() == 0 => String::new(),
+            AllowedPeer::Range(range) => format!("ip {side} {range} "),
+            AllowedPeer::Group(uid) => format!("ip {side} @{} ", group_name(uid)),
+        };
+        let _ = writeln!(text, "{peer}{traffic}return");
+    }
+    text.push_str("drop\n}\n");
+}
+
+fn group_name(uid: Uuid) -> String {
+    format!("group_{}", uid.simple())
+}
+
+fn set(text: &mut String, name: &str, type_: &str, elements: impl Iterator<Item = String>) {
+    collection(text, &format!("set {name}"), type_, elements);
+}
+
+fn collection(text: &mut String, name: &str, type_: &str, elements: impl Iterator<Item = String>) {
+    let elements: Vec<String> = elements.collect();
+    let _ = writeln!(text, "{name} {{\ntype {type_}");
+    // An empty list is no valid one.
+    if !elements.is_empty() {
+        let _ = writeln!(text, "elements = {{ {} }}", elements.join(", "));
+    }
+    text.push_str("}\n");
+}

@@ -1,0 +1,91 @@
+//! Who reaches whom, by packets of real containers: what SecurityGroups and VpcPeerings promise.
+
+use e2e::{Cloud, docker_is_there, eventually, skip_unless};
+
+use crate::machine::{documents, sleeper, vpc};
+
+/// An Instance that serves HTTP on port 80.
+fn server(name: &str, vpc: &str, role: &str) -> String {
+    let serve = format!(
+        "vpc: {vpc}\ncommand: [sh, -c, \"mkdir -p /tmp/page; echo hello > /tmp/page/index.html; \
+         exec httpd -f -p 80 -h /tmp/page\"]"
+    );
+    sleeper(name, &serve)
+        .replace(&format!("  name: {name}\n"), &format!("  name: {name}\n  labels: {{role: {role}}}\n"))
+}
+
+fn ip(cloud: &Cloud, name: &str) -> String {
+    cloud.object("instances", name)["status"]["ip"].as_str().expect("it has an address").to_owned()
+}
+
+/// Whether a connection from this container comes about.
+fn reaches(cloud: &Cloud, from: &str, to: &str, port: &str) -> bool {
+    let script = format!("nc -w 1 {to} {port} < /dev/null");
+    cloud.docker().call(&["exec", from, "sh", "-c", &script]).code == 0
+}
+
+/// What is told in a status is in force, so that packets are tried once. What follows by itself is waited for.
+fn until(awaited: &str, mut holds: impl FnMut() -> bool) {
+    eventually(awaited, || if holds() { Ok(()) } else { Err("not yet") });
+}
+
+#[test]
+fn vpcs_are_apart_until_they_are_peers_and_groups_let_in_whom_they_name() {
+    skip_unless!(docker_is_there(), "no Docker daemon answers");
+    let mut cloud = Cloud::start();
+    cloud.apply(&documents(&[
+        vpc("left"),
+        vpc("right"),
+        server("web", "left", "web"),
+        server("client", "left", "client"),
+        server("far", "right", "client"),
+    ]));
+    for name in ["web", "client", "far"] {
+        cloud.await_ready("instances", name);
+    }
+    let (web, far) = (ip(&cloud, "web"), ip(&cloud, "far"));
+    // Known beforehand: they are asked while nothing of ours answers, too.
+    let (client, other) = (cloud.container("client"), cloud.container("far"));
+    let (client, other) = (client.as_str(), other.as_str());
+    until("the server serves", || reaches(&cloud, client, &web, "80"));
+    assert!(!reaches(&cloud, other, &web, "80"), "another Vpc");
+
+    // The server itself listens on the host: no machine reaches it.
+    let gateway = cloud.object("vpcs", "left")["status"]["gateway"].as_str().expect("a gateway").to_owned();
+    let api = cloud.address();
+    let port = api.rsplit(':').next().expect("a port").to_owned();
+    assert!(!reaches(&cloud, client, &gateway, &port), "the API of the cloud");
+
+    cloud.apply(
+        "apiVersion: thecloud.dev/v1alpha1\nkind: VpcPeering\nmetadata:\n  name: both\nspec:\n  vpc: left\n  \
+         peer: {vpc: right}\n",
+    );
+    cloud.await_ready("vpcpeerings", "both");
+    assert!(reaches(&cloud, other, &web, "80") && reaches(&cloud, client, &far, "80"), "peers reach each other");
+
+    cloud.apply(
+        "apiVersion: thecloud.dev/v1alpha1\nkind: SecurityGroup\nmetadata:\n  name: web\nspec:\n  vpc: left\n  \
+         selector: {matchLabels: {role: web}}\n  ingress:\n  - {protocol: TCP, port: 80, from: {securityGroup: clients}}\n\
+         ---\napiVersion: thecloud.dev/v1alpha1\nkind: SecurityGroup\nmetadata:\n  name: clients\nspec:\n  vpc: left\n  \
+         selector: {matchLabels: {role: client}}\n",
+    );
+    let group = cloud.await_ready("securitygroups", "web");
+    assert_eq!((&group["status"]["members"], &group["status"]["rules"]), (&1.into(), &1.into()));
+    assert!(reaches(&cloud, client, &web, "80"), "a member of the group that is let in");
+    assert!(!reaches(&cloud, other, &web, "80"), "a peer that is in no such group");
+
+    // Rules outlive the process that made them, and are put back if somebody takes them away.
+    cloud.kill();
+    assert!(!reaches(&cloud, other, &web, "80") && reaches(&cloud, client, &web, "80"), "while nothing of ours runs");
+    let table = format!("thecloud_{}", &cloud.installation().replace('-', "")[..8]);
+    let gone = std::process::Command::new("nft").args(["delete", "table", "inet", &table]).status().expect("nft runs");
+    assert!(gone.success());
+    cloud.launch();
+    until("the rules are back", || !reaches(&cloud, other, &web, "80"));
+    assert!(reaches(&cloud, client, &web, "80"));
+
+    let _ = cloud.cloudctl(&["delete", "vpcpeering", "both"]).ok();
+    let _ = cloud.cloudctl(&["delete", "sg", "web", "clients"]).ok();
+    until("the peering is closed", || !reaches(&cloud, client, &far, "80"));
+    until("the group is gone", || reaches(&cloud, client, &web, "80"));
+}
