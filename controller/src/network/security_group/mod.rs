@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use crds::network::security_group::{SecurityGroup, SecurityGroupStatus};
+use kube::{Api, Client};
 use uuid::Uuid;
 
 use crate::runtime::{Account, Applied, Failure, Goal, Kind, Plan, Report};
@@ -41,6 +42,10 @@ impl Kind for SecurityGroupKind {
     type Status = SecurityGroupStatus;
     type Observed = Observed;
     type Step = Step;
+
+    fn api(client: Client, namespace: &str) -> Api<SecurityGroup> {
+        Api::namespaced(client, namespace)
+    }
 
     async fn observe(&self, _goal: Goal, group: &SecurityGroup) -> Result<Observed, Failure> {
         observe::observe(&self.world, group)

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use crds::network::vpc_peering::{VpcPeering, VpcPeeringStatus};
+use kube::{Api, Client};
 use uuid::Uuid;
 
 use crate::runtime::{Account, Applied, Failure, Goal, Kind, Plan, Report};
@@ -43,6 +44,10 @@ impl Kind for VpcPeeringKind {
     type Status = VpcPeeringStatus;
     type Observed = Observed;
     type Step = Step;
+
+    fn api(client: Client, namespace: &str) -> Api<VpcPeering> {
+        Api::namespaced(client, namespace)
+    }
 
     async fn observe(&self, _goal: Goal, peering: &VpcPeering) -> Result<Observed, Failure> {
         observe::observe(&self.world, peering)
