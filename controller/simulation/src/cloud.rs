@@ -10,6 +10,7 @@ use apiserver_store::memory::MemoryStore;
 use apiserver_store::{Storage, StorageOptions};
 use controller::{Metrics, Options};
 use controller_backend::fake::{FakeEngine, Program};
+use crds::compute::cluster_image::ClusterImage;
 use crds::compute::instance::Instance;
 use crds::compute::instance_type::InstanceType;
 use crds::network::security_group::SecurityGroup;
@@ -17,11 +18,10 @@ use crds::network::vpc::Vpc;
 use crds::network::vpc_peering::VpcPeering;
 use crds::storage::volume::Volume;
 use futures::StreamExt;
-use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::{ConfigMap, Event};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::runtime::watcher;
-use kube::{Api, Client, Resource, ResourceExt};
+use kube::{Api, Client, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -32,12 +32,15 @@ use uuid::Uuid;
 
 use crate::crash::{Tripwire, Wired, wired};
 use crate::gauge::{comparable, without_hashes};
+use crate::objects::Reached;
 use crate::virtual_clock::VirtualClock;
 
 /// The installation of a cloud that isn't told another.
 pub const INSTALLATION: Uuid = Uuid::from_u128(0x5150_0000_0000_4000_8000_0000_0000_0001);
 /// The namespace in which everything happens.
 pub const NAMESPACE: &str = "default";
+/// The file that a disk image can be imported from.
+pub const DISK_FILE: &str = "debian.qcow2";
 /// How often the user looks.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -65,10 +68,11 @@ struct Running {
 
 impl Cloud {
     /// A new cloud whose controllers don't run yet, on an engine of its own that has the images `web:1`, `web:2` and
-    /// `client:1`.
+    /// `client:1`, and a file to import a disk image from.
     pub async fn new() -> Self {
         let clock = VirtualClock::begin();
         let engine = FakeEngine::with_clock(Arc::new(move || clock.time()));
+        engine.add_disk_file(DISK_FILE, 64 << 20);
         for image in ["web:1", "web:2", "client:1"] {
             engine.add_image(image, Program::Runs);
         }
@@ -104,12 +108,15 @@ impl Cloud {
         let service =
             Wired { inner: self.server.service_as(Identity::master("system:controller")), wire: wire.clone() };
         let restored = self.restored.clone();
+        let backend = wired(self.engine.backend(self.installation), wire);
         let options = Options {
+            // One engine is both: what differs is whether a machine has a disk of its own.
+            virtual_machines: Some(backend.clone()),
             clock: Arc::new(self.clock),
             identity: "simulation".to_owned(),
             metrics: self.metrics.clone(),
             may_sweep: Arc::new(move || !restored.load(Ordering::Relaxed)),
-            ..Options::new(self.installation, wired(self.engine.backend(self.installation), wire))
+            ..Options::new(self.installation, backend)
         };
         let wire = wire.clone();
         let task = tokio::spawn(async move {
@@ -135,15 +142,15 @@ impl Cloud {
     #[must_use]
     pub fn api<K>(&self) -> Api<K>
     where
-        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+        K: Reached,
     {
-        Api::namespaced(self.client.clone(), NAMESPACE)
+        K::api(self.client.clone())
     }
 
     /// Makes an object.
     pub async fn create<K>(&self, object: &K) -> K
     where
-        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + Serialize + DeserializeOwned,
+        K: Reached + Clone + Debug + Serialize + DeserializeOwned,
     {
         self.api().create(&PostParams::default(), object).await.expect("the object is accepted")
     }
@@ -151,7 +158,7 @@ impl Cloud {
     /// Changes an object's fields.
     pub async fn change<K>(&self, name: &str, patch: Value) -> K
     where
-        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
+        K: Reached + Clone + Debug + DeserializeOwned,
     {
         let patch = Patch::Merge(patch);
         self.api().patch(name, &PatchParams::default(), &patch).await.expect("the change is accepted")
@@ -160,7 +167,7 @@ impl Cloud {
     /// Asks for an object to be deleted.
     pub async fn delete<K>(&self, name: &str)
     where
-        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
+        K: Reached + Clone + Debug + DeserializeOwned,
     {
         self.api::<K>().delete(name, &DeleteParams::default()).await.expect("the deletion is accepted");
     }
@@ -168,7 +175,7 @@ impl Cloud {
     /// An object.
     pub async fn get<K>(&self, name: &str) -> Option<K>
     where
-        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
+        K: Reached + Clone + Debug + DeserializeOwned,
     {
         self.api().get_opt(name).await.expect("the object can be read")
     }
@@ -179,7 +186,7 @@ impl Cloud {
     /// After ten minutes of virtual time, with the object as it is then.
     pub async fn until<K>(&self, name: &str, awaited: &str, is_so: impl Fn(&K) -> bool) -> K
     where
-        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + Serialize + DeserializeOwned,
+        K: Reached + Clone + Debug + Serialize + DeserializeOwned,
     {
         let mut last = None;
         for _ in 0..6000 {
@@ -201,7 +208,7 @@ impl Cloud {
     /// After ten minutes of virtual time.
     pub async fn until_gone<K>(&self, name: &str)
     where
-        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + Serialize + DeserializeOwned,
+        K: Reached + Clone + Debug + Serialize + DeserializeOwned,
     {
         let mut last = None;
         for _ in 0..6000 {
@@ -218,7 +225,7 @@ impl Cloud {
     /// Waits until this very spec of the object is Ready.
     pub async fn until_ready<K>(&self, name: &str) -> K
     where
-        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + Serialize + DeserializeOwned,
+        K: Reached + Clone + Debug + Serialize + DeserializeOwned,
     {
         self.until_condition(name, "Ready", "True", None).await
     }
@@ -226,7 +233,7 @@ impl Cloud {
     /// Waits until a condition of this very spec says this, for this reason if one is given.
     pub async fn until_condition<K>(&self, name: &str, type_: &str, status: &str, reason: Option<&str>) -> K
     where
-        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + Serialize + DeserializeOwned,
+        K: Reached + Clone + Debug + Serialize + DeserializeOwned,
     {
         let awaited = format!("{type_}={status} {}", reason.unwrap_or_default());
         self.until(name, &awaited, |object: &K| {
@@ -245,13 +252,7 @@ impl Cloud {
     /// Notes every state of the objects of a kind that is told from now on.
     pub async fn watch<K>(&self) -> History<K>
     where
-        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-            + Clone
-            + Debug
-            + DeserializeOwned
-            + Send
-            + Sync
-            + 'static,
+        K: Reached + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
     {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let (noted, mut events) = (seen.clone(), watcher(self.api::<K>(), watcher::Config::default()).boxed());
@@ -296,7 +297,7 @@ impl Cloud {
     /// The uid of an object.
     pub async fn uid<K>(&self, name: &str) -> Uuid
     where
-        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
+        K: Reached + Clone + Debug + DeserializeOwned,
     {
         let object = self.get::<K>(name).await.expect("the object is there");
         object.uid().and_then(|uid| uid.parse().ok()).expect("a uid is a UUID")
@@ -319,6 +320,7 @@ impl Cloud {
     /// All that there is, objects and engine, without what differs from run to run.
     pub async fn state(&self) -> String {
         let mut text = without_hashes(&self.engine.state(self.installation));
+        self.show::<ClusterImage>(&mut text).await;
         self.show::<Vpc>(&mut text).await;
         self.show::<SecurityGroup>(&mut text).await;
         self.show::<VpcPeering>(&mut text).await;
@@ -329,7 +331,7 @@ impl Cloud {
 
     async fn show<K>(&self, text: &mut String)
     where
-        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + Serialize + DeserializeOwned,
+        K: Reached + Clone + Debug + Serialize + DeserializeOwned,
     {
         let list = self.api::<K>().list(&ListParams::default()).await.expect("objects can be listed");
         for object in list.items {

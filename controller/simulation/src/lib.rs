@@ -1,7 +1,8 @@
 //! The whole system in memory: the real apiserver over the memory store, the real controllers, a fake engine, and a
 //! clock that only moves when everybody waits. Controllers can be killed after any change that they make.
 //!
-//! [`Cloud`] is what a test drives, as a user would; [`tour`] is the story that the crash tests tell again and again.
+//! [`Cloud`] is what a test drives, as a user would; [`tour`] and [`virtual_tour`] are
+//! the stories that the crash tests tell again and again.
 //! Nothing here decides anything: what is tested is the product's own code.
 
 mod cloud;
@@ -10,8 +11,9 @@ mod gauge;
 mod objects;
 pub mod tour;
 mod virtual_clock;
+pub mod virtual_tour;
 
 pub use cloud::{Cloud, History, INSTALLATION, NAMESPACE};
 pub use crash::Tripwire;
-pub use objects::{instance, published, volume, volume_mount, vpc};
+pub use objects::{Reached, cluster_image, instance, published, virtual_machine, volume, volume_mount, vpc};
 pub use virtual_clock::VirtualClock;

@@ -1,11 +1,56 @@
-//! Objects as a user writes them, in few words.
+//! Objects as a user writes them, in few words, and where each kind is.
 
-use crds::compute::instance::{Instance, InstanceSpec, Port, Publish, VolumeMount};
+use crds::compute::cluster_image::{ClusterImage, ClusterImageSource, ClusterImageSpec};
+use crds::compute::instance::{BackendName, CloudInit, Instance, InstanceSpec, Port, Publish, VolumeMount};
 use crds::network::security_group::{IngressRule, RuleProtocol, SecurityGroup, SecurityGroupSpec};
 use crds::network::vpc::{Vpc, VpcSpec};
 use crds::network::vpc_peering::{Peer, VpcPeering, VpcPeeringSpec};
 use crds::quantity::Quantity;
 use crds::storage::volume::{DeletionPolicy, Volume, VolumeMode, VolumeSpec};
+use k8s_openapi::api::core::v1::{ConfigMap, Event, Secret};
+use kube::{Api, Client, Resource};
+
+use crate::cloud::NAMESPACE;
+
+/// A kind that the tours know the place of.
+pub trait Reached: Resource<DynamicType = ()> + Sized {
+    /// The way to its objects.
+    fn api(client: Client) -> Api<Self>;
+}
+
+macro_rules! reached {
+    ($($kind:ty),+) => {
+        $(impl Reached for $kind {
+            fn api(client: Client) -> Api<Self> {
+                Api::namespaced(client, NAMESPACE)
+            }
+        })+
+    };
+}
+
+reached!(Instance, Vpc, SecurityGroup, VpcPeering, Volume, ConfigMap, Event, Secret);
+
+impl Reached for ClusterImage {
+    fn api(client: Client) -> Api<Self> {
+        Api::all(client)
+    }
+}
+
+/// A disk that is imported from this file.
+#[must_use]
+pub fn cluster_image(name: &str, path: &str) -> ClusterImage {
+    let source = ClusterImageSource { path: path.to_owned() };
+    ClusterImage::new(name, ClusterImageSpec { source, ..ClusterImageSpec::default() })
+}
+
+/// A small virtual machine made from this ClusterImage.
+#[must_use]
+pub fn virtual_machine(name: &str, image: &str) -> Instance {
+    let mut machine = instance(name, image);
+    machine.spec.backend = Some(BackendName::Libvirt);
+    machine.spec.cloud_init = Some(CloudInit { user_data: Some("#cloud-config".to_owned()), network_config: None });
+    machine
+}
 
 /// A Vpc with this range.
 #[must_use]

@@ -104,7 +104,7 @@ async fn delete(cloud: &Cloud) {
 }
 
 /// The state once nothing moves any more.
-async fn settled(cloud: &Cloud) -> String {
+pub(crate) async fn settled(cloud: &Cloud) -> String {
     let mut last = cloud.state().await;
     for _ in 0..60 {
         cloud.pass(Duration::from_secs(45)).await;

@@ -20,6 +20,25 @@ const DISK_FILE: &str = "tiny.qcow2";
 
 /// Runs a test, takes down what it made whether it passed or not, and fails if anything is left.
 pub async fn run(test: impl AsyncFnOnce(&Fixture)) {
+    run_with(async |world| test(&world.fixture).await).await;
+}
+
+/// What a test of libvirt's own behaviour is given besides.
+pub struct World {
+    pub fixture: Fixture,
+    home: PathBuf,
+    disk: PathBuf,
+}
+
+impl World {
+    /// The same installation, reached another way.
+    pub fn adapter_at(&self, uri: &str) -> Backend {
+        adapter(&self.home, &self.disk, self.fixture.installation, uri)
+    }
+}
+
+/// The same, for tests that look at libvirt itself.
+pub async fn run_with(test: impl AsyncFnOnce(&World)) {
     let Some(disk) = test_disk() else {
         eprintln!("SKIPPED: no test image; `images/tiny-vm/build.sh` makes one, and CLOUD_TINY_VM names it");
         return;
@@ -32,8 +51,8 @@ pub async fn run(test: impl AsyncFnOnce(&Fixture)) {
     // QEMU has a user of its own.
     std::fs::set_permissions(home.path(), std::fs::Permissions::from_mode(0o711)).expect("it is ours");
     let (installation, stranger_installation) = (Uuid::new_v4(), Uuid::new_v4());
-    let backend = adapter(home.path(), &disk, installation);
-    let stranger = adapter(home.path(), &disk, stranger_installation);
+    let backend = adapter(home.path(), &disk, installation, DEFAULT_URI);
+    let stranger = adapter(home.path(), &disk, stranger_installation, DEFAULT_URI);
     let image = Owner {
         installation,
         kind: "ClusterImage".to_owned(),
@@ -67,9 +86,10 @@ pub async fn run(test: impl AsyncFnOnce(&Fixture)) {
         image: image.uid.to_string(),
     };
 
-    let outcome = AssertUnwindSafe(test(&fixture)).catch_unwind().await;
-    take_down(&fixture.backend).await;
-    take_down(&fixture.stranger).await;
+    let world = World { fixture, home: home.path().to_owned(), disk };
+    let outcome = AssertUnwindSafe(test(&world)).catch_unwind().await;
+    take_down(&world.fixture.backend).await;
+    take_down(&world.fixture.stranger).await;
     let left = std::fs::read_dir(home.path().join("machines")).map(|entries| entries.flatten().collect::<Vec<_>>());
     if let Err(panic) = outcome {
         std::panic::resume_unwind(panic);
@@ -77,7 +97,7 @@ pub async fn run(test: impl AsyncFnOnce(&Fixture)) {
     assert!(left.as_ref().is_ok_and(Vec::is_empty), "something is left: {left:?}");
 }
 
-fn adapter(home: &Path, disk: &Path, installation: Uuid) -> Backend {
+fn adapter(home: &Path, disk: &Path, installation: Uuid, uri: &str) -> Backend {
     let docker = DockerOptions { installation, data_dir: home.join("data"), socket: PathBuf::from(DEFAULT_SOCKET) };
     let host = controller_backend_docker::open(&docker, controller_backend_host::firewall(installation))
         .expect("the host's adapter is set up");
@@ -86,7 +106,7 @@ fn adapter(home: &Path, disk: &Path, installation: Uuid) -> Backend {
     std::fs::copy(disk, image_dir.join(DISK_FILE)).expect("a copy of the test image");
     let options = LibvirtOptions {
         installation,
-        uri: DEFAULT_URI.to_owned(),
+        uri: uri.to_owned(),
         machine_dir: home.join("machines"),
         image_dir: Some(image_dir),
     };

@@ -3,6 +3,7 @@
 //! networks the machines join) or the test image each says loudly that it was skipped.
 #![cfg(feature = "libvirt")]
 
+mod connection;
 mod daemon;
 mod guest;
 
