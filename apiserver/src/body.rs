@@ -1,9 +1,12 @@
 //! The bodies of requests and answers, whatever transport they come over.
 
 use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 use futures::Stream;
+use http_body::{Body, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::Frame;
@@ -22,6 +25,34 @@ pub type ResponseBody = UnsyncBoxBody<Bytes, BoxError>;
 /// A body that is there already.
 pub(crate) fn full(bytes: impl Into<Bytes>) -> ResponseBody {
     Full::new(bytes.into()).map_err(|never: Infallible| match never {}).boxed_unsync()
+}
+
+/// A JSON document that is there already, with the end of its line. What many share is not copied for it.
+pub(crate) fn document(bytes: impl Into<Bytes>) -> ResponseBody {
+    Document { parts: [bytes.into(), Bytes::from_static(b"\n")] }.boxed_unsync()
+}
+
+/// What is left of a document and of the end of its line.
+struct Document {
+    parts: [Bytes; 2],
+}
+
+impl Body for Document {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let next = self.parts.iter_mut().find(|part| !part.is_empty()).map(std::mem::take);
+        Poll::Ready(next.map(|part| Ok(Frame::data(part))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.parts.iter().all(Bytes::is_empty)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.parts.iter().map(|part| part.len() as u64).sum())
+    }
 }
 
 /// A body that is made while it is sent. An error cuts the connection, so that nobody takes a part for the whole.
@@ -75,6 +106,16 @@ mod tests {
         let frames: Vec<Result<Bytes, BoxError>> =
             sizes.iter().map(|size| Ok(Bytes::from(vec![b'x'; *size]))).collect();
         stream(futures::stream::iter(frames))
+    }
+
+    #[tokio::test]
+    async fn a_document_ends_its_line_and_says_its_length_all_the_time() {
+        let mut body = document("{}");
+        for (length, part) in [(3, "{}"), (1, "\n")] {
+            assert_eq!((body.size_hint().exact(), body.is_end_stream()), (Some(length), false));
+            assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), part);
+        }
+        assert!(body.is_end_stream() && body.frame().await.is_none());
     }
 
     #[tokio::test]

@@ -94,6 +94,10 @@ impl Indenter {
                 out.extend_from_slice(&[byte]);
                 continue;
             }
+            // Only a compact document ends with its line.
+            if byte == b'\n' {
+                continue;
+            }
             let closes = matches!(byte, b'}' | b']');
             if closes {
                 self.depth = self.depth.saturating_sub(1);
@@ -129,7 +133,7 @@ mod tests {
     #[test]
     fn a_document_is_indented_as_go_does_it_however_it_is_cut() {
         let document = json!({"a": {}, "b": [], "c": [1, {"d": "{[,:\\\"]}"}, [[]]], "e\\": {"f": null}, "g": "\\"});
-        let compact = document.to_string();
+        let compact = format!("{document}\n");
         let pretty = serde_json::to_string_pretty(&document).unwrap();
         for size in [1, 2, 7, compact.len()] {
             let mut indenter = Indenter::default();

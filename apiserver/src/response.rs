@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::Value;
 
-use crate::body::{ResponseBody, full};
+use crate::body::{ResponseBody, document, full};
 use crate::error::{ApiError, Reason};
 use crate::negotiate::Encoding;
 use crate::yaml;
@@ -25,14 +25,14 @@ pub(crate) fn of_type(code: StatusCode, content_type: &'static str, body: Respon
     answer
 }
 
-/// JSON that is bytes already.
+/// A JSON document that is bytes already.
 pub(crate) fn json_bytes(code: StatusCode, bytes: impl Into<Bytes>) -> Answer {
-    of_type(code, JSON, full(bytes))
+    of_type(code, JSON, document(bytes))
 }
 
 /// A JSON document.
 pub(crate) fn json(code: StatusCode, value: &Value) -> Answer {
-    json_bytes(code, to_bytes(value))
+    of_type(code, JSON, encoded(Encoding::Json, value))
 }
 
 /// Plain text.
@@ -51,7 +51,7 @@ pub(crate) fn no_such_path() -> Answer {
 pub(crate) fn error(error: &ApiError, form: Encoding) -> Answer {
     let code = StatusCode::from_u16(error.reason.code()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let status = error.to_status();
-    let mut answer = of_type(code, form.content_type(), full(encoded(form, &status)));
+    let mut answer = of_type(code, form.content_type(), encoded(form, &status));
     if let Some(seconds) = error.details.get("retryAfterSeconds").and_then(Value::as_u64) {
         answer.headers_mut().insert(header::RETRY_AFTER, seconds.into());
     }
@@ -91,11 +91,11 @@ pub(crate) fn retry_later(reason: Reason, message: &str) -> ApiError {
     error
 }
 
-/// A document in an encoding.
-pub(crate) fn encoded(encoding: Encoding, value: &Value) -> Bytes {
+/// A document in an encoding. JSON is one line, with its end, as upstream's is.
+pub(crate) fn encoded(encoding: Encoding, value: &Value) -> ResponseBody {
     match encoding {
-        Encoding::Json => to_bytes(value).into(),
-        Encoding::Yaml => yaml::to_string(value).into(),
+        Encoding::Json => document(to_bytes(value)),
+        Encoding::Yaml => full(yaml::to_string(value)),
     }
 }
 

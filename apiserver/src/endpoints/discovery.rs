@@ -4,7 +4,7 @@ use http::header::{self, HeaderMap};
 use http::{HeaderValue, Response, StatusCode};
 
 use super::{has_tag, set, text};
-use crate::body::full;
+use crate::body::{self, full};
 use crate::catalog::Edition;
 use crate::discovery::{self as documents, AGGREGATED_TYPE};
 use crate::error::{ApiError, Reason};
@@ -50,7 +50,7 @@ fn aggregated(document: &documents::Document, headers: &HeaderMap) -> Answer {
         *unchanged.status_mut() = StatusCode::NOT_MODIFIED;
         unchanged
     } else {
-        of_type(StatusCode::OK, AGGREGATED_TYPE, full(document.body.clone()))
+        of_type(StatusCode::OK, AGGREGATED_TYPE, body::document(document.body.clone()))
     };
     set(&mut answer, header::ETAG, &document.etag);
     set(&mut answer, header::CACHE_CONTROL, "public");

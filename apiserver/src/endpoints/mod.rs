@@ -11,13 +11,14 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 use serde_json::Value;
 
+use crate::body::full;
 use crate::discovery as documents;
 use crate::error::ApiError;
 use crate::openapi as schemas;
 use crate::query::Query;
 use crate::registry::Registry;
 use crate::request::Target;
-use crate::response::{Answer, json_bytes, no_such_path, of_type};
+use crate::response::{Answer, JSON, no_such_path, of_type};
 use crate::state::State;
 use crate::verbs::not_allowed;
 
@@ -82,7 +83,7 @@ pub(crate) async fn answer(
         (Target::Path(_), [""]) => Ok(pretty(&root::paths(&edition.registry))),
         (Target::Path(_), ["version"]) => Ok(pretty(&state.config.version.document())),
         (Target::Path(_), ["metrics"]) => {
-            Ok(of_type(StatusCode::OK, crate::metrics::CONTENT_TYPE, crate::body::full(state.metrics.text())))
+            Ok(of_type(StatusCode::OK, crate::metrics::CONTENT_TYPE, full(state.metrics.text())))
         }
         (Target::Path(_), ["openapi", "v2"]) => openapi::v2(&edition, headers).await,
         (Target::Path(_), ["openapi", "v3"]) => openapi::index(&edition, headers).await,
@@ -93,7 +94,7 @@ pub(crate) async fn answer(
 
 /// What people look at is always indented, as upstream's is.
 fn pretty(document: &Value) -> Answer {
-    json_bytes(StatusCode::OK, format!("{document:#}"))
+    of_type(StatusCode::OK, JSON, full(format!("{document:#}")))
 }
 
 /// One header of a request, if it is text.

@@ -170,12 +170,12 @@ impl Page {
         let start = [&b"{\"apiVersion\":"[..], &api_version].concat();
         match item {
             Item::Object | Item::Partial => {
-                ([&start[..], b",\"items\":["].concat(), [&b"],"[..], &rest, b"}"].concat())
+                ([&start[..], b",\"items\":["].concat(), [&b"],"[..], &rest, b"}\n"].concat())
             }
             Item::Row { printer, .. } => {
                 let columns = to_bytes(&printer.columns());
                 let head = [&start[..], b",\"columnDefinitions\":", &columns, b",", &rest, b",\"rows\":["].concat();
-                (head, b"]}".to_vec())
+                (head, b"]}\n".to_vec())
             }
         }
     }

@@ -5,7 +5,6 @@ use http::StatusCode;
 use serde_json::Value;
 
 use super::Call;
-use crate::body::full;
 use crate::error::{ApiError, Reason};
 use crate::negotiate::{Encoding, Shape};
 use crate::response::{Answer, encoded, json_bytes, of_type};
@@ -40,5 +39,5 @@ pub(crate) fn value(call: &Call, code: StatusCode, object: Value) -> Result<Answ
 
 /// Any JSON document in the encoding that the client asked for.
 pub(crate) fn document(call: &Call, code: StatusCode, document: &Value) -> Result<Answer, ApiError> {
-    Ok(of_type(code, call.form.encoding.content_type(), full(encoded(call.form.encoding, document))))
+    Ok(of_type(code, call.form.encoding.content_type(), encoded(call.form.encoding, document)))
 }

@@ -97,6 +97,44 @@ async fn old_watch_paths_watch_many_or_one() {
 }
 
 #[tokio::test]
+async fn every_document_is_one_line_with_its_end() {
+    let server = Server::with_widgets().await;
+    server.post(WIDGETS, widget("w", json!({"color": "red"}))).await.expect(201);
+    let one = format!("{WIDGETS}/w");
+    let table = "application/json;as=Table;g=meta.k8s.io;v=v1";
+    let partial = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
+    let aggregated = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+    for (path, accept) in [
+        (one.as_str(), ""),
+        (&one, table),
+        (WIDGETS, ""),
+        (WIDGETS, table),
+        (WIDGETS, partial),
+        ("/api/v1/namespaces", ""),
+        ("/api/v1/namespaces/a", ""),
+        (&format!("{one}/scale"), ""),
+        (&format!("{WIDGETS}/none"), ""),
+        ("/api", ""),
+        ("/apis", ""),
+        ("/apis", aggregated),
+        ("/apis/wire.test/v1", ""),
+    ] {
+        let answer = server.raw(request("GET", path, &[("accept", accept)], "")).await;
+        let length = http_body::Body::size_hint(answer.body()).exact();
+        let text = answer.into_body().collect().await.unwrap().to_bytes();
+        assert!(text.ends_with(b"}\n") && !text.ends_with(b"\n\n"), "{path} {accept}");
+        assert_eq!(length, Some(text.len() as u64), "{path} {accept}");
+        serde_json::from_slice::<Value>(&text).unwrap();
+    }
+    let created = server.post(WIDGETS, widget("v", json!({"color": "red"}))).await;
+    assert!(created.text.ends_with("}\n"), "{}", created.text);
+    let watch = server.raw(request("GET", &format!("{WIDGETS}?watch=1&timeoutSeconds=1"), &[], "")).await;
+    let lines = watch.into_body().collect().await.unwrap().to_bytes();
+    let lines: Vec<&str> = std::str::from_utf8(&lines).unwrap().split('\n').collect();
+    assert_eq!((lines.len(), lines[2]), (3, ""), "an event is a line: {lines:?}");
+}
+
+#[tokio::test]
 async fn people_get_indented_answers_and_programs_do_not() {
     let server = Server::with_widgets().await;
     server.post(WIDGETS, widget("w", json!({"color": "red"}))).await.expect(201);
@@ -122,13 +160,13 @@ async fn people_get_indented_answers_and_programs_do_not() {
     assert_eq!(refusal.text, format!("{:#}", refusal.expect(404)));
     let stranger = server.send("GET", WIDGETS, &[("authorization", "Bearer wrong"), curl[0]], "").await;
     assert_eq!(stranger.text, format!("{:#}", stranger.expect(401)));
-    for (path, headers) in [
-        (format!("{one}?pretty=false"), &curl[..]),
-        (one.clone(), &[("user-agent", "kubectl/v1.37.0 (linux/amd64) kubernetes/x")]),
-        ("/openapi/v3/apis/wire.test/v1".into(), &curl),
+    for (path, headers, end) in [
+        (format!("{one}?pretty=false"), &curl[..], "}\n"),
+        (one.clone(), &[("user-agent", "kubectl/v1.37.0 (linux/amd64) kubernetes/x")], "}\n"),
+        ("/openapi/v3/apis/wire.test/v1".into(), &curl, "}"),
     ] {
         let reply = server.send("GET", &path, headers, "").await;
-        assert!(!reply.text.contains('\n'), "{path}: {}", reply.text);
+        assert!(reply.text.ends_with(end) && !reply.text.trim_end().contains('\n'), "{path}: {}", reply.text);
     }
     let yaml = server.send("GET", &one, &[("accept", "application/yaml"), curl[0]], "").await;
     assert!(yaml.text.starts_with("apiVersion: wire.test/v1\n"), "{}", yaml.text);
