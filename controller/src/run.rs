@@ -23,6 +23,7 @@ use crate::runtime::introduction::introduced;
 use crate::runtime::leader::Election;
 use crate::runtime::{Driver, Kind, Queue, Recorder, Store, run_workers};
 use crate::storage::volume::VolumeKind;
+use crate::storage::volume_snapshot::VolumeSnapshotKind;
 use crate::world::World;
 use crate::{Options, sweep};
 
@@ -101,6 +102,7 @@ async fn lead(client: Client, options: Options, shutdown: CancellationToken) -> 
             stores.security_groups.complete(),
             stores.vpc_peerings.complete(),
             stores.volumes.complete(),
+            stores.volume_snapshots.complete(),
             stores.secrets.complete(),
             stores.config_maps.complete(),
         );
@@ -125,6 +127,8 @@ async fn lead(client: Client, options: Options, shutdown: CancellationToken) -> 
     workers.spawn(work(&world, peerings, &stores.vpc_peerings, &queues.vpc_peerings, &recorder, &shutdown));
     let volumes = VolumeKind::new(world.clone());
     workers.spawn(work(&world, volumes, &stores.volumes, &queues.volumes, &recorder, &shutdown));
+    let kind = VolumeSnapshotKind::new(world.clone());
+    workers.spawn(work(&world, kind, &stores.volume_snapshots, &queues.volume_snapshots, &recorder, &shutdown));
     drop(recorder);
 
     let shared = world.clone();
@@ -190,6 +194,7 @@ fn follow_objects(world: &Arc<World>, tasks: &mut JoinSet<()>) {
     follow!(security_groups, on_security_group);
     follow!(vpc_peerings, on_vpc_peering);
     follow!(volumes, on_volume);
+    follow!(volume_snapshots, on_volume_snapshot);
     follow!(secrets, on_secret);
     follow!(config_maps, on_config_map);
 }
@@ -218,6 +223,7 @@ async fn resync(world: &World) {
             (world.stores.security_groups.keys(), &world.queues.security_groups),
             (world.stores.vpc_peerings.keys(), &world.queues.vpc_peerings),
             (world.stores.volumes.keys(), &world.queues.volumes),
+            (world.stores.volume_snapshots.keys(), &world.queues.volume_snapshots),
             (world.stores.instances.keys(), &world.queues.instances),
         ] {
             for key in keys.into_iter().filter(|key| due(key)) {

@@ -11,7 +11,8 @@ use crds::network::security_group::SecurityGroup;
 use crds::network::vpc::Vpc;
 use crds::network::vpc_peering::VpcPeering;
 use crds::status::{READY, condition, is_true};
-use crds::storage::volume::Volume;
+use crds::storage::volume::{Volume, VolumeSource};
+use crds::storage::volume_snapshot::VolumeSnapshot;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{Resource, ResourceExt};
 
@@ -203,6 +204,35 @@ impl World {
         self.wake_instances(|instance| {
             instance.namespace() == namespace && instance.volumes().contains_key(name.as_str())
         });
+        self.wake_copies(namespace.as_deref(), |source| source.volume.as_deref() == Some(name.as_str()));
+        for snapshot in self.stores.volume_snapshots.in_namespace(&namespace.unwrap_or_default()) {
+            if snapshot.spec.volume == name {
+                self.queues.volume_snapshots.wake(Key::of(snapshot.as_ref()));
+            }
+        }
+    }
+
+    pub(crate) fn on_volume_snapshot(&self, changed: &Changed<'_, VolumeSnapshot>) {
+        wake_itself(&self.queues.volume_snapshots, changed);
+        let Some(snapshot) = changed.new.or(changed.old) else { return };
+        let facts = |snapshot: &VolumeSnapshot| {
+            (snapshot.meta().uid.clone(), snapshot.status.as_ref().and_then(|status| status.ready_to_use))
+        };
+        if changed.old.map(|old| facts(old)) == changed.new.map(|new| facts(new)) {
+            return;
+        }
+        let name = snapshot.name_any();
+        let namespace = snapshot.namespace();
+        self.wake_copies(namespace.as_deref(), |source| source.snapshot.as_deref() == Some(name.as_str()));
+    }
+
+    /// Looks at the Volumes that are to be made from something.
+    fn wake_copies(&self, namespace: Option<&str>, concerned: impl Fn(&VolumeSource) -> bool) {
+        for volume in self.stores.volumes.in_namespace(namespace.unwrap_or_default()) {
+            if volume.spec.source.as_ref().is_some_and(&concerned) {
+                self.queues.volumes.wake(Key::of(volume.as_ref()));
+            }
+        }
     }
 
     pub(crate) fn on_secret(&self, changed: &Changed<'_, Secret>) {
@@ -232,6 +262,9 @@ impl World {
         match owner.kind.as_str() {
             "Instance" if has(&self.stores.instances, &key, owner) => self.queues.instances.nudge(key),
             "Vpc" if has(&self.stores.vpcs, &key, owner) => self.queues.vpcs.nudge(key),
+            "VolumeSnapshot" if has(&self.stores.volume_snapshots, &key, owner) => {
+                self.queues.volume_snapshots.nudge(key);
+            }
             "Volume" if has(&self.stores.volumes, &key, owner) => self.queues.volumes.nudge(key),
             _ => {}
         }
@@ -256,6 +289,9 @@ impl World {
         }
         for key in self.stores.volumes.keys() {
             self.queues.volumes.wake(key);
+        }
+        for key in self.stores.volume_snapshots.keys() {
+            self.queues.volume_snapshots.wake(key);
         }
         for key in self.stores.instances.keys() {
             self.queues.instances.wake(key);

@@ -10,6 +10,7 @@ use crds::network::security_group::SecurityGroup;
 use crds::network::vpc::Vpc;
 use crds::network::vpc_peering::VpcPeering;
 use crds::storage::volume::Volume;
+use crds::storage::volume_snapshot::VolumeSnapshot;
 use jiff::Timestamp;
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
@@ -45,6 +46,7 @@ pub(crate) struct Stores {
     pub(crate) security_groups: Arc<Store<SecurityGroup>>,
     pub(crate) vpc_peerings: Arc<Store<VpcPeering>>,
     pub(crate) volumes: Arc<Store<Volume>>,
+    pub(crate) volume_snapshots: Arc<Store<VolumeSnapshot>>,
     pub(crate) secrets: Arc<Store<Secret>>,
     pub(crate) config_maps: Arc<Store<ConfigMap>>,
 }
@@ -58,6 +60,7 @@ pub(crate) struct Queues {
     pub(crate) security_groups: Queue,
     pub(crate) vpc_peerings: Queue,
     pub(crate) volumes: Queue,
+    pub(crate) volume_snapshots: Queue,
 }
 
 impl World {

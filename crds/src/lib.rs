@@ -50,6 +50,7 @@ pub fn all() -> Vec<CustomResourceDefinition> {
         network::security_group::SecurityGroup::crd(),
         network::vpc_peering::VpcPeering::crd(),
         storage::volume::Volume::crd(),
+        storage::volume_snapshot::VolumeSnapshot::crd(),
     ]
 }
 

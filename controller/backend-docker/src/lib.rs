@@ -32,7 +32,7 @@ use host::DockerHost;
 use images::DockerImages;
 use machines::DockerMachines;
 use networks::DockerNetworks;
-use volumes::{DockerVolumes, Layout};
+use volumes::{DockerVolumes, HostSnapshots, Layout, Sources, Turns};
 
 /// Where Docker listens unless told otherwise.
 pub const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
@@ -68,11 +68,14 @@ pub fn open(options: &DockerOptions, firewall: Arc<dyn Firewall>) -> Result<Back
     let engine = Arc::new(Engine::new(&options.socket, options.installation));
     let files = Arc::new(HostFiles::new(&root));
     let volumes = Layout::new(&root, options.installation);
+    let snapshots = Layout::of_snapshots(&root, options.installation);
+    let sources = Sources { volumes: volumes.clone(), snapshots, turns: Turns::default() };
     Ok(Backend {
-        machines: Arc::new(DockerMachines::new(engine.clone(), files.clone(), volumes.clone())),
+        machines: Arc::new(DockerMachines::new(engine.clone(), files.clone(), volumes)),
         networks: Arc::new(DockerNetworks::new(engine.clone())),
         firewall,
-        volumes: Arc::new(DockerVolumes::new(engine.clone(), volumes)),
+        volumes: Arc::new(DockerVolumes::new(engine.clone(), sources.clone())),
+        snapshots: Arc::new(HostSnapshots::new(sources)),
         disk_images: None,
         images: Arc::new(DockerImages::new(engine.clone())),
         files,

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::io;
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 
 use controller_backend::Error;
 use tokio::process::Command;
@@ -42,6 +42,7 @@ impl ToolError {
 fn package(program: &str) -> &'static str {
     match program {
         "mkfs.ext4" | "e2fsck" | "resize2fs" => "e2fsprogs",
+        "fsfreeze" => "util-linux",
         // Also `umount` and `losetup`.
         _ => "mount",
     }
@@ -53,16 +54,29 @@ where
     I: IntoIterator<Item = S>,
     S: AsRef<OsStr>,
 {
+    let mut command = Command::from(command(program));
+    judge(program, command.args(arguments).stdin(Stdio::null()).kill_on_drop(true).output().await)
+}
+
+/// The same where waiting is allowed.
+pub(crate) fn run_blocking<I, S>(program: &'static str, arguments: I) -> Result<(), ToolError>
+where
+    I: IntoIterator<Item = S>,
+    S: AsRef<OsStr>,
+{
+    judge(program, command(program).args(arguments).stdin(Stdio::null()).output())
+}
+
+/// A program of the host, in the surroundings that all get.
+pub(crate) fn command(program: &str) -> std::process::Command {
     let path = std::env::var("PATH").unwrap_or_default();
-    let output = Command::new(program)
-        .args(arguments)
-        .env("LC_ALL", "C")
-        // These live in sbin, which is not always on the path.
-        .env("PATH", format!("{path}:/usr/sbin:/sbin:/usr/bin:/bin"))
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output()
-        .await;
+    let mut command = std::process::Command::new(program);
+    // These live in sbin, which is not always on the path.
+    command.env("LC_ALL", "C").env("PATH", format!("{path}:/usr/sbin:/sbin:/usr/bin:/bin"));
+    command
+}
+
+fn judge(program: &'static str, output: io::Result<Output>) -> Result<(), ToolError> {
     match output {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             Err(ToolError::Missing { program, package: package(program) })

@@ -87,6 +87,7 @@ pub fn open(options: &LibvirtOptions, host: &Backend) -> Result<Backend, OpenErr
         networks: host.networks.clone(),
         firewall: host.firewall.clone(),
         volumes: host.volumes.clone(),
+        snapshots: host.snapshots.clone(),
         images: Arc::new(LibvirtImages::new(images.clone())),
         disk_images: Some(images),
         files: Arc::new(LibvirtFiles::new(host.files.clone(), machines.clone())),

@@ -15,6 +15,7 @@ mod images;
 mod machines;
 mod networks;
 mod owner;
+mod snapshots;
 mod volumes;
 
 use std::sync::Arc;
@@ -33,7 +34,8 @@ pub use machines::{
 };
 pub use networks::{Network, NetworkSpec, Networks, OccupiedRange};
 pub use owner::{Owner, bridge_name, dns_names, machine_name};
-pub use volumes::{SMALLEST_VOLUME, Volume, VolumeSpec, Volumes};
+pub use snapshots::{Progress, Snapshot, SnapshotSpec, Snapshots};
+pub use volumes::{SMALLEST_VOLUME, Volume, VolumeSource, VolumeSpec, Volumes};
 
 /// Everything that one backend offers. Cloning shares the adapters.
 #[derive(Clone)]
@@ -46,6 +48,8 @@ pub struct Backend {
     pub firewall: Arc<dyn Firewall>,
     /// Disks with data that outlives machines.
     pub volumes: Arc<dyn Volumes>,
+    /// What volumes held at a moment.
+    pub snapshots: Arc<dyn Snapshots>,
     /// What machines are started from.
     pub images: Arc<dyn Images>,
     /// What machines are made from that have a disk of their own; `None` where they have none.

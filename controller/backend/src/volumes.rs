@@ -28,7 +28,8 @@ pub trait Volumes: Send + Sync {
     /// Makes the volume unless it exists, grows it if it is smaller, and makes it ready for machines.
     ///
     /// # Errors
-    /// `Invalid` if it would shrink, or is too small to hold a file system.
+    /// `Invalid` if it would shrink, or is too small to hold a file system or what it is made from. `NotFound` if what
+    /// it is made from does not exist.
     async fn ensure(&self, spec: &VolumeSpec) -> Result<Volume, Error>;
 
     /// Removes a volume and its data; `Ok` if there is none.
@@ -51,6 +52,17 @@ pub struct VolumeSpec {
     pub owner: Owner,
     /// Its size, file system included.
     pub size_bytes: u64,
+    /// What it holds when it is made; of no account once it is.
+    pub source: Option<VolumeSource>,
+}
+
+/// What a volume holds when it is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum VolumeSource {
+    /// The snapshot of this owner.
+    Snapshot(Uuid),
+    /// What the volume of this owner holds at one moment.
+    Volume(Uuid),
 }
 
 /// A volume as it exists.

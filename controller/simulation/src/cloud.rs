@@ -17,6 +17,7 @@ use crds::network::security_group::SecurityGroup;
 use crds::network::vpc::Vpc;
 use crds::network::vpc_peering::VpcPeering;
 use crds::storage::volume::Volume;
+use crds::storage::volume_snapshot::VolumeSnapshot;
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::{ConfigMap, Event};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
@@ -325,6 +326,7 @@ impl Cloud {
         self.show::<SecurityGroup>(&mut text).await;
         self.show::<VpcPeering>(&mut text).await;
         self.show::<Volume>(&mut text).await;
+        self.show::<VolumeSnapshot>(&mut text).await;
         self.show::<Instance>(&mut text).await;
         text
     }

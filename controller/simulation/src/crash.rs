@@ -9,8 +9,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use controller_backend::{
     Backend, DiskImage, DiskImageSpec, DiskImages, Error, FileSet, Files, Image, Images, Machine, MachineId,
-    MachineSpec, MachineSummary, Machines, Network, NetworkSpec, Networks, OccupiedRange, Owner, PullError, Resources,
-    Volume, VolumeSpec, Volumes,
+    MachineSpec, MachineSummary, Machines, Network, NetworkSpec, Networks, OccupiedRange, Owner, Progress, PullError,
+    Resources, Snapshot, SnapshotSpec, Snapshots, Volume, VolumeSpec, Volumes,
 };
 use http::{Method, Request};
 use tokio::sync::Notify;
@@ -100,6 +100,7 @@ pub(crate) fn wired(backend: Backend, wire: &Tripwire) -> Backend {
         machines: ports.clone(),
         networks: ports.clone(),
         volumes: ports.clone(),
+        snapshots: ports.clone(),
         images: ports.clone(),
         disk_images: backend.disk_images.as_ref().map(|_| ports.clone() as Arc<dyn DiskImages>),
         files: ports,
@@ -226,6 +227,29 @@ impl Volumes for Ports {
 
     async fn retain(&self, owner: Uuid) -> Result<(), Error> {
         self.after(self.backend.volumes.retain(owner).await).await
+    }
+}
+
+#[async_trait]
+impl Snapshots for Ports {
+    async fn list(&self) -> Result<Vec<Snapshot>, Error> {
+        self.backend.snapshots.list().await
+    }
+
+    async fn find(&self, owner: Uuid) -> Result<Option<Snapshot>, Error> {
+        self.backend.snapshots.find(owner).await
+    }
+
+    async fn ensure(&self, spec: &SnapshotSpec, progress: &Progress) -> Result<Snapshot, Error> {
+        self.after(self.backend.snapshots.ensure(spec, progress).await).await
+    }
+
+    async fn remove(&self, owner: Uuid) -> Result<(), Error> {
+        self.after(self.backend.snapshots.remove(owner).await).await
+    }
+
+    async fn retain(&self, owner: Uuid) -> Result<(), Error> {
+        self.after(self.backend.snapshots.retain(owner).await).await
     }
 }
 

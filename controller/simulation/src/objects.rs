@@ -6,7 +6,8 @@ use crds::network::security_group::{IngressRule, RuleProtocol, SecurityGroup, Se
 use crds::network::vpc::{Vpc, VpcSpec};
 use crds::network::vpc_peering::{Peer, VpcPeering, VpcPeeringSpec};
 use crds::quantity::Quantity;
-use crds::storage::volume::{DeletionPolicy, Volume, VolumeMode, VolumeSpec};
+use crds::storage::volume::{DeletionPolicy, Volume, VolumeMode, VolumeSource, VolumeSpec};
+use crds::storage::volume_snapshot::{VolumeSnapshot, VolumeSnapshotSpec};
 use k8s_openapi::api::core::v1::{ConfigMap, Event, Secret};
 use kube::{Api, Client, Resource};
 
@@ -28,7 +29,7 @@ macro_rules! reached {
     };
 }
 
-reached!(Instance, Vpc, SecurityGroup, VpcPeering, Volume, ConfigMap, Event, Secret);
+reached!(Instance, Vpc, SecurityGroup, VpcPeering, Volume, VolumeSnapshot, ConfigMap, Event, Secret);
 
 impl Reached for ClusterImage {
     fn api(client: Client) -> Api<Self> {
@@ -83,10 +84,30 @@ pub fn volume(name: &str, size: &str) -> Volume {
         VolumeSpec {
             size: Quantity::from(size),
             volume_mode: VolumeMode::Filesystem,
+            source: None,
             deletion_policy: DeletionPolicy::Delete,
             deletion_protection: false,
         },
     )
+}
+
+/// The same, made from something.
+#[must_use]
+pub fn copy(name: &str, size: &str, source: VolumeSource) -> Volume {
+    let mut volume = volume(name, size);
+    volume.spec.source = Some(source);
+    volume
+}
+
+/// A snapshot of a Volume.
+#[must_use]
+pub fn snapshot(name: &str, volume: &str) -> VolumeSnapshot {
+    let spec = VolumeSnapshotSpec {
+        volume: volume.to_owned(),
+        deletion_policy: DeletionPolicy::Delete,
+        deletion_protection: false,
+    };
+    VolumeSnapshot::new(name, spec)
 }
 
 /// A small Instance of this image.

@@ -1,5 +1,5 @@
-//! The story that the crash tests tell: two Vpcs that are peers, a SecurityGroup, a Volume and two Instances
-//! come, change, and go.
+//! The story that the crash tests tell: two Vpcs that are peers, a SecurityGroup, a Volume with a snapshot and copies, and
+//! two Instances come, change, and go.
 
 use std::time::Duration;
 
@@ -7,12 +7,13 @@ use crds::compute::instance::Instance;
 use crds::network::security_group::SecurityGroup;
 use crds::network::vpc::Vpc;
 use crds::network::vpc_peering::VpcPeering;
-use crds::storage::volume::Volume;
+use crds::storage::volume::{Volume, VolumeSource};
+use crds::storage::volume_snapshot::VolumeSnapshot;
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::json;
 
-use crate::objects::{instance, published, security_group, volume, volume_mount, vpc, vpc_peering};
+use crate::objects::{copy, instance, published, security_group, snapshot, volume, volume_mount, vpc, vpc_peering};
 use crate::{Cloud, INSTALLATION};
 
 /// What a tour left at its stations, and what must be the same in every run.
@@ -34,6 +35,10 @@ pub async fn tell(cloud: &Cloud) -> Diary {
     change(cloud).await;
     let changed = settled(cloud).await;
     assert_eq!(cloud.engine.volume_incarnation(INSTALLATION, data), incarnation, "the data is kept");
+    for name in ["restored", "cloned"] {
+        let uid = cloud.uid::<Volume>(name).await;
+        assert_eq!(cloud.engine.volume_incarnation(INSTALLATION, uid), incarnation, "{name} has the data");
+    }
     delete(cloud).await;
     Diary { made, changed, gone: settled(cloud).await }
 }
@@ -51,6 +56,10 @@ async fn make(cloud: &Cloud) {
     });
     let mut client = instance("client", "client:1");
     client.spec.vpc = Some("tour".to_owned());
+    let from_snapshot = VolumeSource { snapshot: Some("before".to_owned()), volume: None };
+    cloud.create(&copy("restored", "96Mi", from_snapshot)).await;
+    cloud.create(&copy("cloned", "64Mi", VolumeSource { snapshot: None, volume: Some("page".to_owned()) })).await;
+    cloud.create(&snapshot("before", "page")).await;
     cloud.create(&web).await;
     cloud.create(&client).await;
     cloud.create(&security_group("web", "tour", 8080)).await;
@@ -67,6 +76,9 @@ async fn make(cloud: &Cloud) {
         .await;
     cloud.until_ready::<Vpc>("tour").await;
     cloud.until_ready::<Volume>("page").await;
+    cloud.until_ready::<VolumeSnapshot>("before").await;
+    cloud.until_ready::<Volume>("restored").await;
+    cloud.until_ready::<Volume>("cloned").await;
     cloud.until_ready::<Instance>("web").await;
     cloud.until_ready::<Instance>("client").await;
     cloud.until_ready::<SecurityGroup>("web").await;
@@ -100,6 +112,14 @@ async fn delete(cloud: &Cloud) {
     cloud.until_gone::<Vpc>("beside").await;
     cloud.until_gone::<SecurityGroup>("web").await;
     cloud.until_gone::<Volume>("page").await;
+    // It outlives what it is of.
+    cloud.until_ready::<VolumeSnapshot>("before").await;
+    cloud.delete::<VolumeSnapshot>("before").await;
+    cloud.delete::<Volume>("restored").await;
+    cloud.delete::<Volume>("cloned").await;
+    cloud.until_gone::<VolumeSnapshot>("before").await;
+    cloud.until_gone::<Volume>("restored").await;
+    cloud.until_gone::<Volume>("cloned").await;
     cloud.api::<ConfigMap>().delete("web", &Default::default()).await.expect("the deletion is accepted");
 }
 

@@ -5,7 +5,7 @@ use controller_backend::fake::{FaultKind, Operation};
 use controller_simulation::tour::{self, Diary};
 use controller_simulation::{Cloud, Tripwire};
 
-const CALLS: [Operation; 16] = [
+const CALLS: [Operation; 19] = [
     Operation::FindMachines,
     Operation::CreateMachine,
     Operation::StartMachine,
@@ -18,6 +18,9 @@ const CALLS: [Operation; 16] = [
     Operation::RemoveNetwork,
     Operation::EnsureVolume,
     Operation::RemoveVolume,
+    Operation::FindSnapshot,
+    Operation::EnsureSnapshot,
+    Operation::RemoveSnapshot,
     Operation::ResolveImage,
     Operation::EnsureFiles,
     Operation::RemoveFiles,

@@ -1,3 +1,4 @@
-//! Disks that outlive machines.
+//! Disks that outlive machines, and what they were at a moment.
 
 pub mod volume;
+pub mod volume_snapshot;

@@ -20,7 +20,7 @@ use crate::quantity::Quantity;
     category = "all",
     category = "cloud",
     doc = "A disk that outlives the machines it is attached to.",
-    annotation("thecloud.dev/schema-version", "2"),
+    annotation("thecloud.dev/schema-version", "3"),
     annotation(
         "thecloud.dev/charges",
         r#"[{"names": ["storage", "requests.storage"], "amount": [{"field": "spec.size"}]}]"#
@@ -53,6 +53,8 @@ use crate::quantity::Quantity;
 #[x_kube(validation = Rule::new("self.volumeMode == oldSelf.volumeMode").message("volumeMode can't be changed: make a second Volume"))]
 #[x_kube(validation = Rule::new("quantity(string(self.size)).compareTo(quantity(string(oldSelf.size))) >= 0")
     .message("size can't shrink: make a smaller Volume and copy the data"))]
+#[x_kube(validation = Rule::new("has(self.source) == has(oldSelf.source) && (!has(self.source) || self.source == oldSelf.source)")
+    .message("source can't be changed: make a second Volume"))]
 pub struct VolumeSpec {
     /// The size in bytes, such as `1Gi`: what can be written to it, less the file system's own needs. It is enforced,
     /// grows in place and never shrinks.
@@ -60,12 +62,33 @@ pub struct VolumeSpec {
     /// `Filesystem`: mounted into machines as a directory.
     #[serde(default)]
     pub volume_mode: VolumeMode,
+    /// What the Volume holds when it is made; nothing if this is absent. It is made as soon as the source is there, and
+    /// independent of it from then on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<VolumeSource>,
     /// What becomes of the data when the object is deleted.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
     /// Refuse to delete the object until this is set to false.
     #[serde(default)]
     pub deletion_protection: bool,
+}
+
+/// What a Volume holds when it is made: exactly one of these.
+#[derive(Serialize, Deserialize, KubeSchema, Debug, Clone, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.snapshot) != has(self.volume)")
+    .message("source is either a snapshot or a volume"))]
+pub struct VolumeSource {
+    /// The name of a VolumeSnapshot in the same namespace. The Volume is at least as large as it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub snapshot: Option<String>,
+    /// The name of another Volume in the same namespace, which is copied as it is at the moment; it may be in use. The
+    /// Volume is at least as large as it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub volume: Option<String>,
 }
 
 /// How a Volume shows inside a machine.

@@ -14,6 +14,7 @@ mod neighbours;
 mod network;
 mod postgres;
 mod security;
+mod storage;
 mod three_apiservers;
 mod tour;
 mod virtual_machine;

@@ -7,17 +7,13 @@ use std::path::Path;
 use controller_backend::Error;
 use tokio::fs;
 
-use super::layout::{DATA, Place, Record, remove_file, sync};
+use super::layout::{DATA, Place, Record, remove_file, set_mode};
 use super::{mounts, trouble};
 use crate::tools::{self, ToolError};
 
 /// Makes the file anew, whatever was left of an earlier attempt. It gets its name when it is whole.
 pub(super) async fn make(place: &Place, record: &Record) -> Result<(), Error> {
-    let dir = place.dir();
-    fs::create_dir_all(dir).await.map_err(trouble("make", dir))?;
-    set_mode(dir, 0o700).await?;
-    place.write_record(record).await?;
-
+    place.prepare(record).await?;
     let unfinished = place.unfinished_disk();
     remove_file(&unfinished).await?;
     let file = fs::File::create_new(&unfinished).await.map_err(trouble("make", &unfinished))?;
@@ -49,14 +45,26 @@ pub(super) async fn make(place: &Place, record: &Record) -> Result<(), Error> {
     tools::run("mkfs.ext4", arguments)
         .await
         .map_err(|error| error.during(format!("format `{}`", unfinished.display())))?;
-    sync(&unfinished).await?;
-    let disk = place.disk();
-    fs::rename(&unfinished, &disk).await.map_err(trouble("name", &disk))?;
-    sync(dir).await?;
+    place.finish().await?;
     match fs::remove_dir_all(&seed).await {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(trouble("remove", &seed)(error)),
         _ => Ok(()),
     }
+}
+
+/// Grows the copy of another volume's file, which is mounted nowhere and has not its name yet, and gives it that.
+pub(super) async fn take_over(place: &Place, size_bytes: u64) -> Result<(), Error> {
+    let unfinished = place.unfinished_disk();
+    let file = fs::OpenOptions::new().write(true).open(&unfinished).await.map_err(trouble("open", &unfinished))?;
+    let present = file.metadata().await.map_err(trouble("look at", &unfinished))?.len();
+    if present < size_bytes {
+        file.set_len(size_bytes).await.map_err(trouble("size", &unfinished))?;
+        drop(file);
+        grow_unmounted(&unfinished).await?;
+    } else {
+        check(&unfinished, Thoroughly::Always).await?;
+    }
+    place.finish().await
 }
 
 /// Mends what a power cut leaves behind; refuses to go on where that takes a person's judgement.
@@ -123,9 +131,4 @@ pub(super) async fn grow_unmounted(disk: &Path) -> Result<(), Error> {
 pub(super) fn used_bytes(mount: &Path) -> Option<u64> {
     let statistics = rustix::fs::statvfs(mount).ok()?;
     Some(statistics.f_blocks.saturating_sub(statistics.f_bfree).saturating_mul(statistics.f_frsize))
-}
-
-async fn set_mode(path: &Path, mode: u32) -> Result<(), Error> {
-    use std::os::unix::fs::PermissionsExt as _;
-    fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).await.map_err(trouble("protect", path))
 }

@@ -5,6 +5,8 @@
 //! - `volume.json`: whose it is and how large, written before the data is.
 //! - `mount/`: where it is mounted.
 //! - `retained`: there if it was kept when its object went.
+//!
+//! Those of a snapshot are the same, without a mount.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,14 +18,14 @@ use uuid::Uuid;
 
 use super::trouble;
 
-/// Where the volumes of an installation are.
+/// Where the volumes, or the snapshots, of an installation are.
 #[derive(Debug, Clone)]
 pub(crate) struct Layout {
     root: PathBuf,
     installation: Uuid,
 }
 
-/// Where one volume is.
+/// Where one volume, or snapshot, is.
 #[derive(Debug, Clone)]
 pub(super) struct Place {
     dir: PathBuf,
@@ -40,6 +42,10 @@ pub(super) struct Record {
 impl Layout {
     pub(crate) fn new(root: &Path, installation: Uuid) -> Self {
         Self { root: root.join("volumes"), installation }
+    }
+
+    pub(crate) fn of_snapshots(root: &Path, installation: Uuid) -> Self {
+        Self { root: root.join("snapshots"), installation }
     }
 
     pub(super) fn place(&self, owner: Uuid) -> Place {
@@ -75,7 +81,7 @@ impl Layout {
         let record: Record = serde_json::from_slice(&text)
             .map_err(|error| Error::failed(format!("read `{}`", path.display()), error))?;
         if record.owner.installation != self.installation {
-            let what = format!("the volume in `{}`", place.dir.display());
+            let what = format!("the data in `{}`", place.dir.display());
             return Err(Error::conflict(Conflict::Foreign { what, installation: record.owner.installation }));
         }
         Ok(is_made.then_some(record))
@@ -142,6 +148,23 @@ impl Place {
         sync(&self.dir).await
     }
 
+    /// Makes the directory, with the record of what is going to be in it.
+    pub(super) async fn prepare(&self, record: &Record) -> Result<(), Error> {
+        let dir = self.dir();
+        fs::create_dir_all(dir).await.map_err(trouble("make", dir))?;
+        set_mode(dir, 0o700).await?;
+        self.write_record(record).await
+    }
+
+    /// Gives the whole file its name: from now on it exists.
+    pub(super) async fn finish(&self) -> Result<(), Error> {
+        let (unfinished, disk) = (self.unfinished_disk(), self.disk());
+        set_mode(&unfinished, 0o600).await?;
+        sync(&unfinished).await?;
+        fs::rename(&unfinished, &disk).await.map_err(trouble("name", &disk))?;
+        sync(&self.dir).await
+    }
+
     /// Deletes all of an unmounted volume, the data first: from then on it does not exist.
     pub(super) async fn delete(&self) -> Result<(), Error> {
         remove_file(&self.disk()).await?;
@@ -164,6 +187,11 @@ pub(super) const DATA: &str = "data";
 
 async fn exists(path: &Path) -> Result<bool, Error> {
     fs::try_exists(path).await.map_err(trouble("look for", path))
+}
+
+pub(super) async fn set_mode(path: &Path, mode: u32) -> Result<(), Error> {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).await.map_err(trouble("protect", path))
 }
 
 pub(super) async fn remove_file(path: &Path) -> Result<(), Error> {

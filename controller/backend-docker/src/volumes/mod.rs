@@ -2,34 +2,46 @@
 //! local volume. Decides the order of steps, so that each can be repeated and cut off anywhere:
 //!
 //! - made: the file is formatted under another name, with the directory inside, and renamed when it is whole;
+//! - made from another volume or a snapshot: copied under another name, checked, grown, and renamed;
 //! - removed: first Docker's handle (it refuses while a container has it), then the mount and its loop device, then the
 //!   file. What is cut off in between is still told of by the file, and goes on from there.
 //!
 //! The directory that containers see exists only inside the file system: an unmounted volume has none, and Docker
 //! refuses to start on it.
 
+mod capture;
+mod copy;
 mod disk;
+mod freeze;
 mod layout;
 pub(crate) mod mounts;
+mod snapshots;
+mod turns;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bollard::models::VolumeCreateRequest;
 use bollard::query_parameters::{ListContainersOptionsBuilder, RemoveVolumeOptions};
-use controller_backend::{Conflict, Error, SMALLEST_VOLUME, Volume, VolumeSpec, Volumes, machine_name};
+use controller_backend::{
+    Conflict, Error, Progress, SMALLEST_VOLUME, Volume, VolumeSource, VolumeSpec, Volumes, machine_name,
+};
 use uuid::Uuid;
 
 use crate::engine::Engine;
 use crate::error::{message, translate};
 use crate::labels;
 
+pub(crate) use capture::Sources;
 use disk::{Growth, Thoroughly};
 pub(crate) use layout::Layout;
 use layout::{Place, Record};
+pub(crate) use snapshots::HostSnapshots;
+use turns::Turn;
+pub(crate) use turns::Turns;
 
 /// How long a loop device may take to let go of its file after the last mount is gone.
 const DETACH_PATIENCE: Duration = Duration::from_secs(3);
@@ -37,8 +49,9 @@ const DETACH_PATIENCE: Duration = Duration::from_secs(3);
 pub(crate) struct DockerVolumes {
     engine: Arc<Engine>,
     layout: Layout,
-    /// One step at a time for each volume.
-    busy: std::sync::Mutex<BTreeMap<Uuid, Arc<tokio::sync::Mutex<()>>>>,
+    sources: Sources,
+    /// The volumes that this process has seen mounted, and let be written to in case that one before it did not.
+    seen: Mutex<BTreeSet<Uuid>>,
 }
 
 /// Which containers count as users of a volume.
@@ -78,20 +91,16 @@ impl Layout {
 }
 
 impl DockerVolumes {
-    pub(crate) fn new(engine: Arc<Engine>, layout: Layout) -> Self {
-        Self { engine, layout, busy: std::sync::Mutex::default() }
-    }
-
-    fn turn(&self, owner: Uuid) -> Arc<tokio::sync::Mutex<()>> {
-        let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
-        // Those that nobody holds or awaits are only in the map.
-        busy.retain(|_, turn| Arc::strong_count(turn) > 1);
-        busy.entry(owner).or_default().clone()
+    pub(crate) fn new(engine: Arc<Engine>, sources: Sources) -> Self {
+        Self { engine, layout: sources.volumes.clone(), sources, seen: Mutex::default() }
     }
 
     async fn observe(&self, place: &Place) -> Result<Option<Volume>, Error> {
         let Some(record) = self.layout.record(place).await? else { return Ok(None) };
         let ready = mounts::is_disk_mounted(&place.disk(), &place.mount()).await?;
+        if ready && self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(record.owner.uid) {
+            freeze::thaw(&place.mount()).await;
+        }
         Ok(Some(Volume {
             owner: record.owner,
             size_bytes: record.size_bytes,
@@ -158,6 +167,17 @@ impl DockerVolumes {
             .collect();
         users.sort_unstable();
         Ok(users)
+    }
+
+    /// Makes the volume as a copy of another one, or of a snapshot.
+    async fn make_from(&self, source: VolumeSource, place: &Place, record: &Record, turn: &Turn) -> Result<(), Error> {
+        let size_bytes = self.sources.size(source).await?;
+        if record.size_bytes < size_bytes {
+            return Err(Error::invalid(format!("what the volume is made from has {size_bytes} bytes")));
+        }
+        place.prepare(record).await?;
+        self.sources.copy(source, place, turn, &Progress::default()).await?;
+        disk::take_over(place, record.size_bytes).await
     }
 
     /// Grows the mounted volume: in place where the host lets it, otherwise unmounted for the moment, for which no
@@ -242,8 +262,7 @@ impl Volumes for DockerVolumes {
         if spec.size_bytes < SMALLEST_VOLUME {
             return Err(Error::invalid(format!("a volume has at least {SMALLEST_VOLUME} bytes")));
         }
-        let turn = self.turn(spec.owner.uid);
-        let _turn = turn.lock().await;
+        let turn = self.sources.turns.take(spec.owner.uid).await;
         let place = self.layout.place(spec.owner.uid);
         let mut record = match self.layout.record(&place).await? {
             Some(record) => record,
@@ -251,7 +270,10 @@ impl Volumes for DockerVolumes {
                 // Of a removal that was cut off: a mount of the file before.
                 unmount(&place).await?;
                 let record = Record { owner: spec.owner.clone(), size_bytes: spec.size_bytes };
-                disk::make(&place, &record).await?;
+                match spec.source {
+                    Some(source) => self.make_from(source, &place, &record, &turn).await?,
+                    None => disk::make(&place, &record).await?,
+                }
                 record
             }
         };
@@ -272,8 +294,7 @@ impl Volumes for DockerVolumes {
     }
 
     async fn remove(&self, owner: Uuid) -> Result<(), Error> {
-        let turn = self.turn(owner);
-        let _turn = turn.lock().await;
+        let _turn = self.sources.turns.take(owner).await;
         let place = self.layout.place(owner);
         match self.layout.record(&place).await? {
             Some(record) => self.take_down(&place, &record).await?,
@@ -284,8 +305,7 @@ impl Volumes for DockerVolumes {
     }
 
     async fn retain(&self, owner: Uuid) -> Result<(), Error> {
-        let turn = self.turn(owner);
-        let _turn = turn.lock().await;
+        let _turn = self.sources.turns.take(owner).await;
         let place = self.layout.place(owner);
         let record = self.layout.record(&place).await?;
         let record = record.ok_or_else(|| Error::not_found(format!("volume of `{owner}`")))?;

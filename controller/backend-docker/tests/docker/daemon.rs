@@ -114,6 +114,9 @@ async fn take_down(backend: &Backend) {
     for volume in backend.volumes.list().await.expect("list") {
         backend.volumes.remove(volume.owner.uid).await.expect("remove a volume");
     }
+    for snapshot in backend.snapshots.list().await.expect("list") {
+        backend.snapshots.remove(snapshot.owner.uid).await.expect("remove a snapshot");
+    }
     for owner in backend.files.list().await.expect("list") {
         backend.files.remove(owner).await.expect("remove files");
     }

@@ -8,6 +8,7 @@ pub mod events;
 pub mod files;
 pub mod machines;
 pub mod networks;
+pub mod snapshots;
 pub mod volumes;
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -20,7 +21,7 @@ use uuid::Uuid;
 
 use crate::{
     Backend, EnvVar, FirstBoot, Machine, MachineId, MachineSpec, MachineState, NetworkAttachment, NetworkSpec, Owner,
-    PortSpec, Protocol, Publish, Resources, VolumeSpec, bridge_name, dns_names, machine_name,
+    PortSpec, Protocol, Publish, Resources, SnapshotSpec, VolumeSpec, bridge_name, dns_names, machine_name,
 };
 
 /// How long a change of the real world may take to show.
@@ -184,7 +185,12 @@ impl Fixture {
 
     /// A small volume.
     pub fn volume(&self, name: &str, number: u32) -> VolumeSpec {
-        VolumeSpec { owner: self.owner("Volume", name, number), size_bytes: 32 << 20 }
+        VolumeSpec { owner: self.owner("Volume", name, number), size_bytes: 32 << 20, source: None }
+    }
+
+    /// A snapshot of a volume.
+    pub fn snapshot(&self, name: &str, number: u32, volume: &VolumeSpec) -> SnapshotSpec {
+        SnapshotSpec { owner: self.owner("VolumeSnapshot", name, number), volume: volume.owner.uid }
     }
 
     /// Makes and starts a machine.

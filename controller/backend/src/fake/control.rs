@@ -219,7 +219,18 @@ impl FakeEngine {
         self.lock().world.machines.values().filter(|fake| fake.machine.state == MachineState::Running).count()
     }
 
-    /// A number that is another one each time that the volume is made anew: it stands for the data inside.
+    /// Somebody overwrites what the volume of an owner holds.
+    pub fn overwrite_volume(&self, owner: Uuid) {
+        self.by_hand(|world| {
+            let number = world.next_number();
+            for (_, fake) in world.volumes.iter_mut().filter(|((_, uid), _)| *uid == owner) {
+                fake.incarnation = number;
+            }
+        });
+    }
+
+    /// A number that stands for the data inside: another one each time that the volume is made empty or overwritten, the
+    /// same where it is made from another or from a snapshot.
     pub fn volume_incarnation(&self, installation: Uuid, owner: Uuid) -> Option<u64> {
         self.lock().world.volumes.get(&(installation, owner)).map(|fake| fake.incarnation)
     }

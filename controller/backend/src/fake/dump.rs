@@ -19,6 +19,7 @@ impl FakeEngine {
         lines.extend(networks(world, installation));
         lines.extend(firewall(world, installation));
         lines.extend(volumes(world, installation));
+        lines.extend(snapshots(world, installation));
         lines.extend(files(world, installation));
         lines.extend(disk_images(world, installation));
         lines.sort_unstable();
@@ -116,6 +117,15 @@ fn volumes(world: &World, installation: Uuid) -> Vec<String> {
         let volume = &fake.volume;
         let (owner, size, ready, retained) = (&volume.owner, volume.size_bytes, volume.ready, volume.retained);
         format!("volume {owner} size={size} ready={ready} retained={retained}")
+    })
+    .collect()
+}
+
+fn snapshots(world: &World, installation: Uuid) -> Vec<String> {
+    let ours = world.snapshots.range((installation, Uuid::nil())..=(installation, Uuid::max()));
+    ours.map(|(_, fake)| {
+        let snapshot = &fake.snapshot;
+        format!("snapshot {} size={} retained={}", snapshot.owner, snapshot.size_bytes, snapshot.retained)
     })
     .collect()
 }

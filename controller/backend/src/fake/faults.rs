@@ -30,6 +30,11 @@ pub enum Operation {
     EnsureVolume,
     RemoveVolume,
     RetainVolume,
+    ListSnapshots,
+    FindSnapshot,
+    EnsureSnapshot,
+    RemoveSnapshot,
+    RetainSnapshot,
     ListDiskImages,
     FindDiskImage,
     EnsureDiskImage,
@@ -64,6 +69,9 @@ impl Operation {
                 | Self::EnsureVolume
                 | Self::RemoveVolume
                 | Self::RetainVolume
+                | Self::EnsureSnapshot
+                | Self::RemoveSnapshot
+                | Self::RetainSnapshot
                 | Self::EnsureDiskImage
                 | Self::RemoveDiskImage
                 | Self::PullImage

@@ -13,6 +13,7 @@ mod images;
 mod machines;
 mod networks;
 mod shell;
+mod snapshots;
 mod volumes;
 mod world;
 
@@ -101,6 +102,7 @@ impl FakeEngine {
             networks: view.clone(),
             firewall: view.clone(),
             volumes: view.clone(),
+            snapshots: view.clone(),
             images: view.clone(),
             disk_images: Some(view.clone()),
             files: view.clone(),

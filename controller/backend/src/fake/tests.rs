@@ -65,6 +65,8 @@ conforms! {
         network_in_use_is_not_removed;
     volumes: volume_is_made_once_and_removed, volume_grows_and_never_shrinks, tiny_volume_is_refused,
         volume_in_use_is_kept, retained_volume_is_kept_and_told_of;
+    snapshots: snapshot_is_taken_once_and_outlives_its_volume, volume_is_made_from_snapshot_or_volume,
+        missing_source_is_named, retained_snapshot_is_kept_and_told_of;
     files: file_sets_come_and_go, sets_that_are_wanted_no_more_go, paths_that_leave_the_set_are_refused,
         empty_directories_leave_nothing_behind;
     disk_images: image_is_imported_once_and_removed, missing_and_outside_sources_are_refused, image_in_use_is_kept;

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::View;
 use super::faults::Operation;
 use super::world::{FakeMachine, FakeVolume, World};
-use crate::{Conflict, Error, MachineState, SMALLEST_VOLUME, Volume, VolumeSpec, Volumes};
+use crate::{Conflict, Error, MachineState, SMALLEST_VOLUME, Volume, VolumeSource, VolumeSpec, Volumes};
 
 #[async_trait]
 impl Volumes for View {
@@ -60,6 +60,16 @@ fn ensure(world: &mut World, installation: Uuid, spec: &VolumeSpec) -> Result<Vo
         in_use_by(world, installation, spec.owner.uid, active)?;
     }
     let number = world.next_number();
+    let data = match spec.source {
+        Some(source) if !world.volumes.contains_key(&(installation, spec.owner.uid)) => {
+            let (data, size_bytes) = source_of(world, installation, source)?;
+            if spec.size_bytes < size_bytes {
+                return Err(Error::invalid(format!("what the volume is made from has {size_bytes} bytes")));
+            }
+            data
+        }
+        _ => number,
+    };
     let fake = world.volumes.entry((installation, spec.owner.uid)).or_insert_with(|| FakeVolume {
         volume: Volume {
             owner: spec.owner.clone(),
@@ -68,7 +78,7 @@ fn ensure(world: &mut World, installation: Uuid, spec: &VolumeSpec) -> Result<Vo
             ready: true,
             retained: false,
         },
-        incarnation: number,
+        incarnation: data,
     });
     if fake.volume.size_bytes > spec.size_bytes {
         return Err(Error::invalid("a volume cannot shrink"));
@@ -78,6 +88,21 @@ fn ensure(world: &mut World, installation: Uuid, spec: &VolumeSpec) -> Result<Vo
     fake.volume.retained = false;
     fake.volume.used_bytes.get_or_insert(0);
     Ok(fake.volume.clone())
+}
+
+fn source_of(world: &World, installation: Uuid, source: VolumeSource) -> Result<(u64, u64), Error> {
+    match source {
+        VolumeSource::Snapshot(owner) => world
+            .snapshots
+            .get(&(installation, owner))
+            .map(|fake| (fake.incarnation, fake.snapshot.size_bytes))
+            .ok_or_else(|| Error::not_found(format!("snapshot of `{owner}`"))),
+        VolumeSource::Volume(owner) => world
+            .volumes
+            .get(&(installation, owner))
+            .map(|fake| (fake.incarnation, fake.volume.size_bytes))
+            .ok_or_else(|| Error::not_found(format!("volume of `{owner}`"))),
+    }
 }
 
 fn unused(world: &World, installation: Uuid, owner: Uuid) -> Result<(), Error> {

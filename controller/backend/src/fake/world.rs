@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::images::FakeImage;
 use crate::{
     Capacity, Channel, DiskImage, Event, ExitState, Happening, Identity, Machine, MachineId, MachineSpec, MachineState,
-    Network, Owner, ProjectedFile, Protocol, Publish, PublishedPort, Rules, Volume,
+    Network, Owner, ProjectedFile, Protocol, Publish, PublishedPort, Rules, Snapshot, Volume,
 };
 
 /// The host's address that is listened on, and the machine that does.
@@ -38,6 +38,7 @@ pub(super) struct World {
     /// Routes that are not a network's.
     pub(super) routes: BTreeMap<Ipv4Net, String>,
     pub(super) volumes: BTreeMap<(Uuid, Uuid), FakeVolume>,
+    pub(super) snapshots: BTreeMap<(Uuid, Uuid), FakeSnapshot>,
     /// Whether a volume grows only while no machine runs on it.
     pub(super) grows_at_rest: bool,
     pub(super) images: BTreeMap<String, FakeImage>,
@@ -70,7 +71,14 @@ pub(super) struct LogEntry {
 #[derive(Debug)]
 pub(super) struct FakeVolume {
     pub(super) volume: Volume,
-    /// Different each time that a volume is made: stands for its data.
+    /// Different each time that an empty volume is made: stands for its data.
+    pub(super) incarnation: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct FakeSnapshot {
+    pub(super) snapshot: Snapshot,
+    /// That of the volume: stands for the data.
     pub(super) incarnation: u64,
 }
 
@@ -103,6 +111,7 @@ impl Default for World {
             firewalls: BTreeMap::new(),
             routes: BTreeMap::new(),
             volumes: BTreeMap::new(),
+            snapshots: BTreeMap::new(),
             images: BTreeMap::new(),
             registry: BTreeMap::new(),
             registry_down: false,

@@ -1,11 +1,11 @@
 //! Looks at what concerns a Volume: the real one, and the Instances that have it.
 
-use controller_backend::{Owner, Volume as RealVolume};
-use crds::storage::volume::Volume;
+use controller_backend::{Owner, Volume as RealVolume, VolumeSource};
+use crds::storage::volume::{Volume, VolumeSource as Named};
 use kube::ResourceExt;
 
 use super::VolumeKind;
-use crate::runtime::{Failure, Goal};
+use crate::runtime::{Failure, Goal, uid_of};
 
 /// What is known.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,6 +18,24 @@ pub(crate) struct Observed {
     pub(crate) leftovers: bool,
     /// The names of the Instances that have it, sorted.
     pub(crate) users: Vec<String>,
+    /// What it is made from, if it is not there yet.
+    pub(crate) source: Option<Source>,
+}
+
+/// What a Volume is made from.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Source {
+    /// It is there, with this size.
+    There {
+        /// Which one.
+        source: VolumeSource,
+        /// For people.
+        name: String,
+        /// Its size.
+        size_bytes: u64,
+    },
+    /// It isn't there, or not whole: a sentence.
+    Missing(String),
 }
 
 pub(super) async fn observe(kind: &VolumeKind, goal: Goal, volume: &Volume) -> Result<Observed, Failure> {
@@ -36,5 +54,44 @@ pub(super) async fn observe(kind: &VolumeKind, goal: Goal, volume: &Volume) -> R
         .map(|instance| instance.name_any())
         .collect();
     let leftovers = goal == Goal::Absent && !kind.was_removed(owner.uid);
-    Ok(Observed { volume: real, leftovers, users, owner })
+    let source = match &volume.spec.source {
+        Some(named) if goal == Goal::Present && real.is_none() => Some(look_for(kind, &owner, named).await?),
+        _ => None,
+    };
+    Ok(Observed { volume: real, leftovers, users, source, owner })
+}
+
+async fn look_for(kind: &VolumeKind, owner: &Owner, named: &Named) -> Result<Source, Failure> {
+    let (stores, backend) = (&kind.world.stores, kind.world.backend());
+    if let Some(name) = &named.snapshot {
+        let Some(snapshot) = stores.volume_snapshots.get(&owner.namespace, name) else {
+            return Ok(Source::Missing(format!("VolumeSnapshot `{name}` does not exist.")));
+        };
+        let uid = uid_of(snapshot.as_ref());
+        let real = backend.snapshots.find(uid).await.map_err(Failure::backend("look for the snapshot"))?;
+        return Ok(match real {
+            Some(real) => Source::There {
+                source: VolumeSource::Snapshot(uid),
+                name: format!("VolumeSnapshot `{name}`"),
+                size_bytes: real.size_bytes,
+            },
+            None => Source::Missing(format!("VolumeSnapshot `{name}` is not ready.")),
+        });
+    }
+    // The schema says that it is one of the two.
+    let name = named.volume.as_deref().unwrap_or_default();
+    let Some(volume) = stores.volumes.get(&owner.namespace, name).filter(|other| uid_of(other.as_ref()) != owner.uid)
+    else {
+        return Ok(Source::Missing(format!("Volume `{name}` does not exist.")));
+    };
+    let uid = uid_of(volume.as_ref());
+    let real = backend.volumes.find(uid).await.map_err(Failure::backend("look for the volume"))?;
+    Ok(match real {
+        Some(real) => Source::There {
+            source: VolumeSource::Volume(uid),
+            name: format!("Volume `{name}`"),
+            size_bytes: real.size_bytes,
+        },
+        None => Source::Missing(format!("Volume `{name}` is not ready.")),
+    })
 }

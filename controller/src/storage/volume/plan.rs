@@ -4,9 +4,10 @@ use controller_backend::VolumeSpec;
 use crds::storage::volume::{DeletionPolicy, Volume};
 
 use super::Step;
-use super::observe::Observed;
+use super::observe::{Observed, Source};
 use crate::network::vpc::instances;
 use crate::runtime::{Goal, Plan, Waiting};
+use crate::storage;
 
 pub(super) fn plan(goal: Goal, volume: &Volume, observed: &Observed) -> Plan<Step> {
     match goal {
@@ -50,9 +51,17 @@ fn present(volume: &Volume, observed: &Observed) -> Plan<Step> {
     if settled {
         return Plan::default();
     }
+    let source = match &observed.source {
+        None => None,
+        Some(Source::Missing(message)) => return Plan::wait(Waiting::on("DependencyMissing", message.clone())),
+        Some(Source::There { name, size_bytes: least, .. }) if size_bytes < *least => {
+            let least = storage::size(*least);
+            let message = format!("Its size is less than that of {name}: make a Volume of at least {least}.");
+            return Plan::wait(Waiting::on_user("Invalid", message));
+        }
+        Some(Source::There { source, .. }) => Some(*source),
+    };
     let kept = observed.volume.as_ref().map_or(0, |real| real.size_bytes);
-    Plan {
-        slow: true,
-        ..Plan::of(vec![Step::Ensure(VolumeSpec { owner: observed.owner.clone(), size_bytes: size_bytes.max(kept) })])
-    }
+    let spec = VolumeSpec { owner: observed.owner.clone(), size_bytes: size_bytes.max(kept), source };
+    Plan { slow: true, ..Plan::of(vec![Step::Ensure(spec)]) }
 }

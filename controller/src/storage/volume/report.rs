@@ -1,4 +1,4 @@
-//! Says what there is of a Volume. Reasons of `Ready`: Ready, Provisioning, Invalid, DataMissing, InUse, Terminating,
+//! Says what there is of a Volume. Reasons of `Ready`: Ready, Provisioning, Invalid, DependencyMissing, DataMissing, InUse, Terminating,
 //! BackendUnavailable, and those of failures.
 
 use crds::quantity::Quantity;
@@ -8,8 +8,7 @@ use kube::Resource;
 use super::VolumeKind;
 use crate::runtime::conditions::Moment;
 use crate::runtime::{Account, Goal, Report, Standing, stand};
-
-const MEBIBYTE: u64 = 1 << 20;
+use crate::storage;
 
 pub(super) fn report(account: &Account<'_, VolumeKind>) -> Report<VolumeStatus> {
     let Account { goal, object, observed, plan, failure, now } = account;
@@ -22,14 +21,7 @@ pub(super) fn report(account: &Account<'_, VolumeKind>) -> Report<VolumeStatus> 
         if let Some(real) = &observed.volume {
             status.size = Some(size(real.size_bytes, &object.spec.size));
         }
-        // In whole mebibytes, so that it doesn't change with every log line that a machine writes.
-        status.used = observed
-            .volume
-            .as_ref()
-            .and_then(|real| real.used_bytes)
-            // A quantity is above zero.
-            .filter(|used| *used > 0)
-            .map(|used| Quantity(format!("{}Mi", used.div_ceil(MEBIBYTE))));
+        status.used = observed.volume.as_ref().and_then(|real| real.used_bytes).and_then(storage::used);
     }
     let standing = match plan {
         _ if failure.is_some() => None,
@@ -55,11 +47,5 @@ pub(super) fn report(account: &Account<'_, VolumeKind>) -> Report<VolumeStatus> 
 
 /// The size, in the user's own words where they are worth the same.
 fn size(bytes: u64, asked: &Quantity) -> Quantity {
-    if asked.units() == Ok(bytes) {
-        asked.clone()
-    } else if bytes.is_multiple_of(MEBIBYTE) {
-        Quantity(format!("{}Mi", bytes / MEBIBYTE))
-    } else {
-        Quantity(bytes.to_string())
-    }
+    if asked.units() == Ok(bytes) { asked.clone() } else { storage::size(bytes) }
 }

@@ -1,6 +1,6 @@
 //! What is planned for a Volume in one situation after the other.
 
-use controller_backend::{Owner, Volume as RealVolume, VolumeSpec as Wanted};
+use controller_backend::{Owner, Volume as RealVolume, VolumeSource as From, VolumeSpec as Wanted};
 use crds::quantity::Quantity;
 use crds::status::{READY, condition};
 use crds::storage::volume::{DeletionPolicy, Volume, VolumeSpec, VolumeStatus};
@@ -9,7 +9,7 @@ use kube::Resource;
 use proptest::prelude::*;
 use uuid::Uuid;
 
-use super::observe::Observed;
+use super::observe::{Observed, Source};
 use super::plan::plan;
 use super::report::report;
 use super::{Step, VolumeKind};
@@ -19,6 +19,7 @@ fn volume(size: &str) -> Volume {
     let spec = VolumeSpec {
         size: Quantity::from(size),
         volume_mode: Default::default(),
+        source: None,
         deletion_policy: DeletionPolicy::Delete,
         deletion_protection: false,
     };
@@ -35,12 +36,12 @@ fn observed() -> Observed {
         name: "data".to_owned(),
         uid: Uuid::from_u128(1),
     };
-    Observed { owner, volume: None, leftovers: false, users: Vec::new() }
+    Observed { owner, volume: None, leftovers: false, users: Vec::new(), source: None }
 }
 
 fn model(observed: &mut Observed, step: &Step) {
     match step {
-        Step::Ensure(Wanted { owner, size_bytes }) => {
+        Step::Ensure(Wanted { owner, size_bytes, source: _ }) => {
             assert!(observed.volume.as_ref().is_none_or(|real| real.size_bytes <= *size_bytes), "it never shrinks");
             observed.volume = Some(RealVolume {
                 owner: owner.clone(),
@@ -115,6 +116,39 @@ fn it_never_shrinks() {
     observed.volume.as_mut().unwrap().ready = false;
     converge(&volume, &mut observed, Goal::Present);
     assert_eq!(observed.volume.unwrap().size_bytes, 128 << 20);
+}
+
+fn snapshot_of(size_bytes: u64) -> Option<Source> {
+    let source = From::Snapshot(Uuid::from_u128(2));
+    Some(Source::There { source, name: "VolumeSnapshot `before`".to_owned(), size_bytes })
+}
+
+#[test]
+fn it_waits_for_what_it_is_made_from_and_is_made_from_that() {
+    let (volume, mut observed) = (volume("64Mi"), observed());
+    observed.source = Some(Source::Missing("VolumeSnapshot `before` does not exist.".to_owned()));
+    let (steps, status) = converge(&volume, &mut observed, Goal::Present);
+    assert_eq!(steps, []);
+    let ready = condition(&status.conditions, READY).unwrap();
+    assert_eq!(
+        (ready.reason.as_str(), ready.message.as_str()),
+        ("DependencyMissing", "VolumeSnapshot `before` does not exist.")
+    );
+    observed.source = snapshot_of(32 << 20);
+    let (steps, _) = converge(&volume, &mut observed, Goal::Present);
+    let from = Some(From::Snapshot(Uuid::from_u128(2)));
+    assert!(matches!(&steps[..], [Step::Ensure(wanted)] if wanted.source == from && wanted.size_bytes == 64 << 20));
+}
+
+#[test]
+fn it_is_never_smaller_than_what_it_is_made_from() {
+    let (volume, mut observed) = (volume("64Mi"), observed());
+    observed.source = snapshot_of(128 << 20);
+    let (steps, status) = converge(&volume, &mut observed, Goal::Present);
+    assert_eq!(steps, []);
+    let ready = condition(&status.conditions, READY).unwrap();
+    assert_eq!(ready.reason, "Invalid");
+    assert!(ready.message.contains("VolumeSnapshot `before`") && ready.message.contains("128Mi"), "{}", ready.message);
 }
 
 #[test]

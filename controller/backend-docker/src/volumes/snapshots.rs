@@ -1,0 +1,83 @@
+//! Snapshots: a copy of a volume's file, which is never written to. Made as a volume is: under another name, which it
+//! changes for its own when it is whole and on the disk.
+
+use std::fs::File;
+
+use async_trait::async_trait;
+use controller_backend::{Conflict, Error, Progress, Snapshot, SnapshotSpec, Snapshots, VolumeSource};
+use uuid::Uuid;
+
+use super::capture::Sources;
+use super::layout::{Place, Record};
+use super::{copy, trouble};
+
+pub(crate) struct HostSnapshots {
+    sources: Sources,
+}
+
+impl HostSnapshots {
+    pub(crate) fn new(sources: Sources) -> Self {
+        Self { sources }
+    }
+
+    async fn observe(&self, place: &Place) -> Result<Option<Snapshot>, Error> {
+        let Some(record) = self.sources.snapshots.record(place).await? else { return Ok(None) };
+        let disk = place.disk();
+        let used_bytes =
+            File::open(&disk).and_then(|file| copy::allocated(&file)).map_err(trouble("look at", &disk))?;
+        let retained = place.is_retained().await;
+        Ok(Some(Snapshot { owner: record.owner, size_bytes: record.size_bytes, used_bytes, retained }))
+    }
+}
+
+#[async_trait]
+impl Snapshots for HostSnapshots {
+    async fn list(&self) -> Result<Vec<Snapshot>, Error> {
+        let mut snapshots = Vec::new();
+        for place in self.sources.snapshots.places().await? {
+            match self.observe(&place).await {
+                Ok(snapshot) => snapshots.extend(snapshot),
+                // Not ours to tell of.
+                Err(error) if matches!(error.as_conflict(), Some(Conflict::Foreign { .. })) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(snapshots)
+    }
+
+    async fn find(&self, owner: Uuid) -> Result<Option<Snapshot>, Error> {
+        self.observe(&self.sources.snapshots.place(owner)).await
+    }
+
+    async fn ensure(&self, spec: &SnapshotSpec, progress: &Progress) -> Result<Snapshot, Error> {
+        let turn = self.sources.turns.take(spec.owner.uid).await;
+        let place = self.sources.snapshots.place(spec.owner.uid);
+        let source = VolumeSource::Volume(spec.volume);
+        if self.sources.snapshots.record(&place).await?.is_none() {
+            let size_bytes = self.sources.size(source).await?;
+            place.prepare(&Record { owner: spec.owner.clone(), size_bytes }).await?;
+            let size_bytes = self.sources.copy(source, &place, &turn, progress).await?;
+            place.write_record(&Record { owner: spec.owner.clone(), size_bytes }).await?;
+            place.finish().await?;
+        }
+        place.set_retained(false).await?;
+        let what = format!("snapshot of `{}`", spec.owner.uid);
+        self.observe(&place).await?.ok_or_else(|| Error::not_found(what))
+    }
+
+    async fn remove(&self, owner: Uuid) -> Result<(), Error> {
+        let _turn = self.sources.turns.take(owner).await;
+        let place = self.sources.snapshots.place(owner);
+        // Refuses what is another installation's.
+        self.sources.snapshots.record(&place).await?;
+        place.delete().await
+    }
+
+    async fn retain(&self, owner: Uuid) -> Result<(), Error> {
+        let _turn = self.sources.turns.take(owner).await;
+        let place = self.sources.snapshots.place(owner);
+        let record = self.sources.snapshots.record(&place).await?;
+        record.ok_or_else(|| Error::not_found(format!("snapshot of `{owner}`")))?;
+        place.set_retained(true).await
+    }
+}

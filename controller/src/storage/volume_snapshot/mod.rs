@@ -1,0 +1,89 @@
+//! The kind VolumeSnapshot: the data of a Volume as it was at one moment. Finalizer: that data. Ports: `Snapshots`, and
+//! `Volumes` to look for what it is of.
+
+mod apply;
+mod observe;
+mod plan;
+mod report;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use controller_backend::SnapshotSpec;
+use crds::storage::volume_snapshot::{VolumeSnapshot, VolumeSnapshotStatus};
+use kube::{Api, Client};
+use uuid::Uuid;
+
+use crate::runtime::{Account, Applied, Failure, Goal, Kind, Plan, Report};
+use crate::world::World;
+
+use observe::Observed;
+
+/// One thing to do.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Step {
+    /// Take the snapshot.
+    Take(SnapshotSpec),
+    /// Remove the snapshot, also a half-taken one.
+    Remove,
+    /// Keep the data, marked as retained.
+    Retain,
+}
+
+/// The kind.
+pub(crate) struct VolumeSnapshotKind {
+    world: Arc<World>,
+    /// Whose removal was carried out by this process. Half-taken snapshots can't be observed: removing is repeated
+    /// once in the life of a process instead.
+    removed: Mutex<BTreeSet<Uuid>>,
+}
+
+impl VolumeSnapshotKind {
+    pub(crate) fn new(world: Arc<World>) -> Self {
+        Self { world, removed: Mutex::default() }
+    }
+
+    fn was_removed(&self, uid: Uuid) -> bool {
+        self.removed.lock().unwrap_or_else(PoisonError::into_inner).contains(&uid)
+    }
+
+    fn remember_removed(&self, uid: Uuid) {
+        self.removed.lock().unwrap_or_else(PoisonError::into_inner).insert(uid);
+    }
+}
+
+#[async_trait]
+impl Kind for VolumeSnapshotKind {
+    const NAME: &'static str = "VolumeSnapshot";
+    type Object = VolumeSnapshot;
+    type Status = VolumeSnapshotStatus;
+    type Observed = Observed;
+    type Step = Step;
+
+    fn api(client: Client, namespace: &str) -> Api<VolumeSnapshot> {
+        Api::namespaced(client, namespace)
+    }
+
+    async fn observe(&self, goal: Goal, snapshot: &VolumeSnapshot) -> Result<Observed, Failure> {
+        observe::observe(self, goal, snapshot).await
+    }
+
+    fn plan(&self, goal: Goal, snapshot: &VolumeSnapshot, observed: &Observed) -> Plan<Step> {
+        plan::plan(goal, snapshot, observed)
+    }
+
+    async fn apply(&self, snapshot: &VolumeSnapshot, step: &Step) -> Result<Applied<VolumeSnapshot>, Failure> {
+        apply::apply(self, snapshot, step).await
+    }
+
+    fn report(&self, account: &Account<'_, Self>) -> Report<VolumeSnapshotStatus> {
+        report::report(account)
+    }
+
+    fn forget(&self, uid: Uuid) {
+        self.removed.lock().unwrap_or_else(PoisonError::into_inner).remove(&uid);
+    }
+}
