@@ -63,10 +63,12 @@ fn misfit(found: &[String], config: &Value, scope: &Scope<'_>) -> ApiError {
         [one] => one.clone(),
         many => format!("errors:\n  {}", many.join("\n  ")),
     };
+    // The core group has no name, but its slash.
+    let slash = if scope.version.contains('/') { "" } else { "/" };
     ApiError::new(
         Reason::Unknown,
         format!(
-            "failed to create typed patch object ({}/{}; {}, Kind={}): {listed}",
+            "failed to create typed patch object ({}/{}; {slash}{}, Kind={}): {listed}",
             text("namespace"),
             text("name"),
             scope.version,

@@ -77,6 +77,21 @@ async fn an_apply_says_who_it_is_and_nothing_else_forces() {
 }
 
 #[tokio::test]
+async fn what_does_not_fit_a_built_in_kind_is_refused_with_its_place() {
+    let server = Server::start().await;
+    let path = "/api/v1/namespaces/default/configmaps/c";
+    let config = |field: &str, value: Value| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, field: value});
+    for (config, problem) in [
+        (config("bogus", json!(1)), ".bogus: field not declared in schema"),
+        (config("data", json!(["x"])), ".data: expected map, got &{[x]}"),
+    ] {
+        let refused = apply(&server, path, "fieldManager=m", &config).await.expect(500);
+        let message = format!("failed to create typed patch object (/c; /v1, Kind=ConfigMap): {problem}");
+        assert_eq!((&refused["message"], refused.get("reason")), (&json!(message), None));
+    }
+}
+
+#[tokio::test]
 async fn status_and_scale_are_applied_through_their_own_doors() {
     let server = Server::with_widgets().await;
     let path = format!("{WIDGETS}/w");

@@ -95,14 +95,13 @@ impl Computed {
             Self::First(paths) => paths.iter().filter_map(at).find(filled).cloned().unwrap_or(Value::Null),
             Self::Usage { path, prefix, with } => {
                 let hard = at(path).and_then(|status| status["hard"].as_object()).into_iter().flatten();
-                let mut shown: Vec<String> = hard
+                let shown: Vec<String> = hard
                     .filter(|(name, _)| name.starts_with(prefix.as_str()) == *with)
                     .map(|(name, hard)| {
                         let used = at(path).and_then(|status| status["used"][name].as_str()).unwrap_or("0");
                         format!("{name}: {used}/{}", hard.as_str().unwrap_or_default())
                     })
                     .collect();
-                shown.sort();
                 shown.join(", ").into()
             }
             Self::Reference(kind, name) => {
@@ -166,6 +165,8 @@ mod tests {
         let quota = json!({"status": {"hard": {"pods": "4", "cpu": "2", "limits.cpu": "3"}, "used": {"cpu": "500m"}}});
         assert_eq!(cell("=usage .status !limits.", &quota), "cpu: 500m/2, pods: 0/4");
         assert_eq!(cell("=usage .status limits.", &quota), "limits.cpu: 0/3");
+        let quota = json!({"status": {"hard": {"services.nodeports": "1", "services": "2"}}});
+        assert_eq!(cell("=usage .status !limits.", &quota), "services: 0/2, services.nodeports: 0/1");
     }
 
     #[test]

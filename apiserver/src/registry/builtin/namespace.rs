@@ -50,7 +50,12 @@ pub(super) fn prepare(value: &mut Value) {
         return;
     }
     if let Some(spec) = object(namespace, "spec") {
-        spec.entry("finalizers").or_insert_with(|| json!(["kubernetes"]));
+        let finalizers = spec.entry("finalizers").or_insert_with(|| json!([]));
+        if let Some(finalizers) = finalizers.as_array_mut()
+            && !finalizers.iter().any(|finalizer| finalizer == "kubernetes")
+        {
+            finalizers.push("kubernetes".into());
+        }
     }
     if let Some(status) = object(namespace, "status") {
         status.entry("phase").or_insert_with(|| "Active".into());

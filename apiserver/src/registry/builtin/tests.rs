@@ -116,6 +116,9 @@ fn a_new_namespace_is_active_and_a_dying_one_is_left_alone() {
             "status": {"phase": "Active"},
         })
     );
+    let mut own = json!({"metadata": {"name": "a"}, "spec": {"finalizers": ["example.com/f"]}});
+    assert_eq!(taken("namespaces", &mut own), (vec![], vec![]));
+    assert_eq!(own["spec"], json!({"finalizers": ["example.com/f", "kubernetes"]}), "it still stays until it is empty");
     let mut dying =
         json!({"metadata": {"name": "a", "deletionTimestamp": "t"}, "spec": {}, "status": {"phase": "Terminating"}});
     prepare(&find("", "namespaces"), &mut dying);

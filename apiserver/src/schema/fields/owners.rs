@@ -7,7 +7,7 @@ use crate::error::FieldError;
 use crate::schema::validate::is_enough;
 
 /// Owning an Event would make the garbage collector wait for something that comes and goes.
-const BANNED: (&str, &str) = ("v1", "Event");
+const BANNED: (&str, &str, &str) = ("", "v1", "Event");
 
 /// The order in which upstream shows the fields of a reference.
 const SHOWN: [&str; 6] = ["apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion"];
@@ -21,8 +21,10 @@ pub(super) fn validate(metadata: &Map<String, Value>, place: &Path<'_>, errors: 
             return;
         }
         let text = |key: &str| owner.get(key).and_then(Value::as_str).unwrap_or_default();
-        let version = text("apiVersion");
-        if version.split_once('/').map_or(version, |(_, version)| version).is_empty() {
+        // What has more slashes than one has no version.
+        let (group, version) = text("apiVersion").split_once('/').unwrap_or(("", text("apiVersion")));
+        if version.is_empty() || version.contains('/') {
+            let version = text("apiVersion");
             errors.push(words::invalid(place.field("apiVersion"), &version.into(), "version must not be empty"));
         }
         for key in ["kind", "name", "uid"] {
@@ -30,7 +32,7 @@ pub(super) fn validate(metadata: &Map<String, Value>, place: &Path<'_>, errors: 
                 errors.push(words::invalid(place.field(key), &"".into(), "must not be empty"));
             }
         }
-        if BANNED == (version, text("kind")) {
+        if BANNED == (group, version, text("kind")) {
             let detail = format!("/{version}, Kind={} is disallowed from being an owner", text("kind"));
             errors.push(words::invalid_shown(place, &shown(owner), &detail));
         }

@@ -129,6 +129,16 @@ fn owner_references_are_complete_and_one_is_in_charge() {
             "metadata.ownerReferences.uid: Invalid value: \"\": must not be empty",
         ]
     );
+    let odd = json!([
+        {"apiVersion": "a/b/c", "kind": "K", "name": "n", "uid": "u"},
+        {"apiVersion": "/v1", "kind": "Event", "name": "n", "uid": "u"},
+    ]);
+    let errors_of_odd = check(json!({"name": "a", "namespace": "d", "ownerReferences": odd}));
+    assert_eq!(
+        errors_of_odd[0],
+        "metadata.ownerReferences.apiVersion: Invalid value: \"a/b/c\": version must not be empty"
+    );
+    assert!(errors_of_odd[1].ends_with("/v1, Kind=Event is disallowed from being an owner"), "{errors_of_odd:?}");
     let errors = check(json!({"name": "a", "namespace": "d", "ownerReferences": [owner, owner]}));
     assert!(errors[0].contains("Only one reference can have Controller set to true"));
 }
