@@ -33,7 +33,12 @@ def recolored(name, namespace, meta, old, new, patch, **_):
 
 @kopf.on.delete(GROUP, "v1", "widgets")
 def deleted(name, namespace, **_):
-    client.CoreV1Api().create_namespaced_config_map(namespace, {"metadata": {"name": f"{name}-was-here"}})
+    # kopf calls a handler again when the object changed before it saw its own word about the first call.
+    try:
+        client.CoreV1Api().create_namespaced_config_map(namespace, {"metadata": {"name": f"{name}-was-here"}})
+    except client.ApiException as error:
+        if error.status != 409:
+            raise
 
 
 @kopf.timer(GROUP, "v1", "widgets", interval=0.3)
