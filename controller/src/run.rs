@@ -14,10 +14,10 @@ use crate::compute::cluster_image::ClusterImageKind;
 use crate::compute::instance::InstanceKind;
 use crate::compute::instance_type;
 use crate::host::{self, NAME, NAMESPACE};
-use crate::network::firewall;
 use crate::network::security_group::SecurityGroupKind;
 use crate::network::vpc::VpcKind;
 use crate::network::vpc_peering::VpcPeeringKind;
+use crate::network::{firewall, names};
 use crate::runtime::failure::chain;
 use crate::runtime::introduction::introduced;
 use crate::runtime::leader::Election;
@@ -139,6 +139,8 @@ async fn lead(client: Client, options: Options, shutdown: CancellationToken) -> 
     }
     let shared = world.clone();
     background.spawn(async move { firewall::run(&shared).await });
+    let shared = world.clone();
+    background.spawn(async move { names::run(&shared).await });
     let shared = world.clone();
     background.spawn(async move { sweep::run(&shared).await });
     let shared = world.clone();

@@ -37,6 +37,7 @@ impl World {
         };
         if changed.old.map(|old| packets(old)) != changed.new.map(|new| packets(new)) {
             self.firewall.nudge();
+            self.names.nudge();
         }
         let gone = changed.new.is_none();
         let place = |instance: &Instance| {
@@ -142,6 +143,7 @@ impl World {
             return;
         }
         self.firewall.nudge();
+        self.names.nudge();
         self.wake_rule_makers();
         let (namespace, name) = (vpc.namespace(), vpc.name_any());
         self.wake_instances(|instance| instance.namespace() == namespace && instance.vpc() == name);

@@ -23,6 +23,7 @@ use crate::Options;
 use crate::claims::Claims;
 use crate::host::Gate;
 use crate::network::firewall::Firewall;
+use crate::network::names::NameService;
 use crate::runtime::{Failure, Queue, Store, uid_of};
 
 /// What all kinds share.
@@ -34,6 +35,7 @@ pub(crate) struct World {
     pub(crate) claims: Claims,
     pub(crate) gate: Gate,
     pub(crate) firewall: Firewall,
+    pub(crate) names: NameService,
 }
 
 /// The objects as the apiserver last told them.
@@ -73,6 +75,7 @@ impl World {
             claims: Claims::default(),
             gate: Gate::default(),
             firewall: Firewall::default(),
+            names: NameService::default(),
         }
     }
 

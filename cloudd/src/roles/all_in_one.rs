@@ -108,7 +108,8 @@ fn open_backend(args: &AllInOneArgs, installation: uuid::Uuid) -> anyhow::Result
                 data_dir: args.state.data_dir.canonicalize().context("the data directory")?,
                 socket: args.compute.docker_socket.clone(),
             };
-            controller_backend_docker::open(&options, controller_backend_host::firewall(installation))
+            let firewall = controller_backend_host::firewall(installation);
+            controller_backend_docker::open(&options, firewall, controller_backend_host::names())
                 .context("the Docker backend")
         }
     }

@@ -21,7 +21,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use controller_backend::{Backend, Firewall};
+use controller_backend::{Backend, Firewall, Names};
 use uuid::Uuid;
 
 use consoles::DockerConsoles;
@@ -61,8 +61,9 @@ pub enum OpenError {
     },
 }
 
-/// The ports on Docker, with the host's packet filter. Docker need not answer yet: whatever is called then says so.
-pub fn open(options: &DockerOptions, firewall: Arc<dyn Firewall>) -> Result<Backend, OpenError> {
+/// The ports on Docker, with the host's packet filter and name server. Docker need not answer yet: whatever is called
+/// then says so.
+pub fn open(options: &DockerOptions, firewall: Arc<dyn Firewall>, names: Arc<dyn Names>) -> Result<Backend, OpenError> {
     let root = installation_dir(&options.data_dir, options.installation)
         .map_err(|source| OpenError::DataDir { path: options.data_dir.clone(), source })?;
     let engine = Arc::new(Engine::new(&options.socket, options.installation));
@@ -74,6 +75,7 @@ pub fn open(options: &DockerOptions, firewall: Arc<dyn Firewall>) -> Result<Back
         machines: Arc::new(DockerMachines::new(engine.clone(), files.clone(), volumes)),
         networks: Arc::new(DockerNetworks::new(engine.clone())),
         firewall,
+        names,
         volumes: Arc::new(DockerVolumes::new(engine.clone(), sources.clone())),
         snapshots: Arc::new(HostSnapshots::new(sources)),
         disk_images: None,

@@ -1,16 +1,30 @@
 //! The ports of `controller-backend` that belong to the host and to no engine, so that containers and virtual machines
-//! share them: the packet filter, on nftables. Decides nothing about what should pass.
+//! share them: the packet filter, on nftables, and the name server. Decides nothing about what should pass, or be found.
 
 mod firewall;
+mod names;
 mod tools;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use controller_backend::Firewall;
+use controller_backend::{Firewall, Names};
 use uuid::Uuid;
 
 /// The packet filter of this host, for the networks of an installation.
 #[must_use]
 pub fn firewall(installation: Uuid) -> Arc<dyn Firewall> {
     Arc::new(firewall::Nftables::new(installation))
+}
+
+/// The name server of this host. What it serves ends when it is dropped.
+#[must_use]
+pub fn names() -> Arc<dyn Names> {
+    Arc::new(names::NameServer::default())
+}
+
+/// The same, which asks these for names of the world in place of the host's own resolvers.
+#[must_use]
+pub fn names_with_resolvers(resolvers: Vec<SocketAddr>) -> Arc<dyn Names> {
+    Arc::new(names::NameServer::with_resolvers(resolvers))
 }

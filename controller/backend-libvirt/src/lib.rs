@@ -86,6 +86,7 @@ pub fn open(options: &LibvirtOptions, host: &Backend) -> Result<Backend, OpenErr
     Ok(Backend {
         networks: host.networks.clone(),
         firewall: host.firewall.clone(),
+        names: host.names.clone(),
         volumes: host.volumes.clone(),
         snapshots: host.snapshots.clone(),
         images: Arc::new(LibvirtImages::new(images.clone())),

@@ -1,9 +1,9 @@
 //! Decides what a machine is told at its first boot, in the form of cloud-init's NoCloud: who it is, who may log in, which
-//! address it has, and what the user adds. Pure.
+//! address it has, whom it asks for names, and what the user adds. Pure.
 
 use std::net::Ipv4Addr;
 
-use controller_backend::MachineSpec;
+use controller_backend::{DOMAIN, MachineSpec};
 use ipnet::Ipv4Net;
 use uuid::Uuid;
 
@@ -22,7 +22,7 @@ pub(crate) struct Place {
 /// The disk that the machine reads it from.
 pub(crate) fn disk(spec: &MachineSpec, id: Uuid, mac: &str, place: Option<Place>) -> Vec<u8> {
     let boot = spec.first_boot.clone().unwrap_or_default();
-    let network = boot.network_config.unwrap_or_else(|| network(mac, place));
+    let network = boot.network_config.unwrap_or_else(|| network(mac, place, &spec.owner.namespace));
     iso::image(
         "cidata",
         &[
@@ -45,13 +45,14 @@ fn meta(spec: &MachineSpec, id: Uuid, keys: &[String]) -> String {
     text
 }
 
-fn network(mac: &str, place: Option<Place>) -> String {
+fn network(mac: &str, place: Option<Place>, namespace: &str) -> String {
     let Some(Place { address, range, gateway, way_out }) = place else { return "version: 2\n".to_owned() };
     let mut text = format!(
         "version: 2\nethernets:\n  primary:\n    match:\n      macaddress: \"{mac}\"\n    dhcp4: false\n    \
          addresses:\n      - {address}/{}\n",
         range.prefix_len()
     );
+    text.push_str(&format!("    nameservers:\n      search: [{namespace}.{DOMAIN}]\n      addresses: [{gateway}]\n"));
     if way_out {
         text.push_str(&format!("    routes:\n      - to: 0.0.0.0/0\n        via: {gateway}\n"));
     }
@@ -71,17 +72,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_machine_is_told_its_address_and_the_way_out_where_there_is_one() {
+    fn the_machine_is_told_its_address_whom_to_ask_for_names_and_the_way_out_where_there_is_one() {
         let place = Place {
             address: Ipv4Addr::new(10, 1, 2, 3),
             range: "10.1.0.0/20".parse().unwrap(),
             gateway: Ipv4Addr::new(10, 1, 0, 1),
             way_out: true,
         };
-        let text = network(&mac_of(place.address), Some(place));
+        let text = network(&mac_of(place.address), Some(place), "shop");
         assert!(text.contains("\"02:42:0a:01:02:03\"") && text.contains("- 10.1.2.3/20"), "{text}");
         assert!(text.contains("via: 10.1.0.1"), "{text}");
-        assert!(!network("", Some(Place { way_out: false, ..place })).contains("via"));
+        assert!(text.contains("search: [shop.cloud.internal]\n      addresses: [10.1.0.1]\n"), "{text}");
+        let inside = network("", Some(Place { way_out: false, ..place }), "shop");
+        assert!(!inside.contains("via") && inside.contains("addresses: [10.1.0.1]\n"), "{inside}");
     }
 
     #[test]

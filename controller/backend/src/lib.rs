@@ -13,6 +13,7 @@ mod firewall;
 mod host;
 mod images;
 mod machines;
+mod names;
 mod networks;
 mod owner;
 mod snapshots;
@@ -32,6 +33,7 @@ pub use machines::{
     Attachment, EnvVar, ExitState, FirstBoot, Machine, MachineId, MachineSpec, MachineState, MachineSummary, Machines,
     Mount, MountSource, NetworkAttachment, PortSpec, Protocol, Publish, PublishedPort, Resources,
 };
+pub use names::{DOMAIN, Names, Zone, Zones};
 pub use networks::{Network, NetworkSpec, Networks, OccupiedRange};
 pub use owner::{Owner, bridge_name, dns_names, machine_name};
 pub use snapshots::{Progress, Snapshot, SnapshotSpec, Snapshots};
@@ -46,6 +48,8 @@ pub struct Backend {
     pub networks: Arc<dyn Networks>,
     /// What passes between machines, the host and the world.
     pub firewall: Arc<dyn Firewall>,
+    /// Names of machines, inside their networks.
+    pub names: Arc<dyn Names>,
     /// Disks with data that outlives machines.
     pub volumes: Arc<dyn Volumes>,
     /// What volumes held at a moment.

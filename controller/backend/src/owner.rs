@@ -6,6 +6,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::DOMAIN;
+
 /// Longest name that we give anything: the limit of a DNS label, which is also a host name's.
 const NAME_LIMIT: usize = 63;
 
@@ -58,10 +60,9 @@ pub fn bridge_name(owner: &Owner) -> String {
 
 /// The names by which others in the same network reach a machine, the bare one first.
 pub fn dns_names(owner: &Owner) -> Vec<String> {
-    vec![
-        owner.name.clone(),
-        format!("{}.{}.{}.cloud.internal", owner.name, owner.kind.to_ascii_lowercase(), owner.namespace),
-    ]
+    let Owner { namespace, name, .. } = owner;
+    let kind = owner.kind.to_ascii_lowercase();
+    vec![name.clone(), format!("{name}.{namespace}.{DOMAIN}"), format!("{name}.{kind}.{namespace}.{DOMAIN}")]
 }
 
 fn short(uid: Uuid) -> String {
@@ -88,7 +89,10 @@ mod tests {
     fn names_carry_uid_namespace_and_name() {
         assert_eq!(machine_name(&owner("default", "web")), "tc-01234567-default-web");
         assert_eq!(bridge_name(&owner("default", "web")), "tc-01234567");
-        assert_eq!(dns_names(&owner("shop", "web")), ["web", "web.instance.shop.cloud.internal"]);
+        assert_eq!(
+            dns_names(&owner("shop", "web")),
+            ["web", "web.shop.cloud.internal", "web.instance.shop.cloud.internal"]
+        );
     }
 
     #[test]

@@ -51,6 +51,7 @@ impl DockerMachines {
                 let (address, cidr) = (network.address, found.network.cidr);
                 return Err(Error::invalid(format!("address {address} is not one of {cidr}")));
             }
+            needs.gateway = Some(found.network.gateway);
             needs.network_name = Some(found.name);
         }
         for mount in &spec.mounts {

@@ -1,6 +1,7 @@
 //! Decides what Docker is asked for when a machine is made: hardening, limits, storage, network. Pure.
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use bollard::models::{
@@ -8,7 +9,7 @@ use bollard::models::{
     MountTmpfsOptions, MountType, MountVolumeOptions, MountVolumeOptionsDriverConfig, NetworkingConfig, PortBinding,
     RestartPolicy, RestartPolicyNameEnum,
 };
-use controller_backend::{MachineSpec, MountSource, PortSpec, Protocol, Resources, mac_of};
+use controller_backend::{DOMAIN, MachineSpec, MountSource, PortSpec, Protocol, Resources, mac_of};
 use uuid::Uuid;
 
 use crate::labels;
@@ -25,6 +26,8 @@ const INITS: [&str; 8] = ["init", "systemd", "tini", "docker-init", "dumb-init",
 #[derive(Debug, Default)]
 pub(super) struct Needs {
     pub(super) network_name: Option<String>,
+    /// Where names are asked for.
+    pub(super) gateway: Option<Ipv4Addr>,
     pub(super) volumes: HashMap<Uuid, Handle>,
     pub(super) dirs: BTreeMap<MountSource, PathBuf>,
 }
@@ -87,6 +90,9 @@ fn host_config(spec: &MachineSpec, needs: &Needs) -> HostConfig {
                 ("max-file".to_owned(), LOG_FILES.to_owned()),
             ])),
         }),
+        // Docker answers for the containers that it knows itself, and asks the network's name server for the rest.
+        dns: needs.gateway.map(|gateway| vec![gateway.to_string()]),
+        dns_search: needs.gateway.map(|_| vec![format!("{}.{DOMAIN}", spec.owner.namespace)]),
         network_mode: Some(needs.network_name.clone().unwrap_or_else(|| "none".to_owned())),
         port_bindings: Some(port_bindings(&spec.ports)),
         mounts: Some(mounts(spec, needs)),

@@ -55,7 +55,8 @@ async fn lost_connection_is_told_and_made_again() {
         let options = DockerOptions { socket: socket.clone(), ..world.options.clone() };
         // Before there is any socket: the adapter can be set up, and what is called says what is wrong.
         let backend =
-            open(&options, controller_backend_host::firewall(options.installation)).expect("the adapter is set up");
+            open(&options, controller_backend_host::firewall(options.installation), controller_backend_host::names())
+                .expect("the adapter is set up");
         let error = backend.host.reachable().await.expect_err("nobody is there");
         assert!(error.is_unavailable() && error.to_string().contains("docker.sock"), "{error:?}");
         let mut events = backend.events.watch();

@@ -50,7 +50,9 @@ pub async fn run_with(test: impl AsyncFnOnce(&World)) {
         data_dir: data_dir.path().to_owned(),
         socket: PathBuf::from(DEFAULT_SOCKET),
     };
-    let adapter = |installation| open(&options(installation), controller_backend_host::firewall(installation));
+    let adapter = |installation| {
+        open(&options(installation), controller_backend_host::firewall(installation), controller_backend_host::names())
+    };
     let backend = adapter(installation).expect("the adapter is set up");
     let stranger = adapter(stranger_installation).expect("the adapter is set up");
     let fixture = Fixture {

@@ -24,7 +24,7 @@ const SERVE: &str = r#"
 "#;
 
 /// Half of the test's range, as a network of its own.
-fn half(fixture: &Fixture, number: u32, name: &str) -> NetworkSpec {
+pub fn half(fixture: &Fixture, number: u32, name: &str) -> NetworkSpec {
     let owner = fixture.owner("Vpc", name, number);
     let half = fixture.range.subnets(25).expect("it has halves").nth(number as usize % 2).expect("one of two");
     let gateway = half.hosts().next().expect("an address");
@@ -32,7 +32,7 @@ fn half(fixture: &Fixture, number: u32, name: &str) -> NetworkSpec {
 }
 
 /// A machine of a network that serves HTTP.
-async fn serve(
+pub async fn serve(
     fixture: &Fixture,
     network: &NetworkSpec,
     name: &str,
@@ -62,7 +62,7 @@ async fn serve_at(
 }
 
 /// These networks with these machines, in no groups.
-fn open_rules(networks: &[(&NetworkSpec, &[Ipv4Addr])]) -> Rules {
+pub fn open_rules(networks: &[(&NetworkSpec, &[Ipv4Addr])]) -> Rules {
     let guarded = |spec: &NetworkSpec, members: &[Ipv4Addr]| GuardedNetwork {
         bridge: spec.bridge.clone(),
         gateway: spec.gateway,
@@ -74,7 +74,7 @@ fn open_rules(networks: &[(&NetworkSpec, &[Ipv4Addr])]) -> Rules {
     Rules { networks, ..Rules::default() }
 }
 
-async fn enforce(fixture: &Fixture, rules: &Rules) {
+pub async fn enforce(fixture: &Fixture, rules: &Rules) {
     let firewall = &fixture.backend.firewall;
     firewall.apply(rules).await.expect("the rules are taken");
     assert!(firewall.holds(rules).await.expect("the rules are read"), "what was put in force is in force");

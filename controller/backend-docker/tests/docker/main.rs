@@ -6,6 +6,7 @@ mod daemon;
 mod firewall;
 mod image;
 mod machines;
+mod names;
 mod snapshots;
 mod timing;
 mod volumes;

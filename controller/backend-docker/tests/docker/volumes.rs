@@ -229,7 +229,8 @@ async fn second_process_finds_what_the_first_one_made() {
         let volume = fixture.volume("data", 2);
         let made = fixture.backend.volumes.ensure(&volume).await.expect("ensure");
         let id = start_user(fixture, &volume).await;
-        let second = open(&world.options, world.fixture.backend.firewall.clone()).expect("the adapter is set up");
+        let second = open(&world.options, world.fixture.backend.firewall.clone(), world.fixture.backend.names.clone())
+            .expect("the adapter is set up");
         assert_eq!(second.volumes.find(volume.owner.uid).await.expect("find"), Some(made));
         assert_eq!(second.machines.list().await.expect("list").len(), 1);
         second.volumes.ensure(&volume).await.expect("ensure");

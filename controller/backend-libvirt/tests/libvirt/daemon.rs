@@ -99,8 +99,12 @@ pub async fn run_with(test: impl AsyncFnOnce(&World)) {
 
 fn adapter(home: &Path, disk: &Path, installation: Uuid, uri: &str) -> Backend {
     let docker = DockerOptions { installation, data_dir: home.join("data"), socket: PathBuf::from(DEFAULT_SOCKET) };
-    let host = controller_backend_docker::open(&docker, controller_backend_host::firewall(installation))
-        .expect("the host's adapter is set up");
+    let host = controller_backend_docker::open(
+        &docker,
+        controller_backend_host::firewall(installation),
+        controller_backend_host::names(),
+    )
+    .expect("the host's adapter is set up");
     let image_dir = home.join("ready");
     std::fs::create_dir_all(&image_dir).expect("a directory");
     std::fs::copy(disk, image_dir.join(DISK_FILE)).expect("a copy of the test image");

@@ -18,6 +18,7 @@ impl FakeEngine {
         lines.extend(machines(world, installation));
         lines.extend(networks(world, installation));
         lines.extend(firewall(world, installation));
+        lines.extend(names(world, installation));
         lines.extend(volumes(world, installation));
         lines.extend(snapshots(world, installation));
         lines.extend(files(world, installation));
@@ -107,6 +108,18 @@ fn firewall(world: &World, installation: Uuid) -> Vec<String> {
         let mut pair = [network_name(world, *one), network_name(world, *other)];
         pair.sort_unstable();
         lines.push(format!("peers {}", pair.join(" ")));
+    }
+    lines
+}
+
+fn names(world: &World, installation: Uuid) -> Vec<String> {
+    let Some(zones) = world.names.get(&installation) else { return Vec::new() };
+    let mut lines = Vec::new();
+    for (uid, zone) in &zones.networks {
+        let network_name = network_name(world, *uid);
+        for (address, names) in &zone.hosts {
+            lines.push(format!("names {address} of {network_name} {names:?} forwards={}", zone.forwards));
+        }
     }
     lines
 }

@@ -25,6 +25,7 @@ pub enum Operation {
     OccupiedRanges,
     FirewallHolds,
     ApplyFirewall,
+    ServeNames,
     ListVolumes,
     FindVolume,
     EnsureVolume,

@@ -11,6 +11,7 @@ mod files;
 mod firewall;
 mod images;
 mod machines;
+mod names;
 mod networks;
 mod shell;
 mod snapshots;
@@ -101,6 +102,7 @@ impl FakeEngine {
             machines: view.clone(),
             networks: view.clone(),
             firewall: view.clone(),
+            names: view.clone(),
             volumes: view.clone(),
             snapshots: view.clone(),
             images: view.clone(),

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::images::FakeImage;
 use crate::{
     Capacity, Channel, DiskImage, Event, ExitState, Happening, Identity, Machine, MachineId, MachineSpec, MachineState,
-    Network, Owner, ProjectedFile, Protocol, Publish, PublishedPort, Rules, Snapshot, Volume,
+    Network, Owner, ProjectedFile, Protocol, Publish, PublishedPort, Rules, Snapshot, Volume, Zones,
 };
 
 /// The host's address that is listened on, and the machine that does.
@@ -35,6 +35,8 @@ pub(super) struct World {
     pub(super) networks: BTreeMap<Uuid, Network>,
     /// The rules in force, by installation.
     pub(super) firewalls: BTreeMap<Uuid, Rules>,
+    /// The names that are served, by installation.
+    pub(super) names: BTreeMap<Uuid, Zones>,
     /// Routes that are not a network's.
     pub(super) routes: BTreeMap<Ipv4Net, String>,
     pub(super) volumes: BTreeMap<(Uuid, Uuid), FakeVolume>,
@@ -109,6 +111,7 @@ impl Default for World {
             ports: BTreeMap::new(),
             networks: BTreeMap::new(),
             firewalls: BTreeMap::new(),
+            names: BTreeMap::new(),
             routes: BTreeMap::new(),
             volumes: BTreeMap::new(),
             snapshots: BTreeMap::new(),
