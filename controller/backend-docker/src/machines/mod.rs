@@ -2,6 +2,7 @@
 
 mod observation;
 mod request;
+mod resolvers;
 mod rewire;
 
 use std::sync::Arc;
@@ -51,7 +52,7 @@ impl DockerMachines {
                 let (address, cidr) = (network.address, found.network.cidr);
                 return Err(Error::invalid(format!("address {address} is not one of {cidr}")));
             }
-            needs.gateway = Some(found.network.gateway);
+            needs.resolvers = resolvers::of(found.network.gateway, found.network.internal).await;
             needs.network_name = Some(found.name);
         }
         for mount in &spec.mounts {

@@ -1,7 +1,6 @@
 //! Decides what Docker is asked for when a machine is made: hardening, limits, storage, network. Pure.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use bollard::models::{
@@ -26,8 +25,8 @@ const INITS: [&str; 8] = ["init", "systemd", "tini", "docker-init", "dumb-init",
 #[derive(Debug, Default)]
 pub(super) struct Needs {
     pub(super) network_name: Option<String>,
-    /// Where names are asked for.
-    pub(super) gateway: Option<Ipv4Addr>,
+    /// Where names are asked for, in this order.
+    pub(super) resolvers: Vec<String>,
     pub(super) volumes: HashMap<Uuid, Handle>,
     pub(super) dirs: BTreeMap<MountSource, PathBuf>,
 }
@@ -91,8 +90,8 @@ fn host_config(spec: &MachineSpec, needs: &Needs) -> HostConfig {
             ])),
         }),
         // Docker answers for the containers that it knows itself, and asks the network's name server for the rest.
-        dns: needs.gateway.map(|gateway| vec![gateway.to_string()]),
-        dns_search: needs.gateway.map(|_| vec![format!("{}.{DOMAIN}", spec.owner.namespace)]),
+        dns: (!needs.resolvers.is_empty()).then(|| needs.resolvers.clone()),
+        dns_search: (!needs.resolvers.is_empty()).then(|| vec![format!("{}.{DOMAIN}", spec.owner.namespace)]),
         network_mode: Some(needs.network_name.clone().unwrap_or_else(|| "none".to_owned())),
         port_bindings: Some(port_bindings(&spec.ports)),
         mounts: Some(mounts(spec, needs)),
