@@ -129,7 +129,7 @@ fn kept(instance: &Instance, port: &Port, address: IpAddr) -> Option<HostPort> {
 }
 
 /// Where a port is published, as a status tells it.
-pub(super) fn host_port_of(status: &PortStatus) -> Option<HostPort> {
+pub(crate) fn host_port_of(status: &PortStatus) -> Option<HostPort> {
     Some(HostPort {
         port: u16::try_from(status.published_port?).ok()?,
         protocol: protocol(status.protocol),

@@ -31,6 +31,7 @@ use crate::claims::HostPort;
 use crate::runtime::{Account, Applied, Failure, Goal, Kind, Plan, Report};
 use crate::world::World;
 
+pub(crate) use allocate::host_port_of;
 use health::{ProbeSpec, Probes};
 use observe::Observed;
 use restart::Ending;

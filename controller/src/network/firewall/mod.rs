@@ -105,12 +105,14 @@ impl Firewall {
 pub(crate) async fn run(world: &World) {
     // Whatever an earlier process left is looked at once, also if nothing is declared any more.
     let mut pause = Duration::ZERO;
+    // What this process knows to be in force; `None` if somebody may have changed it.
+    let mut known: Option<Rules> = None;
     loop {
         tokio::select! {
             () = world.firewall.changed.notified() => tokio::time::sleep(GATHER).await,
-            () = tokio::time::sleep(pause) => {}
+            () = tokio::time::sleep(pause) => known = None,
         }
-        pause = match put_in_force(world).await {
+        pause = match put_in_force(world, &mut known).await {
             Ok(()) => CHECK,
             Err(failure) => {
                 if world.firewall.fail(&failure) {
@@ -125,7 +127,7 @@ pub(crate) async fn run(world: &World) {
     }
 }
 
-async fn put_in_force(world: &World) -> Result<(), Failure> {
+async fn put_in_force(world: &World, known: &mut Option<Rules>) -> Result<(), Failure> {
     world.gate.check()?;
     let stores = &world.stores;
     let declared = Declared {
@@ -136,10 +138,15 @@ async fn put_in_force(world: &World) -> Result<(), Failure> {
     };
     let rules = rules(&declared, |vpc| bridge_name(&world.owner(vpc)));
     let firewall = &world.backend().firewall;
-    let holds = firewall.holds(&rules).await.map_err(Failure::backend("read the packet filter"))?;
+    // Looking costs as much as writing, so that nobody looks where the answer is known.
+    let holds = match known.take() {
+        Some(known) => known == rules,
+        None => firewall.holds(&rules).await.map_err(Failure::backend("read the packet filter"))?,
+    };
     if !holds {
         firewall.apply(&rules).await.map_err(Failure::backend("write the packet filter"))?;
     }
+    *known = Some(rules.clone());
     let generations = declared.groups.iter().map(|group| (uid_of(group.as_ref()), group.meta().generation)).collect();
     if world.firewall.settle(InForce { rules, generations }) {
         // Their statuses say whether they are in force.

@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use controller_backend::{
-    Allowed, AllowedPeer, Group, GuardedNetwork, Member, Protocol, Publish, PublishedPort, Rules, Traffic,
-};
+use controller_backend::{Allowed, AllowedPeer, Group, GuardedNetwork, Member, Publish, PublishedPort, Rules, Traffic};
 use crds::compute::instance::Instance;
 use crds::network::security_group::{EgressRule, IngressRule, RulePeer, RuleProtocol, SecurityGroup};
 use crds::network::vpc::Vpc;
@@ -15,6 +13,8 @@ use kube::ResourceExt;
 use kube::core::{Selector, SelectorExt};
 use uuid::Uuid;
 
+use crate::claims::HostPort;
+use crate::compute::instance::host_port_of;
 use crate::network::vpc_peering::{Sides, sides};
 use crate::runtime::uid_of;
 
@@ -85,15 +85,8 @@ pub(crate) fn address(instance: &Instance) -> Option<Ipv4Addr> {
 fn published(instance: &Instance) -> BTreeSet<PublishedPort> {
     let ports = instance.status.iter().flat_map(|status| &status.ports);
     let ports = ports.filter_map(|port| {
-        let publish = Publish {
-            address: port.address.as_deref()?.parse().ok()?,
-            port: u16::try_from(port.published_port?).ok()?,
-        };
-        let protocol = match port.protocol {
-            crds::compute::instance::Protocol::Tcp => Protocol::Tcp,
-            crds::compute::instance::Protocol::Udp => Protocol::Udp,
-        };
-        Some(PublishedPort { port: u16::try_from(port.port).ok()?, protocol, publish })
+        let HostPort { address, port: at, protocol } = host_port_of(port)?;
+        Some(PublishedPort { port: u16::try_from(port.port).ok()?, protocol, publish: Publish { address, port: at } })
     });
     ports.collect()
 }
