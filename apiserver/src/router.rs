@@ -10,7 +10,7 @@ use http::{Method, Request};
 use crate::access::{Attributes, Identity, Object};
 use crate::admin::Question;
 use crate::body::{RequestBody, read};
-use crate::error::ApiError;
+use crate::error::{ApiError, Reason};
 use crate::query::{self, ListOptions, Query};
 use crate::request::Target;
 use crate::response::{Answer, no_such_path, warn};
@@ -121,6 +121,7 @@ async fn objects(
     match (subresource, verb) {
         ("", "get") => get::get(&call).await,
         ("", "list") => list::list(&call, &ListOptions::parse(&call.query)?).await,
+        ("", "watch") if !call.served.kind.verbs.contains(&"watch") => Err(not_supported(&call, verb)),
         ("", "watch") => {
             let options = ListOptions::parse(&call.query)?;
             watch::watch(call, options).await
@@ -150,6 +151,14 @@ async fn objects(
         },
         _ => Err(not_allowed()),
     }
+}
+
+/// 405 for what the methods of a path allow and the kind does not.
+fn not_supported(call: &Call, verb: &str) -> ApiError {
+    let kind = &call.served.kind;
+    let resource = serde_json::Value::from(kind.resource().to_string());
+    let message = format!("{verb} is not supported on resources of kind {resource}");
+    ApiError::new(Reason::MethodNotAllowed, message).about(&kind.group, &kind.plural, "")
 }
 
 fn authorize(

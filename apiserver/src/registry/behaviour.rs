@@ -10,6 +10,8 @@ pub struct Behaviour {
     pub updates_unconditionally: bool,
     /// Whether a deletion answers with the object that is gone.
     pub returns_deleted: bool,
+    /// Whether the objects are made of what is served when somebody asks, and none is stored.
+    pub is_derived: bool,
 }
 
 impl Behaviour {
@@ -38,6 +40,7 @@ impl Behaviour {
                     ("", "limitranges"),
                 ]),
             returns_deleted: is_one_of(&[("", "namespaces"), ("", "serviceaccounts"), ("", "resourcequotas")]),
+            is_derived: is_one_of(&[("apiregistration.k8s.io", "apiservices")]),
         }
     }
 }

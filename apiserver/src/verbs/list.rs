@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use super::selection::Selection;
 use super::served::Served;
 use super::token::Token;
-use super::{Call, get, present};
+use super::{Call, derived, get, present};
 use crate::body::{full, stream};
 use crate::error::{ApiError, Reason};
 use crate::negotiate::{Encoding, MetaVersion, Shape};
@@ -44,6 +44,7 @@ pub(crate) async fn state(
         let token = Token::decode(text, storage.epoch())?;
         options.list_revision()?;
         let snapshot = match token.revision {
+            _ if call.served.kind.behaviour.is_derived => derived::snapshot(storage, &call.served),
             Some(_) if token.epoch != storage.epoch() => return Err(token.expired(storage.epoch())),
             Some(revision) => {
                 get::wait(call, Some(revision)).await?;
@@ -65,6 +66,8 @@ pub(crate) async fn state(
         _ => None,
     };
     let snapshot = match exact {
+        // What is served has no history.
+        _ if call.served.kind.behaviour.is_derived => derived::snapshot(storage, &call.served),
         Some(revision) => storage
             .snapshot_at(&resource, revision)
             .map_err(|_| ApiError::new(Reason::Expired, "The resourceVersion for the provided list is too old."))?,

@@ -6,6 +6,7 @@ pub(crate) mod apply;
 pub(crate) mod create;
 pub(crate) mod delete;
 pub(crate) mod delete_collection;
+pub(crate) mod derived;
 pub(crate) mod finalize;
 pub(crate) mod get;
 pub(crate) mod list;
@@ -123,6 +124,10 @@ impl Call {
     /// The object that the path names.
     pub(crate) fn entry(&self) -> Result<Arc<Entry>, ApiError> {
         let name = &self.path.name;
+        if self.served.kind.behaviour.is_derived {
+            let entries = derived::snapshot(self.state.storage(), &self.served).entries;
+            return entries.get("", name).cloned().ok_or_else(|| self.served.not_found(name));
+        }
         self.state.storage().get(&self.key(name)).ok_or_else(|| self.served.not_found(name))
     }
 }

@@ -2,6 +2,7 @@
 
 mod access;
 mod admin;
+mod api_services;
 mod apply;
 mod apply_properties;
 mod built_in;

@@ -10,6 +10,7 @@
 //! - `=origin .source.component .reportingComponent .source.host .reportingInstance`: the first that is filled of the
 //!   first two, and that of the other two behind a comma
 //! - `=slashed .roleRef.kind .roleRef.name`: `Kind/name`
+//! - `=local .spec.service`: `namespace/name` of a service, or `Local` where there is none
 //! - `=each .subjects User name`: the items of that `kind`, their fields joined by slashes, separated by commas
 
 use serde_json::Value;
@@ -42,6 +43,8 @@ pub enum Computed {
     Origin([String; 2], [String; 2]),
     /// What these paths hold, joined by slashes.
     Slashed(Vec<String>),
+    /// `namespace/name` of the service at this path, or that there is none.
+    Local(String),
     /// Of the items of a list that are of a kind: their fields joined by slashes.
     Each {
         /// The path of the list.
@@ -68,6 +71,7 @@ impl Computed {
                     [words.next()?, words.next()?, words.next()?, words.next()?];
                 Some(Self::Origin([component, reporter], [host, instance]))
             }
+            "local" => Some(Self::Local(words.next()?)),
             "slashed" => Some(Self::Slashed(words.collect())),
             "each" => Some(Self::Each { list: words.next()?, kind: words.next()?, fields: words.collect() }),
             "usage" => {
@@ -128,6 +132,13 @@ impl Computed {
                 let parts: Vec<&str> = paths.iter().filter_map(at).filter_map(Value::as_str).collect();
                 parts.join("/").into()
             }
+            Self::Local(path) => match at(path).filter(filled) {
+                Some(service) => {
+                    let text = |field: &str| service[field].as_str().unwrap_or_default().to_owned();
+                    format!("{}/{}", text("namespace"), text("name")).into()
+                }
+                None => "Local".into(),
+            },
             Self::Each { list, kind, fields } => {
                 let items = at(list).and_then(Value::as_array).into_iter().flatten();
                 let shown = items.filter(|item| item["kind"] == kind.as_str()).map(|item| {
@@ -161,6 +172,8 @@ mod tests {
         assert_eq!(cell("=first .t", &object), Value::Null);
         assert_eq!(cell("=reference .of.kind .of.name", &object), "widget/w");
         assert_eq!(cell(".data.a", &object), Value::Null);
+        assert_eq!(cell("=local .none", &object), "Local");
+        assert_eq!(cell("=local .service", &json!({"service": {"namespace": "a", "name": "s"}})), "a/s");
         assert_eq!(cell("=slashed .of.kind .of.name", &object), "Widget/w");
         let quota = json!({"status": {"hard": {"pods": "4", "cpu": "2", "limits.cpu": "3"}, "used": {"cpu": "500m"}}});
         assert_eq!(cell("=usage .status !limits.", &quota), "cpu: 500m/2, pods: 0/4");

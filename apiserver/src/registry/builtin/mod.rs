@@ -3,6 +3,7 @@
 //! A kind here is data like any other; what little behaviour it has ([`prepare`], [`validate`]) is a function of the
 //! object alone.
 
+mod api_service;
 mod computed;
 mod config_map;
 mod data;
@@ -25,6 +26,7 @@ use super::{Behaviour, CellForm, Column, Kind, Origin, Version};
 use crate::error::FieldError;
 use crate::schema::Structural;
 
+pub(crate) use self::api_service::object as api_service;
 pub use self::computed::Computed;
 pub(crate) use self::event::{core_from_new as event_from_new, new_from_core as event_to_new};
 pub(crate) use self::resource_quota::is_quota_name;
@@ -45,6 +47,7 @@ pub fn kinds() -> Vec<Arc<Kind>> {
             resource_quota::kind(),
             definition::kind(),
             service_account::kind(),
+            api_service::kind(),
         ];
         kinds.into_iter().chain(rbac::kinds()).chain(reviews::kinds()).map(Arc::new).collect()
     };

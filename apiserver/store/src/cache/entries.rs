@@ -103,6 +103,12 @@ impl Entries {
     }
 }
 
+impl FromIterator<Arc<Entry>> for Entries {
+    fn from_iter<I: IntoIterator<Item = Arc<Entry>>>(entries: I) -> Self {
+        Self(entries.into_iter().map(|entry| (Place::of(&entry), entry)).collect())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};

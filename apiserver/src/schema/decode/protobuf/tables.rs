@@ -10,11 +10,12 @@ use std::sync::LazyLock;
 
 use serde_json::{Map, Value};
 
-const MESSAGES: [&str; 4] = [
+const MESSAGES: [&str; 5] = [
     include_str!("messages/meta.txt"),
     include_str!("messages/core.txt"),
     include_str!("messages/access.txt"),
     include_str!("messages/definition.txt"),
+    include_str!("messages/registration.txt"),
 ];
 const KINDS: &str = include_str!("messages/kinds.txt");
 
