@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use apiserver_store::{EventKind, Key, WatchItem};
+use apiserver_store::Key;
 use serde_json::Value;
-use tokio::time::timeout;
 
 use crate::error::{ApiError, Reason};
 use crate::lifecycle::rules;
+use crate::lifecycle::settled::becomes;
 use crate::managed_fields::Author;
 use crate::query::{FieldValidation, WriteOptions};
 use crate::server::ApiServer;
@@ -96,25 +96,10 @@ impl ApiServer {
     /// Waits until the kind of a definition is served.
     async fn established(&self, name: &str) -> Result<(), InstallError> {
         let key = Key::new(rules::definitions(), "", name);
-        let (snapshot, mut watch) = self.state.storage().snapshot_and_watch(&key.resource);
-        if snapshot.entries.get("", name).is_some_and(|entry| is_established(&entry.value())) {
-            return Ok(());
-        }
-        let waiting = async {
-            while let Some(item) = watch.next().await {
-                if let WatchItem::Event(event) = item
-                    && event.entry.key == key
-                    && event.kind != EventKind::Deleted
-                    && is_established(&event.entry.value())
-                {
-                    return true;
-                }
-            }
-            false
-        };
-        match timeout(PATIENCE, waiting).await {
-            Ok(true) => Ok(()),
-            _ => Err(InstallError::NotEstablished { name: name.to_owned() }),
+        if becomes(self.state.storage(), &key, PATIENCE, is_established).await {
+            Ok(())
+        } else {
+            Err(InstallError::NotEstablished { name: name.to_owned() })
         }
     }
 }

@@ -12,6 +12,7 @@ mod queue;
 mod quotas;
 mod reports;
 pub(crate) mod rules;
+pub(crate) mod settled;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

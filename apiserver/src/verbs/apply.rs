@@ -29,7 +29,7 @@ pub(super) async fn apply(call: &Call, body: &[u8], part: Part, options: &WriteO
             match made(call, &config, options).await {
                 // Somebody else was faster: there is something to merge into.
                 Err(error) if error.reason == Reason::AlreadyExists => {}
-                made => return made?.present(call, StatusCode::CREATED),
+                made => return made?.present_made(call).await,
             }
         }
     }

@@ -2,7 +2,6 @@
 
 use apiserver_store::{Change, Expect, Write, WriteError};
 use bytes::Bytes;
-use http::StatusCode;
 use serde_json::Value;
 
 use super::Call;
@@ -33,7 +32,7 @@ pub(crate) async fn create(call: &Call, body: Bytes) -> Result<Answer, ApiError>
     let author = call.author(&options);
     let wish = Wish { value: decoded.value, owners: Owners::Followed };
     let written = make(&call.state, &call.served, &call.path.namespace, wish, &options, &author).await?;
-    written.present(call, StatusCode::CREATED)
+    written.present_made(call).await
 }
 
 /// What somebody wants to be there: an object without unknown fields.

@@ -41,7 +41,7 @@ pub(crate) async fn update(call: &Call, body: Bytes, part: Part) -> Result<Answe
             match create::make(&call.state, &call.served, &call.path.namespace, wish, &options, &author).await {
                 // Somebody else was faster: there is something to replace.
                 Err(error) if error.reason == Reason::AlreadyExists => {}
-                made => return made?.present(call, StatusCode::CREATED),
+                made => return made?.present_made(call).await,
             }
         }
     }

@@ -13,7 +13,7 @@ use super::served::Served;
 use super::{Call, present};
 use crate::admission::metadata;
 use crate::error::{ApiError, FieldError, FieldErrorKind, Reason};
-use crate::lifecycle::rules;
+use crate::lifecycle::{rules, settled};
 use crate::managed_fields::{self, Author, Scope};
 use crate::query::{self, WriteOptions};
 use crate::quota::{self, Charged, Judged};
@@ -63,6 +63,14 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
+    /// The answer to whoever made the object.
+    pub(crate) async fn present_made(self, call: &Call) -> Result<Answer, ApiError> {
+        if let Self::Stored(entry) = &self {
+            settled::after_making(call.state.storage(), entry).await;
+        }
+        self.present(call, StatusCode::CREATED)
+    }
+
     pub(crate) fn present(self, call: &Call, code: StatusCode) -> Result<Answer, ApiError> {
         match self {
             Self::Stored(entry) => present::entry(call, code, &entry),

@@ -43,6 +43,25 @@ async fn serving(spec: Value) -> Server {
 }
 
 #[tokio::test]
+async fn whoever_made_a_definition_finds_its_kind_served_at_once() {
+    let server = Server::start().await;
+    server.post("/api/v1/namespaces", namespace("a")).await.expect(201);
+    for number in 0..20 {
+        let plural = format!("gadgets{number}");
+        let made = definition(&plural, &format!("Gadget{number}"), json!({"type": "object"}));
+        let made = server.post(DEFINITIONS, made).await.expect(201);
+        assert_eq!(made["status"]["conditions"], Value::Null, "the answer is what was made: {made}");
+        let found = server.get(&format!("{DEFINITIONS}/{plural}.dynamic.test")).await.expect(200);
+        assert_eq!(condition(&found, "Established")["status"], "True", "{found}");
+        let _ = server.get(&format!("/apis/dynamic.test/v1/namespaces/a/{plural}")).await.expect(200);
+    }
+    // Names that are taken are told as soon.
+    let _ = server.post(DEFINITIONS, definition("others", "Gadget0", json!({"type": "object"}))).await.expect(201);
+    let found = server.get(&format!("{DEFINITIONS}/others.dynamic.test")).await.expect(200);
+    assert_eq!(condition(&found, "NamesAccepted")["status"], "False", "{found}");
+}
+
+#[tokio::test]
 async fn a_definition_is_served_within_a_second() {
     let server = Server::start().await;
     server.post("/api/v1/namespaces", namespace("a")).await.expect(201);
