@@ -202,6 +202,8 @@ impl Cloud {
             .expect("the log file can be opened");
         // The first start picks a free port; later ones keep it, so that clients find the server again.
         let listen = if self.starts == 1 { "127.0.0.1:0".to_owned() } else { self.address() };
+        // One that joins begins with the kubeconfig of the first, which answers in its place until it has its own.
+        let others = (self.starts == 1 && self.kubeconfig().exists()).then(|| self.address());
         let store = match &self.store {
             Store::Sqlite => "sqlite".to_owned(),
             Store::Postgres(url) => url.clone(),
@@ -233,6 +235,9 @@ impl Cloud {
             let process = self.process.as_mut().expect("it was just started");
             if let Ok(Some(status)) = process.try_wait() {
                 panic!("cloudd ended with {status}:\n{}", self.log());
+            }
+            if others.as_ref().is_some_and(|others| *others == self.address()) {
+                return Err("its kubeconfig is still that of the cloud it joins".to_owned());
             }
             let answer = self.cloudctl(&["version"]);
             if answer.code == 0 { Ok(()) } else { Err(answer.to_string()) }

@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
 
 use e2e::{Cloud, docker_is_there, eventually, skip_unless};
 
@@ -38,10 +39,13 @@ impl Following {
 
     #[track_caller]
     fn await_line(&self, awaited: &str, wanted: impl Fn(&str) -> bool) {
-        eventually(
-            awaited,
-            || if self.lines.try_iter().any(|line| wanted(&line)) { Ok(()) } else { Err("no such line") },
-        );
+        let until = Instant::now() + Duration::from_secs(60);
+        loop {
+            let line = self.lines.recv_timeout(until.saturating_duration_since(Instant::now()));
+            if wanted(&line.unwrap_or_else(|error| panic!("no such line as `{awaited}`: {error}"))) {
+                return;
+            }
+        }
     }
 }
 
@@ -162,20 +166,34 @@ fn prune_that_was_cut_off_is_made_up_for_by_the_next() {
     let cloud = Cloud::builder().argument("--compute-backend=fake").start();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("all.yaml");
-    let flags = ["apply", "-f", file.to_str().unwrap(), "--prune", "--applyset", "configmap/shop"];
-    let some: Vec<String> = (0..20).map(|number| vpc(&format!("net{number}"))).collect();
-    for (part, stop) in [(0..10, "vpc.thecloud.dev/net3 created"), (10..20, "vpc.thecloud.dev/net12 created")] {
-        std::fs::write(&file, documents(&some[part])).unwrap();
-        let apply = Following::start(&cloud, &flags);
-        apply.await_line(stop, |line| line == stop);
-    }
-    std::fs::write(&file, documents(&some[19..])).unwrap();
-    let said = cloud.cloudctl(&flags).ok();
-    assert!(said.contains("vpc.thecloud.dev/net0 pruned"), "{said}");
-    eventually("exactly what is given to be left", || {
-        let left = cloud.cloudctl(&["get", "vpc", "-o", "name"]).ok();
-        if left == "vpc.thecloud.dev/net19\n" { Ok(()) } else { Err(left) }
+    let networks =
+        |range: std::ops::Range<u32>| documents(&range.map(|number| vpc(&format!("net{number}"))).collect::<Vec<_>>());
+    let left = || cloud.cloudctl(&["get", "vpc", "-o", "name"]).ok();
+    // Neither the machine nor the test decides how far a process comes before it is killed: it is tried until both of
+    // them were cut off.
+    let cut_off = (0..20).any(|attempt| {
+        let applyset = format!("configmap/shop{attempt}");
+        let flags = ["apply", "-f", file.to_str().unwrap(), "--prune", "--applyset", &applyset];
+        let run_until = |wanted: std::ops::Range<u32>, stop: u32| {
+            std::fs::write(&file, networks(wanted)).unwrap();
+            let stop = format!("vpc.thecloud.dev/net{stop} created");
+            Following::start(&cloud, &flags).await_line(&stop, |line| line == stop);
+        };
+        run_until(0..40, 3);
+        run_until(40..80, 42);
+        let before = left();
+        let cut_off = before.contains("/net0\n") && !before.contains("/net79\n");
+        std::fs::write(&file, networks(79..80)).unwrap();
+        let said = cloud.cloudctl(&flags).ok();
+        assert!(!cut_off || said.contains("vpc.thecloud.dev/net0 pruned"), "{said}");
+        eventually("exactly what is given to be left", || {
+            let left = left();
+            if left == "vpc.thecloud.dev/net79\n" { Ok(()) } else { Err(left) }
+        });
+        let _ = cloud.cloudctl(&["delete", "vpc", "net79"]).ok();
+        cut_off
     });
+    assert!(cut_off, "every apply was done before it could be killed");
 }
 
 #[test]
