@@ -33,6 +33,12 @@ impl World {
                 instance.vpc().to_owned(),
                 instance.meta().labels.clone(),
                 instance.status.as_ref().map(|status| status.ports.clone()),
+                // Where the filter publishes, only what runs is.
+                instance
+                    .status
+                    .as_ref()
+                    .filter(|_| self.backend_name(instance) == BackendName::Libvirt)
+                    .map(|status| status.phase),
             )
         };
         if changed.old.map(|old| packets(old)) != changed.new.map(|new| packets(new)) {

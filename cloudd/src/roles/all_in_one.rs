@@ -131,7 +131,9 @@ fn open_virtual_machines(
         machine_dir: args.compute.machine_dir.clone(),
         image_dir: args.compute.image_dir.clone(),
     };
-    controller_backend_libvirt::open(&options, host).map(Some).context("the libvirt backend")
+    controller_backend_libvirt::open(&options, host, controller_backend_host::host_ports())
+        .map(Some)
+        .context("the libvirt backend")
 }
 
 /// What runs virtual machines: nothing, because this cloudd was built without it.

@@ -83,6 +83,7 @@ pub fn open(options: &DockerOptions, firewall: Arc<dyn Firewall>, names: Arc<dyn
         files,
         consoles: Arc::new(DockerConsoles::new(engine.clone())),
         events: Arc::new(DockerEvents::new(engine.clone())),
+        host_ports: None,
         host: Arc::new(DockerHost::new(engine)),
     })
 }

@@ -26,7 +26,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use controller_backend::Backend;
+use controller_backend::{Backend, HostPorts};
 use uuid::Uuid;
 
 use consoles::LibvirtConsoles;
@@ -73,9 +73,10 @@ pub enum OpenError {
     },
 }
 
-/// The ports on libvirt, beside those of `host`, whose networks, volumes and files the machines use. libvirt need not
+/// The ports on libvirt, beside those of `host`, whose networks, volumes and files the machines use, and `host_ports`,
+/// where they are published. libvirt need not
 /// answer yet: whatever is called then says so.
-pub fn open(options: &LibvirtOptions, host: &Backend) -> Result<Backend, OpenError> {
+pub fn open(options: &LibvirtOptions, host: &Backend, host_ports: Arc<dyn HostPorts>) -> Result<Backend, OpenError> {
     event_loop::start().map_err(|source| OpenError::EventLoop { source })?;
     let machine_dir = std::path::absolute(&options.machine_dir)
         .map_err(|source| OpenError::MachineDir { path: options.machine_dir.clone(), source })?;
@@ -95,6 +96,7 @@ pub fn open(options: &LibvirtOptions, host: &Backend) -> Result<Backend, OpenErr
         machines,
         consoles: Arc::new(LibvirtConsoles::new(engine.clone(), places)),
         events: Arc::new(LibvirtEvents::new(engine.clone())),
+        host_ports: Some(host_ports),
         host: Arc::new(LibvirtHost::new(engine)),
     })
 }

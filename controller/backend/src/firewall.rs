@@ -37,7 +37,7 @@ pub trait Firewall: Send + Sync {
 /// - Inside a network everything passes, unless a group says otherwise.
 /// - Between two networks nothing passes, unless they are peers. Out of one that isn't internal everything does.
 /// - From outside, only what a machine publishes is reached, where it is published. Other machines reach it there too,
-///   unless that is the host's loopback address.
+///   unless that is the host's loopback address. What a machine that is forwarded to publishes, the host reaches there too.
 /// - A machine reaches nothing on the host itself but its network's own name server, and may ping the gateway.
 /// - A machine that is in groups is reached only as one of them allows. What it may reach is bounded too as soon as one
 ///   of them says anything about that.
@@ -72,6 +72,9 @@ pub struct Member {
     pub groups: BTreeSet<Uuid>,
     /// What it publishes.
     pub published: BTreeSet<PublishedPort>,
+    /// Whether what comes there from the world and from the host is taken to the machine by the filter, because its engine
+    /// doesn't do it.
+    pub is_forwarded: bool,
 }
 
 /// What may reach the machines of a group, and what these may reach.

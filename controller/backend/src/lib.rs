@@ -11,6 +11,7 @@ pub mod fake;
 mod files;
 mod firewall;
 mod host;
+mod host_ports;
 mod images;
 mod machines;
 mod names;
@@ -28,6 +29,7 @@ pub use events::{Event, EventStream, Events, Happening};
 pub use files::{FileSet, Files, ProjectedFile};
 pub use firewall::{Allowed, AllowedPeer, Firewall, Group, GuardedNetwork, Member, Rules, Traffic, mac_of};
 pub use host::{Capacity, Host, Identity};
+pub use host_ports::HostPorts;
 pub use images::{Image, Images, PullError};
 pub use machines::{
     Attachment, EnvVar, ExitState, FirstBoot, Machine, MachineId, MachineSpec, MachineState, MachineSummary, Machines,
@@ -64,6 +66,8 @@ pub struct Backend {
     pub consoles: Arc<dyn Consoles>,
     /// What happens to things that bear our marks.
     pub events: Arc<dyn Events>,
+    /// Ports of the host, where the engine doesn't publish by itself.
+    pub host_ports: Option<Arc<dyn HostPorts>>,
     /// The engine itself.
     pub host: Arc<dyn Host>,
 }

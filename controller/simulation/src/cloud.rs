@@ -9,6 +9,7 @@ use apiserver::{ApiServer, Config, Identity, TokenTable};
 use apiserver_store::memory::MemoryStore;
 use apiserver_store::{Storage, StorageOptions};
 use controller::{Metrics, Options};
+use controller_backend::Backend;
 use controller_backend::fake::{FakeEngine, Program};
 use crds::compute::cluster_image::ClusterImage;
 use crds::compute::instance::Instance;
@@ -119,12 +120,18 @@ impl Cloud {
             may_sweep: Arc::new(move || !restored.load(Ordering::Relaxed)),
             ..Options::new(self.installation, backend)
         };
-        let wire = wire.clone();
+        let (wire, engine) = (wire.clone(), self.engine.clone());
         let task = tokio::spawn(async move {
             loop {
                 // Everything that a process has is made anew; what it had is dropped where it stands.
                 let client = Client::new(service.clone(), NAMESPACE);
-                let run = controller::run(client, options.clone(), CancellationToken::new());
+                let host_ports = engine.backend(options.installation).host_ports;
+                let virtual_machines = options.virtual_machines.clone();
+                let options = Options {
+                    virtual_machines: virtual_machines.map(|backend| Backend { host_ports, ..backend }),
+                    ..options.clone()
+                };
+                let run = controller::run(client, options, CancellationToken::new());
                 tokio::select! {
                     ended = run => panic!("the controllers ended: {ended:?}"),
                     () = wire.tripped() => {}

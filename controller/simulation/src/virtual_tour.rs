@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::Cloud;
 use crate::cloud::DISK_FILE;
-use crate::objects::{cluster_image, virtual_machine, vpc};
+use crate::objects::{cluster_image, published, virtual_machine, vpc};
 use crate::tour::{Diary, settled};
 
 /// Tells the whole story to a cloud whose controllers run.
@@ -15,6 +15,7 @@ pub async fn tell(cloud: &Cloud) -> Diary {
     // It comes first: it waits for what isn't there yet.
     let mut machine = virtual_machine("vm", "debian");
     machine.spec.vpc = Some("lab".to_owned());
+    machine.spec.ports = vec![published(80, Some(8080))];
     cloud.create(&machine).await;
     cloud.create(&vpc("lab", Some("10.78.0.0/24"))).await;
     cloud.create(&cluster_image("debian", DISK_FILE)).await;
@@ -24,6 +25,8 @@ pub async fn tell(cloud: &Cloud) -> Diary {
 
     cloud.change::<Instance>("vm", json!({"spec": {"resources": {"cpu": "2"}}})).await;
     cloud.until_condition::<Instance>("vm", "Ready", "False", Some("RestartNeeded")).await;
+    // A port more is no other machine.
+    cloud.change::<Instance>("vm", json!({"spec": {"ports": [{"port": 80, "publish": {"port": 8081}}]}})).await;
     cloud.change::<Instance>("vm", json!({"spec": {"powerState": "Stopped"}})).await;
     cloud.until_condition::<Instance>("vm", "Ready", "True", Some("Stopped")).await;
     cloud.change::<Instance>("vm", json!({"spec": {"powerState": "Running"}})).await;

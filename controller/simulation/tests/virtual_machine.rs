@@ -28,6 +28,7 @@ async fn a_crash_after_any_single_change_ends_in_the_same_state() {
     let (expected, changes) = undisturbed(&mut cloud).await;
     assert!(expected.made.contains("machine Instance/default/vm running"), "{}", expected.made);
     assert!(expected.made.contains("image ClusterImage//debian"), "{}", expected.made);
+    assert!(expected.made.contains("published=[\"127.0.0.1:8080->80\"] forwarded=true"), "{}", expected.made);
     assert_eq!(expected.gone.trim(), "", "something is left over");
     assert!(changes > 20, "the story makes only {changes} changes");
     for at in 1..=changes {
@@ -53,6 +54,8 @@ async fn any_call_that_fails_once_ends_in_the_same_state() {
         Operation::ResizeMachine,
         Operation::RemoveMachine,
         Operation::ResolveImage,
+        Operation::HoldPorts,
+        Operation::ApplyFirewall,
     ] {
         for kind in [FaultKind::Fail, FaultKind::Unavailable, FaultKind::LostAnswer] {
             cloud.engine.fail_nth(operation, 1, kind);

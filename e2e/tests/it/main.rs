@@ -18,3 +18,4 @@ mod storage;
 mod three_apiservers;
 mod tour;
 mod virtual_machine;
+mod virtual_network;

@@ -9,13 +9,15 @@ use serde_json::Value;
 use crate::machine::{documents, sleeper, vpc};
 
 /// A guest boots in some seconds on software alone, and in many on a busy host.
-const BOOT: Duration = Duration::from_secs(180);
+pub(crate) const BOOT: Duration = Duration::from_secs(180);
 
-const IMAGE: &str = "apiVersion: thecloud.dev/v1alpha1\nkind: ClusterImage\nmetadata:\n  name: tiny\n\
+pub(crate) const SKIPPED: &str = "SKIPPED: no libvirt, no test image, no Docker, or a cloudd without libvirt";
+
+pub(crate) const IMAGE: &str = "apiVersion: thecloud.dev/v1alpha1\nkind: ClusterImage\nmetadata:\n  name: tiny\n\
                      spec:\n  source:\n    path: tiny.qcow2\n";
 
 /// A virtual machine that serves a page with its name, and counts its boots on its disk.
-fn machine(name: &str) -> String {
+pub(crate) fn machine(name: &str) -> String {
     format!(
         "apiVersion: thecloud.dev/v1alpha1\nkind: Instance\nmetadata:\n  name: {name}\nspec:\n  backend: libvirt\n  \
          image: tiny\n  vpc: lab\n  resources: {{cpu: \"1\", memory: 128Mi, disk: 256Mi}}\n  \
@@ -26,7 +28,7 @@ fn machine(name: &str) -> String {
 }
 
 /// A cloud that may import the tests' disk.
-fn cloud() -> Option<(Cloud, tempfile::TempDir)> {
+pub(crate) fn cloud() -> Option<(Cloud, tempfile::TempDir)> {
     let disk = tiny_vm().filter(|_| docker_is_there())?;
     let images = tempfile::tempdir().unwrap();
     fs::copy(disk, images.path().join("tiny.qcow2")).unwrap();
@@ -39,7 +41,7 @@ fn page(address: &str, path: &str) -> String {
 }
 
 /// Waits until the guest serves, and says how often it has booted.
-fn boots(instance: &Value) -> usize {
+pub(crate) fn boots(instance: &Value) -> usize {
     let ip = instance["status"]["ip"].as_str().expect("it has an address").to_owned();
     eventually_within(BOOT, "the guest to serve its page", || {
         let count = page(&ip, "boots").lines().filter(|line| *line == "boot").count();
@@ -47,14 +49,14 @@ fn boots(instance: &Value) -> usize {
     })
 }
 
-fn domain(instance: &Value) -> String {
+pub(crate) fn domain(instance: &Value) -> String {
     instance["status"]["machineId"].as_str().expect("it has a machine").to_owned()
 }
 
 #[test]
 fn a_virtual_machine_boots_heals_survives_restarts_and_leaves_nothing() {
     let Some((mut cloud, _images)) = cloud() else {
-        eprintln!("SKIPPED: no libvirt, no test image, no Docker, or a cloudd without libvirt");
+        eprintln!("{SKIPPED}");
         return;
     };
     // Applied before its image: it waits, says for what, and goes on by itself.
@@ -121,7 +123,7 @@ fn a_virtual_machine_boots_heals_survives_restarts_and_leaves_nothing() {
 #[test]
 fn what_a_virtual_machine_cannot_do_is_said() {
     let Some((cloud, _images)) = cloud() else {
-        eprintln!("SKIPPED: no libvirt, no test image, no Docker, or a cloudd without libvirt");
+        eprintln!("{SKIPPED}");
         return;
     };
     let yaml = machine("vm").replace("  vpc: lab\n", "  vpc: lab\n  command: [sleep, \"1\"]\n");

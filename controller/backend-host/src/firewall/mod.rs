@@ -44,6 +44,7 @@ impl Firewall for Nftables {
         };
         Ok(table.contains(&script.mark_of_content)
             && bridges_are_filtered().await
+            && loopback_is_routed(&script).await
             && passes_docker(&script).await.map_err(read)? == script.marks_packets)
     }
 
@@ -55,6 +56,7 @@ impl Firewall for Nftables {
         }
         let write = |error: ToolError| error.during("write the packet filter");
         run("nft", &["-f", "-"], &script.text).await.map_err(write)?;
+        route_loopback(&script).await;
         if passes_docker(&script).await.map_err(write)? != script.marks_packets {
             let operation = if script.marks_packets { "-I" } else { "-D" };
             let done = docker_user(operation, &script).await;
@@ -80,6 +82,33 @@ async fn passes_docker(script: &Script) -> Result<bool, ToolError> {
 async fn docker_user(operation: &str, script: &Script) -> Result<String, ToolError> {
     run("iptables", &["-w", operation, "DOCKER-USER", "-m", "mark", "--mark", &script.packet_mark, "-j", "ACCEPT"], "")
         .await
+}
+
+/// What lets packets from the host's loopback address out by a bridge, and their answers in. What a machine sends there
+/// itself meets the filter, which lets nothing pass that no answer is.
+fn routes_loopback(bridge: &str) -> String {
+    format!("/proc/sys/net/ipv4/conf/{bridge}/route_localnet")
+}
+
+async fn loopback_is_routed(script: &Script) -> bool {
+    for bridge in &script.from_loopback {
+        // A bridge that isn't there yet has no setting.
+        if tokio::fs::read_to_string(routes_loopback(bridge)).await.is_ok_and(|value| value.trim() != "1") {
+            return false;
+        }
+    }
+    true
+}
+
+async fn route_loopback(script: &Script) {
+    for bridge in &script.from_loopback {
+        match tokio::fs::write(routes_loopback(bridge), "1").await {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                tracing::warn!(bridge, %error, "ports published on loopback addresses are not reached");
+            }
+            _ => {}
+        }
+    }
 }
 
 fn setting(name: &str) -> String {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
 
-use controller_backend::{Allowed, AllowedPeer, Group, Protocol, PublishedPort, Rules, Traffic, mac_of};
+use controller_backend::{Allowed, AllowedPeer, Group, Member, Protocol, PublishedPort, Rules, Traffic, mac_of};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -20,6 +20,8 @@ pub(super) struct Script {
     pub(super) packet_mark: String,
     /// Whether any packet bears it.
     pub(super) marks_packets: bool,
+    /// The bridges that the host reaches from its loopback address.
+    pub(super) from_loopback: BTreeSet<String>,
 }
 
 impl Script {
@@ -40,9 +42,27 @@ impl Script {
             let _ = write!(text, "table inet {table} {{\nchain {mark_of_content} {{ }}\n{content}}}\n");
         }
         // Between the networks of one installation something may pass as soon as there are two: what is published.
-        let marks_packets = rules.networks.len() > 1;
-        Script { table, text, mark_of_content, packet_mark, marks_packets }
+        let forwards = rules.networks.values().any(|network| network.members.values().any(is_forwarded));
+        let marks_packets = rules.networks.len() > 1 || forwards;
+        Script { table, text, mark_of_content, packet_mark, marks_packets, from_loopback: from_loopback(rules) }
     }
+}
+
+/// Whether anything is taken to the machine by the filter.
+fn is_forwarded(member: &Member) -> bool {
+    member.is_forwarded && !member.published.is_empty()
+}
+
+fn from_loopback(rules: &Rules) -> BTreeSet<String> {
+    let reached = |member: &Member| {
+        is_forwarded(member)
+            && member.published.iter().any(|port| {
+                let address = port.publish.address;
+                address.is_ipv4() && (address.is_loopback() || address.is_unspecified())
+            })
+    };
+    let networks = rules.networks.values().filter(|network| network.members.values().any(reached));
+    networks.map(|network| network.bridge.clone()).collect()
 }
 
 fn content(rules: &Rules, packet_mark: &str) -> String {
@@ -61,6 +81,11 @@ fn content(rules: &Rules, packet_mark: &str) -> String {
     set(&mut text, "pins", "ifname . ether_addr . ipv4_addr", pins);
     let places = each_member().map(|(network, at)| format!("\"{}\" . {at}", network.bridge));
     set(&mut text, "places", "ifname . ipv4_addr", places);
+    let forwarded = networks.clone().flat_map(|network| {
+        let members = network.members.iter().filter(|(_, member)| is_forwarded(member));
+        members.map(|(at, _)| format!("\"{}\" . {at}", network.bridge))
+    });
+    set(&mut text, "forwarded", "ifname . ipv4_addr", forwarded);
     let peers: Vec<(&str, &str)> = rules
         .peers
         .iter()
@@ -118,6 +143,7 @@ oifname . ip daddr != @places drop
 iifname @bridges goto received
 ct direction reply return
 ct state related return
+oifname . ip daddr @forwarded ct status dnat meta mark set {packet_mark}
 ct status dnat goto received
 drop
 }}
@@ -132,10 +158,22 @@ iifname @bridges dnat ip addr . port to ip daddr . tcp dport map @tcp_at
 iifname @bridges fib daddr type local dnat ip addr . port to tcp dport map @tcp_anywhere
 iifname @bridges dnat ip addr . port to ip daddr . udp dport map @udp_at
 iifname @bridges fib daddr type local dnat ip addr . port to udp dport map @udp_anywhere
+iifname != @bridges ip daddr != 127.0.0.0/8 jump forwarded_to
+}}
+chain published_to_host {{
+type nat hook output priority -101; policy accept;
+jump forwarded_to
+}}
+chain forwarded_to {{
+dnat ip addr . port to ip daddr . tcp dport map @forwarded_tcp_at
+fib daddr type local dnat ip addr . port to tcp dport map @forwarded_tcp_anywhere
+dnat ip addr . port to ip daddr . udp dport map @forwarded_udp_at
+fib daddr type local dnat ip addr . port to udp dport map @forwarded_udp_anywhere
 }}
 chain keep_addresses {{
 type nat hook postrouting priority 99; policy accept;
 iifname . oifname @peers snat ip to ip saddr
+oifname . ip daddr @forwarded ct status dnat fib saddr type local masquerade
 }}
 "
     );
@@ -166,22 +204,33 @@ fn policies(text: &mut String, rules: &Rules) {
 }
 
 /// Where machines find what others publish. Docker would take them there through a process of its own, by the gateway's
-/// address, which no group could tell from the host.
+/// address, which no group could tell from the host. And where the world and the host find what no engine takes to its
+/// machine, the host's loopback addresses included.
 fn publications(text: &mut String, rules: &Rules) {
-    let members = rules.networks.values().flat_map(|network| &network.members);
-    let all: Vec<(Ipv4Addr, PublishedPort)> =
-        members.flat_map(|(at, member)| member.published.iter().map(|port| (*at, *port))).collect();
-    for (name, protocol) in [("tcp", Protocol::Tcp), ("udp", Protocol::Udp)] {
+    let members = || rules.networks.values().flat_map(|network| &network.members);
+    let ports = |(at, member): (&Ipv4Addr, &Member)| -> Vec<(Ipv4Addr, PublishedPort)> {
+        member.published.iter().map(|port| (*at, *port)).collect()
+    };
+    let for_machines: Vec<_> =
+        members().flat_map(ports).filter(|(_, port)| !port.publish.address.is_loopback()).collect();
+    let forwarded: Vec<_> = members().filter(|(_, member)| is_forwarded(member)).flat_map(ports).collect();
+    ways(text, "", &for_machines);
+    ways(text, "forwarded_", &forwarded);
+}
+
+/// Where each of these ports leads, by protocol.
+fn ways(text: &mut String, prefix: &str, ports: &[(Ipv4Addr, PublishedPort)]) {
+    for (protocol_name, protocol) in [("tcp", Protocol::Tcp), ("udp", Protocol::Udp)] {
+        let name = format!("{prefix}{protocol_name}");
         let (mut at, mut anywhere) = (Vec::new(), Vec::new());
-        for (member, PublishedPort { port, publish, .. }) in all.iter().filter(|(_, port)| port.protocol == protocol) {
+        for (member, PublishedPort { port, publish, .. }) in ports.iter().filter(|(_, port)| port.protocol == protocol)
+        {
             match publish.address {
                 IpAddr::V4(address) if address.is_unspecified() => {
                     anywhere.push(format!("{} : {member} . {port}", publish.port));
                 }
-                IpAddr::V4(address) if !address.is_loopback() => {
-                    at.push(format!("{address} . {} : {member} . {port}", publish.port));
-                }
-                _ => {}
+                IpAddr::V4(address) => at.push(format!("{address} . {} : {member} . {port}", publish.port)),
+                IpAddr::V6(_) => {}
             }
         }
         let value = "ipv4_addr . inet_service";

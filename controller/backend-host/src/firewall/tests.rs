@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
-use controller_backend::{Allowed, AllowedPeer, Group, GuardedNetwork, Member, Rules, Traffic};
+use controller_backend::{
+    Allowed, AllowedPeer, Group, GuardedNetwork, Member, Protocol, Publish, PublishedPort, Rules, Traffic,
+};
 use uuid::Uuid;
 
 use super::script::Script;
@@ -58,6 +60,37 @@ fn only_peers_are_linked_both_ways() {
     assert!(script.marks_packets);
     let peers = "set peers {\ntype ifname . ifname\nelements = { \"tc-a\" . \"tc-c\", \"tc-c\" . \"tc-a\" }";
     assert!(script.text.contains(peers), "{}", script.text);
+}
+
+#[test]
+fn what_no_engine_publishes_is_taken_to_its_machine_from_the_host_and_the_world() {
+    let port = |address: &str, at| PublishedPort {
+        port: 80,
+        protocol: Protocol::Tcp,
+        publish: Publish { address: address.parse().unwrap(), port: at },
+    };
+    let mut network = network("tc-a", 0, &[(2, &[]), (3, &[])]);
+    for (host, is_forwarded) in [(2, true), (3, false)] {
+        let member = network.members.get_mut(&Ipv4Addr::new(10, 0, 0, host)).unwrap();
+        let first = 8000 + u16::from(host) * 10;
+        member.published =
+            BTreeSet::from([port("127.0.0.1", first), port("0.0.0.0", first + 1), port("192.0.2.7", first + 2)]);
+        member.is_forwarded = is_forwarded;
+    }
+    let script = Script::of(INSTALLATION, &rules([network]));
+    let text = &script.text;
+    let elements = |name: &str, wanted: &str| {
+        let map = text.split_once(&format!("map {name} {{")).expect("the map is there").1;
+        let elements = map.split_once("elements = ").expect("it has elements").1.split('\n').next().expect("a line");
+        assert_eq!(elements, format!("{{ {wanted} }}"), "{name}");
+    };
+    elements("forwarded_tcp_at", "127.0.0.1 . 8020 : 10.0.0.2 . 80, 192.0.2.7 . 8022 : 10.0.0.2 . 80");
+    elements("forwarded_tcp_anywhere", "8021 : 10.0.0.2 . 80");
+    // Machines find what everybody publishes, but for the host's loopback addresses.
+    elements("tcp_at", "192.0.2.7 . 8022 : 10.0.0.2 . 80, 192.0.2.7 . 8032 : 10.0.0.3 . 80");
+    // One network alone needs Docker to let pass what it doesn't know.
+    assert!(script.marks_packets);
+    assert_eq!(script.from_loopback, BTreeSet::from(["tc-a".to_owned()]));
 }
 
 #[test]

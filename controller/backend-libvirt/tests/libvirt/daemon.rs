@@ -114,7 +114,7 @@ fn adapter(home: &Path, disk: &Path, installation: Uuid, uri: &str) -> Backend {
         machine_dir: home.join("machines"),
         image_dir: Some(image_dir),
     };
-    open(&options, &host).expect("the adapter is set up")
+    open(&options, &host, controller_backend_host::host_ports()).expect("the adapter is set up")
 }
 
 fn test_disk() -> Option<PathBuf> {

@@ -101,7 +101,10 @@ fn firewall(world: &World, installation: Uuid) -> Vec<String> {
                 .filter_map(|uid| rules.groups.get(uid))
                 .map(|group| format!("{:?}", (&group.ingress, &group.egress)))
                 .collect();
-            lines.push(format!("passes {address} of {network_name} published={published:?} groups={groups:?}"));
+            let forwarded = member.is_forwarded;
+            lines.push(format!(
+                "passes {address} of {network_name} published={published:?} forwarded={forwarded} groups={groups:?}"
+            ));
         }
     }
     for (one, other) in &rules.peers {

@@ -26,6 +26,7 @@ pub enum Operation {
     FirewallHolds,
     ApplyFirewall,
     ServeNames,
+    HoldPorts,
     ListVolumes,
     FindVolume,
     EnsureVolume,
@@ -67,6 +68,7 @@ impl Operation {
                 | Self::EnsureNetwork
                 | Self::RemoveNetwork
                 | Self::ApplyFirewall
+                | Self::HoldPorts
                 | Self::EnsureVolume
                 | Self::RemoveVolume
                 | Self::RetainVolume

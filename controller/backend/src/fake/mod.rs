@@ -9,6 +9,7 @@ mod dump;
 mod faults;
 mod files;
 mod firewall;
+mod host_ports;
 mod images;
 mod machines;
 mod names;
@@ -110,6 +111,7 @@ impl FakeEngine {
             files: view.clone(),
             consoles: view.clone(),
             events: view.clone(),
+            host_ports: Some(Arc::new(host_ports::FakePorts::new(View { engine: self.clone(), installation }))),
             host: view,
         }
     }

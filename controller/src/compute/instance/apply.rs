@@ -1,6 +1,6 @@
 //! Does one step for an Instance.
 
-use controller_backend::{Backend, Conflict, Error as BackendError};
+use controller_backend::{Backend, Conflict, Error as BackendError, Publish};
 use crds::compute::instance::Instance;
 use crds::network::vpc::{Vpc, VpcSpec};
 use kube::api::PostParams;
@@ -30,11 +30,15 @@ pub(super) async fn apply(kind: &InstanceKind, instance: &Instance, step: &Step)
                 Err(error) => Err(Failure::api("make the default Vpc")(error)),
             }
         }
-        Step::Allocate { network, ip, ports, published } => {
+        Step::Allocate { network, ip, ports, published, hold } => {
             let mut claims = vec![Claim::Address { network: *network, address: *ip }];
             claims.extend(published.iter().copied().map(Claim::Port));
             if !world.claims.claim(uid, claims) {
                 return Err(Failure::Stale);
+            }
+            // Before anybody is told: what the status says is forwarded.
+            if *hold {
+                hold_ports(kind, instance, published.iter().copied())?;
             }
             let words: Vec<_> = published.iter().map(HostPort::to_string).collect();
             let status = json!({
@@ -44,6 +48,10 @@ pub(super) async fn apply(kind: &InstanceKind, instance: &Instance, step: &Step)
                 "published": (!words.is_empty()).then(|| words.join(",")),
             });
             Ok(Applied::wrote(world.patch_status(instance, status).await?))
+        }
+        Step::HoldPorts(ports) => {
+            hold_ports(kind, instance, ports.iter().copied())?;
+            Ok(Applied::quietly())
         }
         Step::Pull(reference) => {
             let image = backend.images.pull(reference).await.map_err(Failure::Pull)?;
@@ -132,6 +140,16 @@ pub(super) async fn apply(kind: &InstanceKind, instance: &Instance, step: &Step)
             Ok(Applied::quietly())
         }
     }
+}
+
+/// Keeps these ports of the host for the Instance, where its engine keeps none.
+fn hold_ports(kind: &InstanceKind, instance: &Instance, ports: impl Iterator<Item = HostPort>) -> Result<(), Failure> {
+    let Some(host_ports) = &kind.world.backend_of(instance)?.host_ports else { return Ok(()) };
+    let ports = ports.map(|port| (port.protocol, Publish { address: port.address, port: port.port })).collect();
+    host_ports.hold(uid_of(instance), &ports).map_err(|error| {
+        refuse(kind, &error);
+        Failure::backend("keep the host's ports")(error)
+    })
 }
 
 /// Whether this Instance has a machine by now.

@@ -44,11 +44,5 @@ fn for_virtual_machines(instance: &Instance) -> Option<String> {
     if !spec.volumes.is_empty() {
         return Some("Volumes can't be mounted in virtual machines yet: leave `volumes` out.".to_owned());
     }
-    if spec.ports.iter().any(|port| port.publish.is_some()) {
-        return Some(
-            "Ports of virtual machines can't be published yet: leave `publish` out, and reach it at its address."
-                .to_owned(),
-        );
-    }
     None
 }

@@ -51,7 +51,11 @@ pub(crate) enum Step {
         ports: Vec<PortStatus>,
         /// The same, to be promised.
         published: Vec<HostPort>,
+        /// Whether they are kept at the host too, because its engine doesn't do it.
+        hold: bool,
     },
+    /// Keep exactly these ports of the host for it.
+    HoldPorts(HostPorts),
     /// Fetch the image.
     Pull(String),
     /// Put the projected files in place.

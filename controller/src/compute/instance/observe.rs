@@ -19,7 +19,7 @@ use super::health::Probing;
 use super::inputs::{Inputs, Sources, resolve};
 use super::wanted::{Parts, hash};
 use super::{HostPorts, InstanceKind};
-use crate::claims::Claim;
+use crate::claims::{Claim, HostPort};
 use crate::runtime::{Failure, Goal, uid_of};
 use crate::world::{Stores, World};
 
@@ -52,6 +52,8 @@ pub(crate) struct Observed {
     pub(crate) image: Option<Image>,
     /// Addresses and ports that may be chosen from.
     pub(crate) supply: Supply,
+    /// The ports of the host that are kept for it; `None` where its engine publishes by itself.
+    pub(crate) held: Option<HostPorts>,
     /// The health check that is going on.
     pub(crate) probing: Option<Probing>,
     /// What runs it.
@@ -139,6 +141,7 @@ pub(super) async fn observe(kind: &InstanceKind, goal: Goal, instance: &Instance
         files_left,
         image: None,
         supply: supply(world, instance, &owner, machines.iter().any(is_active)),
+        held: held(world, instance, owner.uid),
         probing: kind.probes.get(owner.uid),
         backend: world.backend_name(instance),
         disk: disk(world, instance),
@@ -316,6 +319,16 @@ fn supply(world: &World, instance: &Instance, owner: &Owner, active: bool) -> Su
         }
     }
     supply
+}
+
+/// The ports of the host that are kept for it, where its engine doesn't publish.
+fn held(world: &World, instance: &Instance, uid: Uuid) -> Option<HostPorts> {
+    if world.backend_name(instance) != BackendName::Libvirt {
+        return None;
+    }
+    let ports = world.backend_of(instance).ok()?.host_ports.as_ref()?.held(uid);
+    let ports = ports.into_iter();
+    Some(ports.map(|(protocol, at)| HostPort { port: at.port, protocol, address: at.address }).collect())
 }
 
 /// Whether the last look found everything as this very spec says.

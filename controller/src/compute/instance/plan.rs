@@ -8,14 +8,14 @@ use crds::status::{READY, condition, is_true};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{Resource, ResourceExt};
 
-use super::Step;
-use super::allocate;
+use super::allocate::{self, host_port_of};
 use super::fit::unfit;
 use super::health::{Health, ProbeSpec};
 use super::observe::{Observed, Target, known_volumes, wanted_hash};
 use super::pull;
 use super::restart::{self, Decision};
 use super::wanted::{self, Parts, may_replace};
+use super::{HostPorts, Step};
 use crate::runtime::conditions::whole_seconds;
 use crate::runtime::{Goal, Plan, Waiting};
 
@@ -36,7 +36,9 @@ fn absent(instance: &Instance, observed: &Observed) -> Plan<Step> {
         steps.push(Step::RemoveFiles);
     }
     unless_probed(observed, &mut steps);
-    Plan { slow: !steps.is_empty(), ..Plan::of(steps) }
+    let slow = !steps.is_empty();
+    hold_ports(observed, HostPorts::new(), &mut steps);
+    Plan { slow, ..Plan::of(steps) }
 }
 
 fn present(instance: &Instance, observed: &Observed) -> Plan<Step> {
@@ -109,6 +111,7 @@ fn stopped(instance: &Instance, observed: &Observed, machine: Option<&Machine>) 
     let mut steps = machine.map(|machine| take_down(instance, machine)).unwrap_or_default();
     let slow = !steps.is_empty();
     unless_probed(observed, &mut steps);
+    hold_ports(observed, HostPorts::new(), &mut steps);
     if let (Some(machine), Target::Ready(resources)) = (machine, &observed.size)
         && machine.resources != *resources
     {
@@ -185,6 +188,8 @@ fn running(instance: &Instance, observed: &Observed, machine: &Machine, mut step
     if !observed.files_in_place && observed.inputs.missing.is_empty() {
         steps.push(ensure_files(observed));
     }
+    // A new process has none of them yet.
+    hold_ports(observed, published(instance), &mut steps);
     let probing = observed.probing.as_ref();
     let mut tell = false;
     match probe(instance, machine) {
@@ -215,6 +220,7 @@ fn start(instance: &Instance, observed: &Observed, machine: &Machine, mut steps:
     if !observed.inputs.files.is_empty() {
         steps.push(ensure_files(observed));
     }
+    hold_ports(observed, published(instance), &mut steps);
     let due = instance.status.as_ref().is_some_and(|status| status.next_restart.is_some());
     let is_restart = due || steps.iter().any(|step| matches!(step, Step::RecordEnding(_)));
     steps.push(Step::Start(machine.id.clone()));
@@ -335,7 +341,20 @@ fn allocation(instance: &Instance, observed: &Observed) -> Result<Option<Step>, 
     if status.is_some_and(|status| status.ip.as_deref() == Some(&ip.to_string()) && status.ports == ports) {
         return Ok(None);
     }
-    Ok(Some(Step::Allocate { network: network.uid, ip, ports, published }))
+    let hold = observed.held.is_some();
+    Ok(Some(Step::Allocate { network: network.uid, ip, ports, published, hold }))
+}
+
+/// What the Instance publishes, as its status tells it.
+fn published(instance: &Instance) -> HostPorts {
+    instance.status.iter().flat_map(|status| &status.ports).filter_map(host_port_of).collect()
+}
+
+/// The step that keeps these ports of the host for it and no others, where that is ours to do and isn't done.
+fn hold_ports(observed: &Observed, wanted: HostPorts, steps: &mut Vec<Step>) {
+    if observed.held.as_ref().is_some_and(|held| *held != wanted) {
+        steps.push(Step::HoldPorts(wanted));
+    }
 }
 
 /// Stops a machine, whatever it does.

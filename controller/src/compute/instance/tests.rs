@@ -77,6 +77,7 @@ fn scene(spec: InstanceSpec) -> Scene {
             range: 20000..=20009,
             publish_address: "127.0.0.1".parse().unwrap(),
         },
+        held: None,
         probing: None,
         backend: BackendName::Docker,
         disk: None,
@@ -133,11 +134,15 @@ impl Scene {
                 let range = Some(("10.128.0.0/20".parse().unwrap(), "10.128.0.1".parse().unwrap()));
                 self.observed.network = Target::Ready(Network { uid: NETWORK, range });
             }
-            Step::Allocate { ip, ports, .. } => {
+            Step::Allocate { ip, ports, published, hold, .. } => {
+                if *hold {
+                    self.observed.held = Some(published.iter().copied().collect());
+                }
                 let status = self.status();
                 status.ip = Some(ip.to_string());
                 status.ports.clone_from(ports);
             }
+            Step::HoldPorts(ports) => self.observed.held = Some(ports.clone()),
             Step::Pull(_) => self.observed.image = Some(image()),
             Step::EnsureFiles { .. } => self.observed.files_in_place = true,
             Step::Create(spec) => {
@@ -730,6 +735,32 @@ fn no_step_shows_a_secret_value() {
     assert_eq!(wanted_hash(&scene.instance, &scene.observed), hash_before);
 }
 
+#[test]
+fn ports_of_a_virtual_machine_are_kept_at_the_host_while_it_should_run() {
+    let port = HostPort { port: 8080, protocol: Protocol::Tcp, address: "127.0.0.1".parse().unwrap() };
+    let mut scene = virtual_scene();
+    scene.observed.held = Some(BTreeSet::new());
+    scene.instance.spec.ports = vec![published(Some(8080))];
+    assert_eq!(names(&scene.converge(Goal::Present)), ["Allocate", "Create", "Start"]);
+    assert_eq!(scene.observed.held, Some(BTreeSet::from([port])), "before the status says so");
+    assert_eq!(scene.ready(), ("True", "Running"));
+
+    // A new process has nothing yet, and leaves the machine alone.
+    scene.observed.held = Some(BTreeSet::new());
+    assert_eq!(names(&scene.converge(Goal::Present)), ["HoldPorts"]);
+    // One more is no reason for another machine.
+    scene.instance.spec.ports.push(Port { port: 81, ..published(Some(8081)) });
+    assert_eq!(names(&scene.converge(Goal::Present)), ["Allocate"]);
+    assert_eq!(scene.observed.held.as_ref().map(BTreeSet::len), Some(2));
+
+    scene.instance.spec.power_state = PowerState::Stopped;
+    assert_eq!(names(&scene.converge(Goal::Present)), ["Stop", "HoldPorts"]);
+    assert_eq!(scene.observed.held, Some(BTreeSet::new()), "nothing is kept where nothing runs");
+    scene.instance.spec.power_state = PowerState::Running;
+    assert_eq!(names(&scene.converge(Goal::Present)), ["HoldPorts", "Start"]);
+    assert_eq!(names(&scene.converge(Goal::Absent)), ["Stop", "Remove", "HoldPorts"]);
+}
+
 prop_compose! {
     fn any_spec()(
         power in prop_oneof![Just(PowerState::Running), Just(PowerState::Stopped), Just(PowerState::Paused)],
@@ -777,8 +808,10 @@ prop_compose! {
         small in any::<bool>(),
         taken in any::<bool>(),
         crashes in 0_i32..4,
+        held in any::<bool>(),
     ) -> Scene {
         let mut scene = scene(InstanceSpec { power_state: PowerState::Running, ..spec.clone() });
+        scene.observed.held = held.then(BTreeSet::new);
         if settled_before {
             scene.converge(Goal::Present);
             if failing && scene.observed.probing.is_some() {

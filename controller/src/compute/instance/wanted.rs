@@ -113,7 +113,8 @@ pub(super) fn machine(instance: &Instance, parts: &Parts<'_>, resources: Resourc
             mac: None,
             aliases: dns_names(parts.owner),
         }),
-        ports: published(parts.ports).collect(),
+        // What has a disk of its own is published by the host, which can change it while the machine runs.
+        ports: if parts.disk.is_some() { Vec::new() } else { published(parts.ports).collect() },
         mounts: mounts(instance, parts.volumes),
         resources,
         pids_limit: PIDS_LIMIT,

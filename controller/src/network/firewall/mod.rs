@@ -135,6 +135,7 @@ async fn put_in_force(world: &World, known: &mut Option<Rules>) -> Result<(), Fa
         instances: stores.instances.all(),
         groups: stores.security_groups.all(),
         peerings: stores.vpc_peerings.all(),
+        backend: world.options.backend_name,
     };
     let rules = rules(&declared, |vpc| bridge_name(&world.owner(vpc)));
     let firewall = &world.backend().firewall;

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use controller_backend::{Allowed, AllowedPeer, Group, GuardedNetwork, Member, Publish, PublishedPort, Rules, Traffic};
-use crds::compute::instance::Instance;
+use crds::compute::instance::{BackendName, Instance, InstancePhase};
 use crds::network::security_group::{EgressRule, IngressRule, RulePeer, RuleProtocol, SecurityGroup};
 use crds::network::vpc::Vpc;
 use crds::network::vpc_peering::VpcPeering;
@@ -24,6 +24,8 @@ pub(crate) struct Declared {
     pub(crate) instances: Vec<Arc<Instance>>,
     pub(crate) groups: Vec<Arc<SecurityGroup>>,
     pub(crate) peerings: Vec<Arc<VpcPeering>>,
+    /// What runs an Instance that doesn't say.
+    pub(crate) backend: BackendName,
 }
 
 /// The rules; `bridge` names the bridge of a Vpc.
@@ -66,7 +68,9 @@ pub(crate) fn rules(declared: &Declared, bridge: impl Fn(&Vpc) -> String) -> Rul
                 group.members.insert(address);
             }
         }
-        network.members.insert(address, Member { groups: of_instance, published: published(instance) });
+        let is_forwarded = instance.backend(declared.backend) == BackendName::Libvirt && runs(instance);
+        let member = Member { groups: of_instance, published: published(instance), is_forwarded };
+        network.members.insert(address, member);
     }
     for peering in &declared.peerings {
         if let Sides::Open(one, other) = sides(peering, &declared.vpcs, &declared.peerings) {
@@ -79,6 +83,12 @@ pub(crate) fn rules(declared: &Declared, bridge: impl Fn(&Vpc) -> String) -> Rul
 /// The address that an Instance was given.
 pub(crate) fn address(instance: &Instance) -> Option<Ipv4Addr> {
     instance.status.as_ref()?.ip.as_deref()?.parse().ok()
+}
+
+/// Whether it ran when it was last looked at: where nothing runs, nothing is published.
+fn runs(instance: &Instance) -> bool {
+    let phase = instance.status.as_ref().and_then(|status| status.phase);
+    matches!(phase, Some(InstancePhase::Running | InstancePhase::Paused))
 }
 
 /// What an Instance publishes, as its status tells it.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use controller_backend::{Allowed, AllowedPeer, Rules, Traffic};
-use crds::compute::instance::Instance;
+use crds::compute::instance::{BackendName, Instance};
 use crds::network::security_group::SecurityGroup;
 use crds::network::vpc::Vpc;
 use crds::network::vpc_peering::VpcPeering;
@@ -58,11 +58,31 @@ fn declared() -> Declared {
         ],
         groups: Vec::new(),
         peerings: Vec::new(),
+        backend: BackendName::Docker,
     }
 }
 
 fn made(declared: &Declared) -> Rules {
     rules(declared, |vpc| format!("br-{}", vpc.name_any()))
+}
+
+fn virtual_machine(phase: &str, backend: Option<&str>) -> Arc<Instance> {
+    let port = json!({"port": 80, "protocol": "TCP", "address": "127.0.0.1", "publishedPort": 8080});
+    let status = json!({"ip": "10.0.1.9", "phase": phase, "ports": [port]});
+    let rest = json!({"spec": {"image": "x", "vpc": "main", "backend": backend}, "status": status});
+    object("Instance", "shop", "vm", 19, rest)
+}
+
+#[test]
+fn only_to_virtual_machines_that_run_the_filter_forwards() {
+    let forwards = |instance: Arc<Instance>, backend: BackendName| {
+        let declared = Declared { instances: vec![instance], backend, ..declared() };
+        made(&declared).networks[&MAIN].members[&"10.0.1.9".parse().unwrap()].is_forwarded
+    };
+    assert!(forwards(virtual_machine("Running", Some("libvirt")), BackendName::Docker));
+    assert!(forwards(virtual_machine("Paused", None), BackendName::Libvirt));
+    assert!(!forwards(virtual_machine("Stopped", Some("libvirt")), BackendName::Docker));
+    assert!(!forwards(virtual_machine("Running", None), BackendName::Docker));
 }
 
 const MAIN: Uuid = Uuid::from_u128(1);
