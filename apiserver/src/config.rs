@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::access::{Authorizer, Rbac, ServiceAccountKey, TokenTable};
+use crate::admin::Orphans;
 use crate::clock::{Clock, SystemClock};
 use crate::streams::Streams;
 
@@ -31,6 +32,8 @@ pub struct Config {
     pub authorizer: Arc<dyn Authorizer>,
     /// Logs and exec sessions of machines; without it these answer 503.
     pub streams: Option<Arc<dyn Streams>>,
+    /// Data without an object; without it asking for that answers 503.
+    pub orphans: Option<Arc<dyn Orphans>>,
     /// Registers what other parts of the process count, for `/metrics`.
     pub measures: Option<Measures>,
     /// What `/version` says.
@@ -59,6 +62,7 @@ impl Config {
             tokens,
             service_account_key: Arc::new(ServiceAccountKey::generate()),
             streams: None,
+            orphans: None,
             measures: None,
             version: VersionInfo::default(),
             limits: Limits::default(),

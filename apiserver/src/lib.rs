@@ -52,6 +52,7 @@ pub use access::{
     AUTHENTICATED, Attributes, Authorizer, Decision, Grant, Identity, MASTERS, Object, Rbac, ResourceAttributes,
     Rights, Rule, ServiceAccountKey, TokenHash, TokenTable, UnusableKey, generate_token,
 };
+pub use admin::{Adopted, Adoption, Orphan, OrphanError, Orphans};
 pub use body::{BoxError, ResponseBody};
 pub use clock::{Clock, SystemClock, whole_seconds};
 pub use config::{Config, Limits, Measures, VersionInfo};

@@ -37,7 +37,7 @@ impl Plan {
         let (target, mut query) = (Target::parse(path)?, Query::parse(query));
         let Target::Resource(resource) = &target else {
             let verb = path_verb(method);
-            let is_stream = Question::of(&target).is_some_and(Question::is_stream);
+            let is_stream = Question::of(&target).is_some_and(|question| question.is_stream());
             return Some(Self { target, query, verb, is_stream });
         };
         if resource.is_watch_path {

@@ -6,6 +6,7 @@ mod keys;
 mod kubeconfig;
 mod logging;
 mod open_files;
+mod orphans;
 mod roles;
 mod serving;
 mod state;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use apiserver::{ApiServer, Config, Identity, Measures, Streams, SystemClock, TokenTable};
+use apiserver::{ApiServer, Config, Identity, Measures, Orphans, Streams, SystemClock, TokenTable};
 use apiserver_store::Storage;
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -55,6 +55,8 @@ pub(crate) enum TokenRule {
 pub(crate) struct Parts {
     /// Logs and sessions.
     pub(crate) streams: Option<Arc<dyn Streams>>,
+    /// Data without an object.
+    pub(crate) orphans: Option<Arc<dyn Orphans>>,
     /// What is counted elsewhere.
     pub(crate) measures: Option<Measures>,
 }
@@ -110,6 +112,7 @@ impl Serving {
         let mut config = Config::new(storage.clone(), TokenTable::new().with(hash, Identity::master("admin")));
         config.service_account_key = Arc::new(key);
         config.streams = parts.streams;
+        config.orphans = parts.orphans;
         config.measures = parts.measures;
         config.shutdown = ending.clone();
         config.tasks = tasks.clone();

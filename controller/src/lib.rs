@@ -9,6 +9,7 @@ mod compute;
 mod host;
 mod network;
 mod options;
+pub mod orphans;
 mod run;
 mod runtime;
 mod storage;

@@ -1,13 +1,15 @@
 //! Finds machines, networks and projected files of this installation whose object is gone, and removes them. Slow to
 //! act on purpose: an orphan must be missing from a complete list, then from a most-recent read, in two sweeps.
-//! Volumes are data: they are never swept. After a restore of the store nothing is, until somebody confirms.
+//! Volumes and snapshots are data: they are only marked as retained, never removed. After a restore of the store nothing is, until somebody confirms.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use controller_backend::{Backend, Error, MachineSummary, Network};
+use controller_backend::{Backend, Error, MachineSummary, Network, Owner};
 use crds::compute::instance::Instance;
 use crds::network::vpc::Vpc;
+use crds::storage::volume::Volume;
+use crds::storage::volume_snapshot::VolumeSnapshot;
 use kube::api::ListParams;
 use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
@@ -32,11 +34,14 @@ struct Suspects {
     machines: BTreeSet<Uuid>,
     networks: BTreeSet<Uuid>,
     files: BTreeSet<Uuid>,
+    volumes: BTreeSet<Uuid>,
+    snapshots: BTreeSet<Uuid>,
 }
 
 impl Suspects {
     fn is_empty(&self) -> bool {
-        self.machines.is_empty() && self.networks.is_empty() && self.files.is_empty()
+        let Self { machines, networks, files, volumes, snapshots } = self;
+        [machines, networks, files, volumes, snapshots].iter().all(|uids| uids.is_empty())
     }
 }
 
@@ -66,6 +71,7 @@ async fn sweep(world: &World, before: &Suspects) -> Result<Suspects, Failure> {
     world.gate.check()?;
     let backend = world.backend();
     let networks = backend.networks.list().await.map_err(Failure::backend("list the networks"))?;
+    let data = Data::look(backend).await.map_err(Failure::backend("list the data"))?;
     let mut answering = vec![(backend, look(backend).await.map_err(Failure::backend("list what there is"))?)];
     if let Some(other) = &world.options.virtual_machines {
         // Where it does not answer, nothing of it is suspected, and the rest is swept all the same.
@@ -82,6 +88,8 @@ async fn sweep(world: &World, before: &Suspects) -> Result<Suspects, Failure> {
         machines: machines.iter().map(|machine| machine.owner.uid).filter(|uid| !instances.contains(uid)).collect(),
         networks: networks.iter().map(|network| network.owner.uid).filter(|uid| !vpcs.contains(uid)).collect(),
         files: files.into_iter().filter(|uid| !instances.contains(uid)).collect(),
+        volumes: data.volumes.without(&world.stores.volumes.uids()),
+        snapshots: data.snapshots.without(&world.stores.volume_snapshots.uids()),
     };
     if suspects.is_empty() {
         return Ok(suspects);
@@ -92,6 +100,11 @@ async fn sweep(world: &World, before: &Suspects) -> Result<Suspects, Failure> {
     suspects.machines.retain(|uid| !instances.contains(uid));
     suspects.networks.retain(|uid| !vpcs.contains(uid));
     suspects.files.retain(|uid| !instances.contains(uid));
+    if !suspects.volumes.is_empty() || !suspects.snapshots.is_empty() {
+        let (volumes, snapshots) = (most_recent::<Volume>(world).await?, most_recent::<VolumeSnapshot>(world).await?);
+        suspects.volumes.retain(|uid| !volumes.contains(uid));
+        suspects.snapshots.retain(|uid| !snapshots.contains(uid));
+    }
 
     if !(world.options.may_sweep)() {
         // Told once in a suspicion, not at every sweep.
@@ -128,7 +141,51 @@ async fn sweep(world: &World, before: &Suspects) -> Result<Suspects, Failure> {
             Err(failure) => not_removed(&network.owner.uid, &failure),
         }
     }
+    for uid in suspects.volumes.intersection(&before.volumes) {
+        tell_retained(&data.volumes, uid, backend.volumes.retain(*uid).await);
+    }
+    for uid in suspects.snapshots.intersection(&before.snapshots) {
+        tell_retained(&data.snapshots, uid, backend.snapshots.retain(*uid).await);
+    }
     Ok(suspects)
+}
+
+/// The data that isn't marked as retained: whose it is, by uid.
+struct Marked(BTreeMap<Uuid, Owner>);
+
+impl Marked {
+    fn without(&self, objects: &BTreeSet<Uuid>) -> BTreeSet<Uuid> {
+        self.0.keys().filter(|uid| !objects.contains(uid)).copied().collect()
+    }
+}
+
+struct Data {
+    volumes: Marked,
+    snapshots: Marked,
+}
+
+impl Data {
+    async fn look(backend: &Backend) -> Result<Self, Error> {
+        let marked = |(owner, retained): (Owner, bool)| (!retained).then_some((owner.uid, owner));
+        let volumes = backend.volumes.list().await?.into_iter().map(|real| (real.owner, real.retained));
+        let snapshots = backend.snapshots.list().await?.into_iter().map(|real| (real.owner, real.retained));
+        let volumes = Marked(volumes.filter_map(marked).collect());
+        Ok(Self { volumes, snapshots: Marked(snapshots.filter_map(marked).collect()) })
+    }
+}
+
+fn tell_retained(data: &Marked, uid: &Uuid, retained: Result<(), Error>) {
+    let owner = data.0.get(uid).map(ToString::to_string).unwrap_or_default();
+    match retained {
+        Ok(()) => tracing::warn!(
+            owner,
+            %uid,
+            "data without an object is kept, marked as retained: see `cloudctl admin orphans list`"
+        ),
+        Err(error) => {
+            tracing::warn!(owner, %uid, error = chain(&error), "data without an object could not be marked as retained");
+        }
+    }
 }
 
 /// What one backend has.

@@ -212,9 +212,12 @@ impl World {
         self.wake_instances(|instance| {
             instance.namespace() == namespace && instance.volumes().contains_key(name.as_str())
         });
-        self.wake_copies(namespace.as_deref(), |source| source.volume.as_deref() == Some(name.as_str()));
+        let uid = volume.uid();
+        self.wake_copies(namespace.as_deref(), |source| {
+            source.volume.as_deref() == Some(name.as_str()) || source.retained.is_some() && source.retained == uid
+        });
         for snapshot in self.stores.volume_snapshots.in_namespace(&namespace.unwrap_or_default()) {
-            if snapshot.spec.volume == name {
+            if snapshot.spec.volume.as_deref() == Some(name.as_str()) {
                 self.queues.volume_snapshots.wake(Key::of(snapshot.as_ref()));
             }
         }
@@ -232,6 +235,11 @@ impl World {
         let name = snapshot.name_any();
         let namespace = snapshot.namespace();
         self.wake_copies(namespace.as_deref(), |source| source.snapshot.as_deref() == Some(name.as_str()));
+        for heir in self.stores.volume_snapshots.in_namespace(&namespace.unwrap_or_default()) {
+            if heir.spec.retained.is_some() && heir.spec.retained == snapshot.uid() {
+                self.queues.volume_snapshots.wake(Key::of(heir.as_ref()));
+            }
+        }
     }
 
     /// Looks at the Volumes that are to be made from something.

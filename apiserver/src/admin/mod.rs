@@ -1,9 +1,10 @@
-//! What administrators ask of the whole store, below `/admin/v1`: a backup, a restore, and whether what a restore has
-//! orphaned may be swept. None of it is Kubernetes'; who may is a matter of `nonResourceURLs`, as for any path.
+//! What administrators ask of the whole cloud, below `/admin/v1`: a backup, a restore, whether what a restore has
+//! orphaned may be swept, and data without an object. None of it is Kubernetes'; who may is a matter of `nonResourceURLs`, as for any path.
 
 mod backup;
 mod format;
 mod occupied;
+mod orphans;
 mod restore;
 mod sweep;
 
@@ -11,7 +12,7 @@ use std::sync::Arc;
 
 use http::{Method, Request};
 
-use crate::body::RequestBody;
+use crate::body::{RequestBody, read};
 use crate::error::ApiError;
 use crate::query::Query;
 use crate::request::Target;
@@ -19,13 +20,18 @@ use crate::response::{Answer, no_such_path};
 use crate::state::State;
 use crate::verbs::not_allowed;
 
+pub use orphans::{Adopted, Adoption, Orphan, OrphanError, Orphans};
+
 /// What is asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Question {
     Backup,
     Restore,
     Sweep,
     ConfirmSweep,
+    Orphans,
+    Orphan(String),
+    AdoptOrphan(String),
     Unknown,
 }
 
@@ -39,13 +45,16 @@ impl Question {
             ["admin", "v1", "restore"] => Self::Restore,
             ["admin", "v1", "sweep"] => Self::Sweep,
             ["admin", "v1", "sweep", "confirm"] => Self::ConfirmSweep,
+            ["admin", "v1", "orphans"] => Self::Orphans,
+            ["admin", "v1", "orphans", uid] => Self::Orphan((*uid).to_owned()),
+            ["admin", "v1", "orphans", uid, "adopt"] => Self::AdoptOrphan((*uid).to_owned()),
             ["admin", ..] => Self::Unknown,
             _ => return None,
         })
     }
 
     /// Whether it takes as long as it takes.
-    pub(crate) fn is_stream(self) -> bool {
+    pub(crate) fn is_stream(&self) -> bool {
         matches!(self, Self::Backup | Self::Restore)
     }
 }
@@ -64,6 +73,12 @@ pub(crate) async fn answer(
         (Question::Restore, &Method::POST) => restore::put_back(state, query, request).await,
         (Question::Sweep, &Method::GET) => sweep::tell(state).await,
         (Question::ConfirmSweep, &Method::POST) => sweep::confirm(state).await,
+        (Question::Orphans, &Method::GET) => orphans::list(state).await,
+        (Question::Orphan(uid), &Method::DELETE) => orphans::purge(state, &uid).await,
+        (Question::AdoptOrphan(uid), &Method::POST) => {
+            let body = read(request.into_body(), state.config.limits.body_bytes).await?;
+            orphans::adopt(state, &uid, &body).await
+        }
         _ => Err(not_allowed()),
     }
 }

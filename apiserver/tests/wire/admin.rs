@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use apiserver::Config;
+use apiserver::{Adopted, Adoption, Config, Orphan, OrphanError, Orphans};
 use apiserver_store::memory::MemoryStore;
 use apiserver_store::seal::SealKey;
 use apiserver_store::{ResourceId, Sealer, Storage, StorageOptions};
@@ -173,11 +173,57 @@ async fn sweep_is_held_after_a_restore_until_it_is_confirmed() {
 async fn administrators_only() {
     let server = filled().await;
     let bob = [("authorization", "Bearer the-token-of-bob")];
-    for (method, path) in
-        [("GET", BACKUP), ("POST", RESTORE), ("GET", "/admin/v1/sweep"), ("POST", "/admin/v1/sweep/confirm")]
-    {
+    for (method, path) in [
+        ("GET", BACKUP),
+        ("POST", RESTORE),
+        ("GET", "/admin/v1/sweep"),
+        ("POST", "/admin/v1/sweep/confirm"),
+        ("GET", "/admin/v1/orphans"),
+        ("POST", "/admin/v1/orphans/u/adopt"),
+        ("DELETE", "/admin/v1/orphans/u"),
+    ] {
         server.send(method, path, &bob, "").await.refusal(403);
     }
     server.get(RESTORE).await.refusal(405);
     assert_eq!(server.get("/admin/v1/other").await.code, 404);
+}
+
+/// One piece of data, of which everybody who asks is told.
+struct OneOrphan;
+
+#[async_trait::async_trait]
+impl Orphans for OneOrphan {
+    async fn list(&self) -> Result<Vec<Orphan>, OrphanError> {
+        Ok(vec![self.purge("u").await?])
+    }
+
+    async fn adopt(&self, uid: &str, adoption: Adoption) -> Result<Adopted, OrphanError> {
+        let namespace = adoption.namespace.ok_or_else(|| OrphanError::Refused(format!("{uid}: no namespace")))?;
+        Ok(Adopted { of: "Volume".into(), namespace, name: adoption.name.unwrap_or_default() })
+    }
+
+    async fn purge(&self, uid: &str) -> Result<Orphan, OrphanError> {
+        if uid != "u" {
+            return Err(OrphanError::Conflict(format!("{uid} is somebody's")));
+        }
+        let (of, namespace, name) = ("Volume".into(), "a".into(), "data".into());
+        Ok(Orphan { of, namespace, name, uid: uid.into(), size: "1Gi".into(), retained: true, claimed_by: None })
+    }
+}
+
+#[tokio::test]
+async fn data_without_an_object_is_decided_about_where_the_controllers_run() {
+    let alone = server(&store(1), KEY).await;
+    alone.get("/admin/v1/orphans").await.refusal(503);
+    let server = Server::with(|config| config.orphans = Some(Arc::new(OneOrphan))).await;
+    let listed = server.get("/admin/v1/orphans").await.expect(200);
+    let orphan = json!({"of": "Volume", "namespace": "a", "name": "data", "uid": "u", "size": "1Gi", "retained": true});
+    assert_eq!(listed, json!({"kind": "OrphanList", "items": [orphan]}));
+    let adopted = server.post("/admin/v1/orphans/u/adopt", json!({"namespace": "b", "name": "n"})).await.expect(200);
+    assert_eq!(adopted["object"], json!({"of": "Volume", "namespace": "b", "name": "n"}));
+    server.post("/admin/v1/orphans/u/adopt", json!({})).await.refusal(403);
+    server.post("/admin/v1/orphans/u/adopt", json!({"namspace": "b"})).await.refusal(400);
+    assert_eq!(server.send("DELETE", "/admin/v1/orphans/u", &[], String::new()).await.expect(200)["orphan"], orphan);
+    server.send("DELETE", "/admin/v1/orphans/v", &[], String::new()).await.refusal(409);
+    server.send("PUT", "/admin/v1/orphans/u", &[], String::new()).await.refusal(405);
 }

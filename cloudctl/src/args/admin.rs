@@ -14,6 +14,9 @@ pub(crate) enum AdminCommand {
     /// Decide about what a restore has orphaned
     #[command(subcommand)]
     Sweep(SweepCommand),
+    /// Decide about data that outlived its object
+    #[command(subcommand)]
+    Orphans(OrphansCommand),
 }
 
 /// Arguments of `admin backup`.
@@ -39,6 +42,44 @@ pub(crate) struct RestoreArgs {
     /// The sealing key of the installation that the backup is from (its `secret.key`), if this one has another
     #[arg(long, value_name = "FILE")]
     pub(crate) key_file: Option<PathBuf>,
+}
+
+/// Data that has no object any more: of Volumes and VolumeSnapshots with `deletionPolicy: Retain`, or orphaned by a restore.
+#[derive(Debug, Subcommand)]
+pub(crate) enum OrphansCommand {
+    /// Show all of it
+    List(OrphanListArgs),
+    /// Make a Volume or VolumeSnapshot that takes data over
+    Adopt(AdoptArgs),
+    /// Remove data for good
+    Purge(PurgeArgs),
+}
+
+/// Arguments of `admin orphans list`.
+#[derive(Args, Debug)]
+pub(crate) struct OrphanListArgs {
+    /// How to show it
+    #[arg(short, long, value_name = "FORMAT", value_parser = ["json"])]
+    pub(crate) output: Option<String>,
+}
+
+/// Arguments of `admin orphans adopt`. It goes into the namespace of `--namespace`, or else back to its own.
+#[derive(Args, Debug)]
+pub(crate) struct AdoptArgs {
+    /// The uid of the data, as the list shows it
+    #[arg(value_name = "UID")]
+    pub(crate) uid: String,
+    /// The name of the new object, if not that of the old one
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+}
+
+/// Arguments of `admin orphans purge`.
+#[derive(Args, Debug)]
+pub(crate) struct PurgeArgs {
+    /// The uid of the data, as the list shows it
+    #[arg(value_name = "UID")]
+    pub(crate) uid: String,
 }
 
 /// Machines and networks that have no object any more.

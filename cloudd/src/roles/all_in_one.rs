@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Ended, end_in_order};
 use crate::args::{AllInOneArgs, BackendChoice};
 use crate::high_water::HighWater;
+use crate::orphans::BackendOrphans;
 use crate::serving::{Door, Parts, Serving, TokenRule};
 use crate::state;
 use crate::stop::Stop;
@@ -43,7 +44,9 @@ async fn round(args: &AllInOneArgs, door: &Door, rule: TokenRule, stop: &mut Sto
     let virtual_machines = open_virtual_machines(args, installation, &backend)?;
     let metrics = controller::Metrics::default();
     let measured = metrics.clone();
+    let orphans = Arc::new(BackendOrphans::default());
     let parts = Parts {
+        orphans: Some(orphans.clone()),
         streams: Some(Arc::new(BackendStreams(controller::streams::Streams::new(
             std::iter::once(backend.clone()).chain(virtual_machines.clone()).collect(),
         )))),
@@ -53,6 +56,7 @@ async fn round(args: &AllInOneArgs, door: &Door, rule: TokenRule, stop: &mut Sto
 
     let client =
         kube::Client::new(serving.server.service_as(Identity::master("system:the-cloud:controller")), "default");
+    orphans.begin(controller::orphans::Orphans::new(client.clone(), backend.clone()));
     let mut options = controller::Options::new(installation, backend);
     options.virtual_machines = virtual_machines;
     if args.compute.compute_backend == BackendChoice::Libvirt {

@@ -38,7 +38,7 @@ pub use machines::{
 pub use names::{DOMAIN, Names, Zone, Zones};
 pub use networks::{Network, NetworkSpec, Networks, OccupiedRange};
 pub use owner::{Owner, bridge_name, dns_names, machine_name};
-pub use snapshots::{Progress, Snapshot, SnapshotSpec, Snapshots};
+pub use snapshots::{Progress, Snapshot, SnapshotSource, SnapshotSpec, Snapshots};
 pub use volumes::{SMALLEST_VOLUME, Volume, VolumeSource, VolumeSpec, Volumes};
 
 /// Everything that one backend offers. Cloning shares the adapters.

@@ -29,7 +29,7 @@ pub trait Snapshots: Send + Sync {
     /// does, where nothing quicker is possible; dropping the call ends it.
     ///
     /// # Errors
-    /// `NotFound` if there is no such volume.
+    /// `NotFound` if what it is of does not exist. `Conflict` (`State`) if it is to adopt what is not retained.
     async fn ensure(&self, spec: &SnapshotSpec, progress: &Progress) -> Result<Snapshot, Error>;
 
     /// Removes a snapshot, also a half-taken one; `Ok` if there is none.
@@ -40,6 +40,18 @@ pub trait Snapshots: Send + Sync {
     /// # Errors
     /// `NotFound` if there is none.
     async fn retain(&self, owner: Uuid) -> Result<(), Error>;
+
+    /// Marks a retained snapshot as of another namespace, so that it can be adopted there.
+    ///
+    /// # Errors
+    /// `NotFound` if there is none. `Conflict` (`State`) if it is not retained.
+    async fn hand_over(&self, owner: Uuid, namespace: &str) -> Result<(), Error>;
+
+    /// Removes a retained snapshot for good.
+    ///
+    /// # Errors
+    /// `NotFound` if there is none. `Conflict` (`State`) if it is not retained; nothing is removed then.
+    async fn purge(&self, owner: Uuid) -> Result<(), Error>;
 }
 
 /// What a snapshot should be.
@@ -47,8 +59,17 @@ pub trait Snapshots: Send + Sync {
 pub struct SnapshotSpec {
     /// The marks.
     pub owner: Owner,
-    /// The owner of the volume that it is of.
-    pub volume: Uuid,
+    /// Where its data comes from; of no account once it is there.
+    pub source: SnapshotSource,
+}
+
+/// Where the data of a snapshot comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SnapshotSource {
+    /// What the volume of this owner holds.
+    Volume(Uuid),
+    /// The retained snapshot of this owner itself: it is the new owner's from then on, at one stroke.
+    Retained(Uuid),
 }
 
 /// A snapshot as it exists: a whole one.

@@ -29,7 +29,7 @@ pub trait Volumes: Send + Sync {
     ///
     /// # Errors
     /// `Invalid` if it would shrink, or is too small to hold a file system or what it is made from. `NotFound` if what
-    /// it is made from does not exist.
+    /// it is made from does not exist. `Conflict` (`State`) if it is to adopt what is not retained.
     async fn ensure(&self, spec: &VolumeSpec) -> Result<Volume, Error>;
 
     /// Removes a volume and its data; `Ok` if there is none.
@@ -43,6 +43,18 @@ pub trait Volumes: Send + Sync {
     /// # Errors
     /// `NotFound` if there is none. `Conflict` (`InUse`) while a machine has it.
     async fn retain(&self, owner: Uuid) -> Result<(), Error>;
+
+    /// Marks retained data as of another namespace, so that it can be adopted there.
+    ///
+    /// # Errors
+    /// `NotFound` if there is none. `Conflict` (`State`) if it is not retained.
+    async fn hand_over(&self, owner: Uuid, namespace: &str) -> Result<(), Error>;
+
+    /// Removes retained data for good.
+    ///
+    /// # Errors
+    /// `NotFound` if there is none. `Conflict` (`State`) if it is not retained; nothing is removed then.
+    async fn purge(&self, owner: Uuid) -> Result<(), Error>;
 }
 
 /// What a volume should be.
@@ -63,12 +75,14 @@ pub enum VolumeSource {
     Snapshot(Uuid),
     /// What the volume of this owner holds at one moment.
     Volume(Uuid),
+    /// The retained volume of this owner itself, with its data: it is the new owner's from then on, at one stroke.
+    Retained(Uuid),
 }
 
 /// A volume as it exists.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Volume {
-    /// The marks.
+    /// The marks; of one that was adopted a moment ago, perhaps still the name that it had.
     pub owner: Owner,
     /// Its size, file system included.
     pub size_bytes: u64,

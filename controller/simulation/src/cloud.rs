@@ -8,6 +8,7 @@ use std::time::Duration;
 use apiserver::{ApiServer, Config, Identity, TokenTable};
 use apiserver_store::memory::MemoryStore;
 use apiserver_store::{Storage, StorageOptions};
+use controller::orphans::Orphans;
 use controller::{Metrics, Options};
 use controller_backend::Backend;
 use controller_backend::fake::{FakeEngine, Program};
@@ -139,6 +140,14 @@ impl Cloud {
             }
         });
         self.running = Some(Running { _task: AbortOnDropHandle::new(task) });
+    }
+
+    /// Decides about data without an object, with the wire across every change.
+    #[must_use]
+    pub fn orphans(&self, wire: &Tripwire) -> Orphans {
+        let service =
+            Wired { inner: self.server.service_as(Identity::master("system:controller")), wire: wire.clone() };
+        Orphans::new(Client::new(service, NAMESPACE), wired(self.engine.backend(self.installation), wire))
     }
 
     /// Kills the controllers.

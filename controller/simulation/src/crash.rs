@@ -228,6 +228,14 @@ impl Volumes for Ports {
     async fn retain(&self, owner: Uuid) -> Result<(), Error> {
         self.after(self.backend.volumes.retain(owner).await).await
     }
+
+    async fn hand_over(&self, owner: Uuid, namespace: &str) -> Result<(), Error> {
+        self.after(self.backend.volumes.hand_over(owner, namespace).await).await
+    }
+
+    async fn purge(&self, owner: Uuid) -> Result<(), Error> {
+        self.after(self.backend.volumes.purge(owner).await).await
+    }
 }
 
 #[async_trait]
@@ -250,6 +258,14 @@ impl Snapshots for Ports {
 
     async fn retain(&self, owner: Uuid) -> Result<(), Error> {
         self.after(self.backend.snapshots.retain(owner).await).await
+    }
+
+    async fn hand_over(&self, owner: Uuid, namespace: &str) -> Result<(), Error> {
+        self.after(self.backend.snapshots.hand_over(owner, namespace).await).await
+    }
+
+    async fn purge(&self, owner: Uuid) -> Result<(), Error> {
+        self.after(self.backend.snapshots.purge(owner).await).await
     }
 }
 

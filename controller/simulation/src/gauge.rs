@@ -16,6 +16,11 @@ pub(crate) fn comparable(mut object: Value) -> Value {
             metadata.remove(field);
         }
     }
+    for pointer in ["/spec/retained", "/spec/source/retained"] {
+        if let Some(uid) = object.pointer_mut(pointer) {
+            *uid = Value::Null;
+        }
+    }
     if let Some(status) = object.get_mut("status").and_then(Value::as_object_mut) {
         for field in STATUS {
             status.remove(field);

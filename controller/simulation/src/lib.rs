@@ -1,19 +1,21 @@
 //! The whole system in memory: the real apiserver over the memory store, the real controllers, a fake engine, and a
 //! clock that only moves when everybody waits. Controllers can be killed after any change that they make.
 //!
-//! [`Cloud`] is what a test drives, as a user would; [`tour`] and [`virtual_tour`] are
-//! the stories that the crash tests tell again and again.
+//! [`Cloud`] is what a test drives, as a user would; [`tour`], [`virtual_tour`] and [`retained_tour`] are the stories that the crash tests tell again and again.
 //! Nothing here decides anything: what is tested is the product's own code.
 
 mod cloud;
 mod crash;
 mod gauge;
 mod objects;
+pub mod retained_tour;
 pub mod tour;
 mod virtual_clock;
 pub mod virtual_tour;
 
 pub use cloud::{Cloud, History, INSTALLATION, NAMESPACE};
 pub use crash::Tripwire;
-pub use objects::{Reached, cluster_image, instance, published, virtual_machine, volume, volume_mount, vpc};
+pub use objects::{
+    Reached, cluster_image, copy, instance, published, snapshot, virtual_machine, volume, volume_mount, vpc,
+};
 pub use virtual_clock::VirtualClock;

@@ -103,7 +103,8 @@ pub fn copy(name: &str, size: &str, source: VolumeSource) -> Volume {
 #[must_use]
 pub fn snapshot(name: &str, volume: &str) -> VolumeSnapshot {
     let spec = VolumeSnapshotSpec {
-        volume: volume.to_owned(),
+        volume: Some(volume.to_owned()),
+        retained: None,
         deletion_policy: DeletionPolicy::Delete,
         deletion_protection: false,
     };

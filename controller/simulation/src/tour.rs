@@ -56,9 +56,10 @@ async fn make(cloud: &Cloud) {
     });
     let mut client = instance("client", "client:1");
     client.spec.vpc = Some("tour".to_owned());
-    let from_snapshot = VolumeSource { snapshot: Some("before".to_owned()), volume: None };
+    let from_snapshot = VolumeSource { snapshot: Some("before".to_owned()), ..VolumeSource::default() };
     cloud.create(&copy("restored", "96Mi", from_snapshot)).await;
-    cloud.create(&copy("cloned", "64Mi", VolumeSource { snapshot: None, volume: Some("page".to_owned()) })).await;
+    let from_volume = VolumeSource { volume: Some("page".to_owned()), ..VolumeSource::default() };
+    cloud.create(&copy("cloned", "64Mi", from_volume)).await;
     cloud.create(&snapshot("before", "page")).await;
     cloud.create(&web).await;
     cloud.create(&client).await;

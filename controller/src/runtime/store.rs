@@ -103,6 +103,12 @@ impl<K: Resource<DynamicType = ()> + Clone + 'static> Store<K> {
         self.read().values().map(|known| uid_of(known.object.as_ref())).collect()
     }
 
+    /// The object of this uid.
+    #[must_use]
+    pub fn of_uid(&self, uid: Uuid) -> Option<Arc<K>> {
+        self.read().values().find(|known| uid_of(known.object.as_ref()) == uid).map(|known| known.object.clone())
+    }
+
     /// Waits until the first complete list is here.
     pub async fn complete(&self) {
         // The sender is ours, so that this can't fail while we are borrowed.

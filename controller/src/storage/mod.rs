@@ -1,14 +1,28 @@
 //! Disks that outlive machines, and what they were at a moment.
 
 use crds::quantity::Quantity;
+use uuid::Uuid;
 
 pub(crate) mod volume;
 pub(crate) mod volume_snapshot;
 
 const MEBIBYTE: u64 = 1 << 20;
 
+/// Why data can't be adopted, in the same words whether it isn't there or is another namespace's.
+fn no_retained_data(uid: &str, namespace: &str) -> String {
+    format!(
+        "There is no retained data `{uid}` of namespace `{namespace}`. An administrator sees what there is with \
+         `cloudctl admin orphans list`, and brings it here with `cloudctl admin orphans adopt`."
+    )
+}
+
+/// What is told of data that stays.
+fn is_retained(uid: Uuid, field: &str) -> String {
+    format!("The data stays on the host: it is adopted by `{field}: {uid}`.")
+}
+
 /// A size as a quantity for people.
-fn size(bytes: u64) -> Quantity {
+pub(crate) fn size(bytes: u64) -> Quantity {
     if bytes.is_multiple_of(MEBIBYTE) {
         Quantity(format!("{}Mi", bytes / MEBIBYTE))
     } else {

@@ -20,7 +20,7 @@ use crate::quantity::Quantity;
     category = "all",
     category = "cloud",
     doc = "A disk that outlives the machines it is attached to.",
-    annotation("thecloud.dev/schema-version", "3"),
+    annotation("thecloud.dev/schema-version", "4"),
     annotation(
         "thecloud.dev/charges",
         r#"[{"names": ["storage", "requests.storage"], "amount": [{"field": "spec.size"}]}]"#
@@ -66,7 +66,7 @@ pub struct VolumeSpec {
     /// independent of it from then on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<VolumeSource>,
-    /// What becomes of the data when the object is deleted.
+    /// What becomes of the data when the object is deleted. Retained data is adopted with `source.retained`.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
     /// Refuse to delete the object until this is set to false.
@@ -77,8 +77,8 @@ pub struct VolumeSpec {
 /// What a Volume holds when it is made: exactly one of these.
 #[derive(Serialize, Deserialize, KubeSchema, Debug, Clone, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.snapshot) != has(self.volume)")
-    .message("source is either a snapshot or a volume"))]
+#[x_kube(validation = Rule::new("[has(self.snapshot), has(self.volume), has(self.retained)].filter(given, given).size() == 1")
+    .message("source is one of snapshot, volume and retained"))]
 pub struct VolumeSource {
     /// The name of a VolumeSnapshot in the same namespace. The Volume is at least as large as it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -89,6 +89,12 @@ pub struct VolumeSource {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]
     pub volume: Option<String>,
+    /// The uid of data that a deleted Volume of the same namespace has left behind (`deletionPolicy: Retain`). It is taken
+    /// over, not copied: nobody else can adopt it then. The Volume is at least as large as it. Administrators bring data
+    /// here from other namespaces: `cloudctl admin orphans adopt`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$"))]
+    pub retained: Option<String>,
 }
 
 /// How a Volume shows inside a machine.
@@ -105,7 +111,7 @@ pub enum DeletionPolicy {
     /// It is deleted too.
     #[default]
     Delete,
-    /// It stays on the host, marked as retained.
+    /// It stays on the host, marked as retained, until it is adopted or an administrator purges it.
     Retain,
 }
 

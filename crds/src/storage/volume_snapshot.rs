@@ -20,7 +20,7 @@ use crate::quantity::Quantity;
     category = "all",
     category = "cloud",
     doc = "The data of a Volume as it was at one moment. It outlives the Volume.",
-    annotation("thecloud.dev/schema-version", "1"),
+    annotation("thecloud.dev/schema-version", "2"),
     printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase", description = "One word for people."),
     printcolumn(name = "Volume", type_ = "string", json_path = ".spec.volume", description = "The Volume it is of."),
     printcolumn(
@@ -52,15 +52,27 @@ use crate::quantity::Quantity;
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("self.volume == oldSelf.volume")
+#[x_kube(validation = Rule::new("has(self.volume) != has(self.retained)")
+    .message("a VolumeSnapshot is either of a volume or retained"))]
+#[x_kube(validation = Rule::new("has(self.volume) == has(oldSelf.volume) && (!has(self.volume) || self.volume == oldSelf.volume)")
     .message("volume can't be changed: make a second VolumeSnapshot"))]
+#[x_kube(validation = Rule::new("!has(self.retained) || !has(oldSelf.retained) || self.retained == oldSelf.retained")
+    .message("retained can't be changed: make a second VolumeSnapshot"))]
 pub struct VolumeSnapshotSpec {
     /// The name of the Volume, in the same namespace. It may be in use: writing is held back for the moment that the
     /// snapshot takes, and what it holds is what a disk holds after a power cut. If there is no such Volume yet, the
     /// snapshot is taken as soon as there is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]
-    pub volume: String,
-    /// What becomes of the data when the object is deleted. The deletion of the Volume changes nothing.
+    pub volume: Option<String>,
+    /// Instead of `volume`: the uid of the data that a deleted VolumeSnapshot of the same namespace has left behind
+    /// (`deletionPolicy: Retain`). It is taken over, not copied: nobody else can adopt it then. Administrators bring data
+    /// here from other namespaces: `cloudctl admin orphans adopt`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$"))]
+    pub retained: Option<String>,
+    /// What becomes of the data when the object is deleted. The deletion of the Volume changes nothing. Retained data is
+    /// adopted with `retained`.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
     /// Refuse to delete the object until this is set to false.

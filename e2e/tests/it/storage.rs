@@ -25,11 +25,11 @@ spec:
     volume: data
 ";
 
-fn user(name: &str, volume: &str) -> String {
+pub(crate) fn user(name: &str, volume: &str) -> String {
     sleeper(name, &format!("volumes:\n- name: data\n  mountPath: /data\n  volume: {volume}"))
 }
 
-fn shell(cloud: &Cloud, instance: &str, script: &str) -> String {
+pub(crate) fn shell(cloud: &Cloud, instance: &str, script: &str) -> String {
     cloud.cloudctl(&["exec", instance, "--", "sh", "-c", script]).ok()
 }
 

@@ -40,6 +40,8 @@ impl Sources {
         let (layout, owner, what) = match source {
             VolumeSource::Snapshot(owner) => (&self.snapshots, owner, "snapshot"),
             VolumeSource::Volume(owner) => (&self.volumes, owner, "volume"),
+            // Adopted, never copied.
+            VolumeSource::Retained(owner) => return Err(Error::not_found(format!("source of `{owner}`"))),
         };
         let place = layout.place(owner);
         match layout.record(&place).await? {
@@ -91,7 +93,9 @@ impl Sources {
         .await?;
         let size = match source {
             // Nobody writes to a snapshot.
-            VolumeSource::Snapshot(_) => copy.from.metadata().map_err(trouble("look at", &disk))?.len(),
+            VolumeSource::Snapshot(_) | VolumeSource::Retained(_) => {
+                copy.from.metadata().map_err(trouble("look at", &disk))?.len()
+            }
             VolumeSource::Volume(_) => {
                 // The volume is neither mounted, grown nor removed meanwhile.
                 let theirs = self.turns.take(owner).await;

@@ -28,6 +28,7 @@ pub(crate) struct Layout {
 /// Where one volume, or snapshot, is.
 #[derive(Debug, Clone)]
 pub(super) struct Place {
+    owner: Uuid,
     dir: PathBuf,
 }
 
@@ -49,7 +50,7 @@ impl Layout {
     }
 
     pub(super) fn place(&self, owner: Uuid) -> Place {
-        Place { dir: self.root.join(owner.to_string()) }
+        Place { owner, dir: self.root.join(owner.to_string()) }
     }
 
     /// Every place that there is, sorted by uid.
@@ -78,13 +79,50 @@ impl Layout {
             Err(error) if error.kind() == io::ErrorKind::NotFound && !is_made => return Ok(None),
             other => other.map_err(trouble("read", &path))?,
         };
-        let record: Record = serde_json::from_slice(&text)
+        let mut record: Record = serde_json::from_slice(&text)
             .map_err(|error| Error::failed(format!("read `{}`", path.display()), error))?;
         if record.owner.installation != self.installation {
             let what = format!("the data in `{}`", place.dir.display());
             return Err(Error::conflict(Conflict::Foreign { what, installation: record.owner.installation }));
         }
+        // Adopted a moment ago, it tells of the owner before.
+        record.owner.uid = place.owner;
         Ok(is_made.then_some(record))
+    }
+
+    /// Where the retained data of an owner is, and what is known about it.
+    ///
+    /// # Errors
+    /// `NotFound` if there is none, `Conflict` (`State`) if it is not retained.
+    pub(super) async fn retained(&self, owner: Uuid) -> Result<(Place, Record), Error> {
+        let place = self.place(owner);
+        let what = format!("the data of `{owner}`");
+        let record = self.record(&place).await?;
+        let record = record.ok_or_else(|| Error::not_found(format!("retained data of `{owner}`")))?;
+        if place.is_retained().await? {
+            Ok((place, record))
+        } else {
+            Err(Error::conflict(Conflict::State { what, state: "not retained".to_owned() }))
+        }
+    }
+
+    /// Gives all that is at one place to the owner of another, at one stroke.
+    pub(super) async fn transfer(&self, from: &Place, to: &Place) -> Result<(), Error> {
+        fs::rename(from.dir(), to.dir()).await.map_err(trouble("rename", from.dir()))?;
+        sync(&self.root).await
+    }
+
+    /// Whether only traces are left of what was retained: its purge was cut off.
+    pub(super) async fn is_half_purged(&self, owner: Uuid) -> Result<bool, Error> {
+        let place = self.place(owner);
+        Ok(self.record(&place).await?.is_none() && place.is_retained().await?)
+    }
+
+    /// Marks retained data as of another namespace.
+    pub(super) async fn hand_over(&self, owner: Uuid, namespace: &str) -> Result<(), Error> {
+        let (place, mut record) = self.retained(owner).await?;
+        namespace.clone_into(&mut record.owner.namespace);
+        place.write_record(&record).await
     }
 }
 
@@ -122,8 +160,8 @@ impl Place {
         self.dir.join("retained")
     }
 
-    pub(super) async fn is_retained(&self) -> bool {
-        exists(&self.retained()).await.unwrap_or(false)
+    pub(super) async fn is_retained(&self) -> Result<bool, Error> {
+        exists(&self.retained()).await
     }
 
     pub(super) async fn set_retained(&self, retained: bool) -> Result<(), Error> {

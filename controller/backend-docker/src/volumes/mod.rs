@@ -3,6 +3,7 @@
 //!
 //! - made: the file is formatted under another name, with the directory inside, and renamed when it is whole;
 //! - made from another volume or a snapshot: copied under another name, checked, grown, and renamed;
+//! - adopted: the directory of what was retained is renamed, and told of as the new owner's afterwards;
 //! - removed: first Docker's handle (it refuses while a container has it), then the mount and its loop device, then the
 //!   file. What is cut off in between is still told of by the file, and goes on from there.
 //!
@@ -106,7 +107,7 @@ impl DockerVolumes {
             size_bytes: record.size_bytes,
             used_bytes: if ready { disk::used_bytes(&place.mount()) } else { None },
             ready,
-            retained: place.is_retained().await,
+            retained: place.is_retained().await?,
         }))
     }
 
@@ -178,6 +179,18 @@ impl DockerVolumes {
         place.prepare(record).await?;
         self.sources.copy(source, place, turn, &Progress::default()).await?;
         disk::take_over(place, record.size_bytes).await
+    }
+
+    /// Takes the place of the owner of a retained volume. From the renaming on it is this one's; before, nothing has
+    /// happened.
+    async fn adopt(&self, from: Uuid, place: &Place, size_bytes: u64) -> Result<Record, Error> {
+        let _turn = self.sources.turns.take(from).await;
+        let (retained, record) = self.layout.retained(from).await?;
+        if size_bytes < record.size_bytes {
+            return Err(Error::invalid(format!("what the volume is made from has {} bytes", record.size_bytes)));
+        }
+        self.layout.transfer(&retained, place).await?;
+        Ok(record)
     }
 
     /// Grows the mounted volume: in place where the host lets it, otherwise unmounted for the moment, for which no
@@ -271,14 +284,24 @@ impl Volumes for DockerVolumes {
                 unmount(&place).await?;
                 let record = Record { owner: spec.owner.clone(), size_bytes: spec.size_bytes };
                 match spec.source {
-                    Some(source) => self.make_from(source, &place, &record, &turn).await?,
-                    None => disk::make(&place, &record).await?,
+                    Some(VolumeSource::Retained(from)) => self.adopt(from, &place, spec.size_bytes).await?,
+                    Some(source) => {
+                        self.make_from(source, &place, &record, &turn).await?;
+                        record
+                    }
+                    None => {
+                        disk::make(&place, &record).await?;
+                        record
+                    }
                 }
-                record
             }
         };
         if record.size_bytes > spec.size_bytes {
             return Err(Error::invalid("a volume cannot shrink"));
+        }
+        if record.owner != spec.owner {
+            record.owner = spec.owner.clone();
+            place.write_record(&record).await?;
         }
         mount(&place).await?;
         if record.size_bytes < spec.size_bytes {
@@ -311,6 +334,21 @@ impl Volumes for DockerVolumes {
         let record = record.ok_or_else(|| Error::not_found(format!("volume of `{owner}`")))?;
         self.take_down(&place, &record).await?;
         place.set_retained(true).await
+    }
+
+    async fn hand_over(&self, owner: Uuid, namespace: &str) -> Result<(), Error> {
+        let _turn = self.sources.turns.take(owner).await;
+        self.layout.hand_over(owner, namespace).await
+    }
+
+    async fn purge(&self, owner: Uuid) -> Result<(), Error> {
+        let _turn = self.sources.turns.take(owner).await;
+        if self.layout.is_half_purged(owner).await? {
+            return self.layout.place(owner).delete().await;
+        }
+        let (place, record) = self.layout.retained(owner).await?;
+        self.take_down(&place, &record).await?;
+        place.delete().await
     }
 }
 

@@ -4,7 +4,7 @@
 use std::fs::File;
 
 use async_trait::async_trait;
-use controller_backend::{Conflict, Error, Progress, Snapshot, SnapshotSpec, Snapshots, VolumeSource};
+use controller_backend::{Conflict, Error, Progress, Snapshot, SnapshotSource, SnapshotSpec, Snapshots, VolumeSource};
 use uuid::Uuid;
 
 use super::capture::Sources;
@@ -25,7 +25,7 @@ impl HostSnapshots {
         let disk = place.disk();
         let used_bytes =
             File::open(&disk).and_then(|file| copy::allocated(&file)).map_err(trouble("look at", &disk))?;
-        let retained = place.is_retained().await;
+        let retained = place.is_retained().await?;
         Ok(Some(Snapshot { owner: record.owner, size_bytes: record.size_bytes, used_bytes, retained }))
     }
 }
@@ -52,13 +52,27 @@ impl Snapshots for HostSnapshots {
     async fn ensure(&self, spec: &SnapshotSpec, progress: &Progress) -> Result<Snapshot, Error> {
         let turn = self.sources.turns.take(spec.owner.uid).await;
         let place = self.sources.snapshots.place(spec.owner.uid);
-        let source = VolumeSource::Volume(spec.volume);
         if self.sources.snapshots.record(&place).await?.is_none() {
-            let size_bytes = self.sources.size(source).await?;
-            place.prepare(&Record { owner: spec.owner.clone(), size_bytes }).await?;
-            let size_bytes = self.sources.copy(source, &place, &turn, progress).await?;
-            place.write_record(&Record { owner: spec.owner.clone(), size_bytes }).await?;
-            place.finish().await?;
+            match spec.source {
+                SnapshotSource::Volume(volume) => {
+                    let source = VolumeSource::Volume(volume);
+                    let size_bytes = self.sources.size(source).await?;
+                    place.prepare(&Record { owner: spec.owner.clone(), size_bytes }).await?;
+                    let size_bytes = self.sources.copy(source, &place, &turn, progress).await?;
+                    place.write_record(&Record { owner: spec.owner.clone(), size_bytes }).await?;
+                    place.finish().await?;
+                }
+                SnapshotSource::Retained(from) => {
+                    let _turn = self.sources.turns.take(from).await;
+                    let (retained, _) = self.sources.snapshots.retained(from).await?;
+                    self.sources.snapshots.transfer(&retained, &place).await?;
+                }
+            }
+        }
+        if let Some(record) = self.sources.snapshots.record(&place).await?
+            && record.owner != spec.owner
+        {
+            place.write_record(&Record { owner: spec.owner.clone(), ..record }).await?;
         }
         place.set_retained(false).await?;
         let what = format!("snapshot of `{}`", spec.owner.uid);
@@ -79,5 +93,19 @@ impl Snapshots for HostSnapshots {
         let record = self.sources.snapshots.record(&place).await?;
         record.ok_or_else(|| Error::not_found(format!("snapshot of `{owner}`")))?;
         place.set_retained(true).await
+    }
+
+    async fn hand_over(&self, owner: Uuid, namespace: &str) -> Result<(), Error> {
+        let _turn = self.sources.turns.take(owner).await;
+        self.sources.snapshots.hand_over(owner, namespace).await
+    }
+
+    async fn purge(&self, owner: Uuid) -> Result<(), Error> {
+        let _turn = self.sources.turns.take(owner).await;
+        if self.sources.snapshots.is_half_purged(owner).await? {
+            return self.sources.snapshots.place(owner).delete().await;
+        }
+        let (place, _) = self.sources.snapshots.retained(owner).await?;
+        place.delete().await
     }
 }

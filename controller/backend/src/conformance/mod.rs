@@ -21,7 +21,8 @@ use uuid::Uuid;
 
 use crate::{
     Backend, EnvVar, FirstBoot, Machine, MachineId, MachineSpec, MachineState, NetworkAttachment, NetworkSpec, Owner,
-    PortSpec, Protocol, Publish, Resources, SnapshotSpec, VolumeSpec, bridge_name, dns_names, machine_name,
+    PortSpec, Protocol, Publish, Resources, SnapshotSource, SnapshotSpec, VolumeSpec, bridge_name, dns_names,
+    machine_name,
 };
 
 /// How long a change of the real world may take to show.
@@ -190,7 +191,8 @@ impl Fixture {
 
     /// A snapshot of a volume.
     pub fn snapshot(&self, name: &str, number: u32, volume: &VolumeSpec) -> SnapshotSpec {
-        SnapshotSpec { owner: self.owner("VolumeSnapshot", name, number), volume: volume.owner.uid }
+        let source = SnapshotSource::Volume(volume.owner.uid);
+        SnapshotSpec { owner: self.owner("VolumeSnapshot", name, number), source }
     }
 
     /// Makes and starts a machine.

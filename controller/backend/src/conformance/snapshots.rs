@@ -1,7 +1,7 @@
 //! What every adapter promises about snapshots, and about volumes made from something.
 
 use super::Fixture;
-use crate::{Progress, SnapshotSpec, VolumeSource, VolumeSpec};
+use crate::{Conflict, Progress, SnapshotSource, SnapshotSpec, VolumeSource, VolumeSpec};
 
 async fn take(fixture: &Fixture, spec: &SnapshotSpec) -> crate::Snapshot {
     fixture.backend.snapshots.ensure(spec, &Progress::default()).await.expect("the snapshot is taken")
@@ -86,5 +86,35 @@ pub async fn retained_snapshot_is_kept_and_told_of(fixture: &Fixture) {
     assert!(!take(fixture, &spec).await.retained);
     snapshots.retain(uid).await.expect("retain");
     snapshots.remove(uid).await.expect("a retained snapshot is removed by uid");
+    assert_eq!(snapshots.list().await.expect("list"), []);
+}
+
+/// A retained snapshot becomes another owner's, once; what isn't retained is neither adopted, handed over nor purged.
+pub async fn retained_snapshot_is_adopted_or_purged(fixture: &Fixture) {
+    let snapshots = &fixture.backend.snapshots;
+    let volume = fixture.volume("data", 2);
+    fixture.backend.volumes.ensure(&volume).await.expect("ensure");
+    let spec = fixture.snapshot("before", 3, &volume);
+    let uid = spec.owner.uid;
+    let heir = SnapshotSpec { source: SnapshotSource::Retained(uid), ..fixture.snapshot("heir", 4, &volume) };
+    let progress = Progress::default();
+    assert!(snapshots.ensure(&heir, &progress).await.expect_err("there is none").is_not_found());
+    let taken = take(fixture, &spec).await;
+    for error in [
+        snapshots.ensure(&heir, &progress).await.expect_err("it has an owner"),
+        snapshots.hand_over(uid, "elsewhere").await.expect_err("it has an owner"),
+        snapshots.purge(uid).await.expect_err("it has an owner"),
+    ] {
+        assert!(matches!(error.as_conflict(), Some(Conflict::State { .. })), "{error:?}");
+    }
+    snapshots.retain(uid).await.expect("retain");
+    snapshots.hand_over(uid, "elsewhere").await.expect("hand over");
+    let kept = snapshots.find(uid).await.expect("find").expect("it is kept");
+    assert_eq!((kept.owner.namespace.as_str(), kept.retained), ("elsewhere", true));
+    let adopted = take(fixture, &heir).await;
+    assert_eq!((&adopted.owner, adopted.size_bytes, adopted.retained), (&heir.owner, taken.size_bytes, false));
+    assert_eq!(snapshots.list().await.expect("list"), [adopted]);
+    snapshots.retain(heir.owner.uid).await.expect("retain");
+    snapshots.purge(heir.owner.uid).await.expect("purge");
     assert_eq!(snapshots.list().await.expect("list"), []);
 }

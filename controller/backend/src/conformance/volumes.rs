@@ -1,7 +1,7 @@
 //! What every adapter promises about volumes.
 
 use super::Fixture;
-use crate::{Conflict, MachineSpec, Mount, MountSource, VolumeSpec};
+use crate::{Conflict, MachineSpec, Mount, MountSource, VolumeSource, VolumeSpec};
 
 /// A volume is made once, told of, and removed by uid; removing again changes nothing.
 pub async fn volume_is_made_once_and_removed(fixture: &Fixture) {
@@ -84,4 +84,53 @@ pub async fn retained_volume_is_kept_and_told_of(fixture: &Fixture) {
     volumes.retain(uid).await.expect("retain");
     volumes.remove(uid).await.expect("a retained volume is removed by uid");
     assert_eq!(volumes.list().await.expect("list"), []);
+}
+
+/// A retained volume becomes another owner's, once, with its data; what isn't retained is nobody else's.
+pub async fn retained_volume_is_adopted_once(fixture: &Fixture) {
+    let volumes = &fixture.backend.volumes;
+    let spec = fixture.volume("data", 2);
+    let uid = spec.owner.uid;
+    let heir = VolumeSpec { source: Some(VolumeSource::Retained(uid)), ..fixture.volume("heir", 3) };
+    assert!(volumes.ensure(&heir).await.expect_err("there is none").is_not_found());
+    volumes.ensure(&spec).await.expect("ensure");
+    let error = volumes.ensure(&heir).await.expect_err("it has an owner");
+    assert!(matches!(error.as_conflict(), Some(Conflict::State { .. })), "{error:?}");
+    volumes.retain(uid).await.expect("retain");
+    let small = VolumeSpec { size_bytes: crate::SMALLEST_VOLUME, ..heir.clone() };
+    let error = volumes.ensure(&small).await.expect_err("it never shrinks");
+    assert!(matches!(error, crate::Error::Invalid { .. }), "{error:?}");
+    let large = VolumeSpec { size_bytes: heir.size_bytes * 2, ..heir.clone() };
+    let adopted = volumes.ensure(&large).await.expect("adopt");
+    assert_eq!((&adopted.owner, adopted.size_bytes), (&heir.owner, large.size_bytes));
+    assert_eq!((adopted.ready, adopted.retained), (true, false));
+    assert_eq!(volumes.ensure(&large).await.expect("ensure again"), adopted);
+    assert_eq!(volumes.list().await.expect("list"), [adopted]);
+    let other = VolumeSpec { source: heir.source, ..fixture.volume("other", 4) };
+    assert!(volumes.ensure(&other).await.expect_err("it is gone").is_not_found());
+    volumes.remove(uid).await.expect("the owner before has nothing to remove");
+    assert!(volumes.find(heir.owner.uid).await.expect("find").is_some());
+}
+
+/// Only retained data is handed to another namespace, or purged.
+pub async fn retained_volume_is_handed_over_and_purged(fixture: &Fixture) {
+    let volumes = &fixture.backend.volumes;
+    let spec = fixture.volume("data", 2);
+    let uid = spec.owner.uid;
+    assert!(volumes.hand_over(uid, "elsewhere").await.expect_err("there is none").is_not_found());
+    assert!(volumes.purge(uid).await.expect_err("there is none").is_not_found());
+    volumes.ensure(&spec).await.expect("ensure");
+    for error in [
+        volumes.hand_over(uid, "elsewhere").await.expect_err("it has an owner"),
+        volumes.purge(uid).await.expect_err("it has an owner"),
+    ] {
+        assert!(matches!(error.as_conflict(), Some(Conflict::State { .. })), "{error:?}");
+    }
+    volumes.retain(uid).await.expect("retain");
+    volumes.hand_over(uid, "elsewhere").await.expect("hand over");
+    let kept = volumes.find(uid).await.expect("find").expect("it is kept");
+    assert_eq!((kept.owner.namespace.as_str(), kept.owner.uid, kept.retained), ("elsewhere", uid, true));
+    volumes.purge(uid).await.expect("purge");
+    assert_eq!(volumes.list().await.expect("list"), []);
+    assert!(volumes.purge(uid).await.expect_err("it is gone").is_not_found());
 }

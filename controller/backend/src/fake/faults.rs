@@ -32,11 +32,15 @@ pub enum Operation {
     EnsureVolume,
     RemoveVolume,
     RetainVolume,
+    HandOverVolume,
+    PurgeVolume,
     ListSnapshots,
     FindSnapshot,
     EnsureSnapshot,
     RemoveSnapshot,
     RetainSnapshot,
+    HandOverSnapshot,
+    PurgeSnapshot,
     ListDiskImages,
     FindDiskImage,
     EnsureDiskImage,
@@ -72,9 +76,13 @@ impl Operation {
                 | Self::EnsureVolume
                 | Self::RemoveVolume
                 | Self::RetainVolume
+                | Self::HandOverVolume
+                | Self::PurgeVolume
                 | Self::EnsureSnapshot
                 | Self::RemoveSnapshot
                 | Self::RetainSnapshot
+                | Self::HandOverSnapshot
+                | Self::PurgeSnapshot
                 | Self::EnsureDiskImage
                 | Self::RemoveDiskImage
                 | Self::PullImage

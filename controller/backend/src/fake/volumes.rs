@@ -48,6 +48,31 @@ impl Volumes for View {
             Ok(())
         })
     }
+
+    async fn hand_over(&self, owner: Uuid, namespace: &str) -> Result<(), Error> {
+        self.perform(Operation::HandOverVolume, |world, installation| {
+            namespace.clone_into(&mut retained(world, installation, owner)?.volume.owner.namespace);
+            Ok(())
+        })
+    }
+
+    async fn purge(&self, owner: Uuid) -> Result<(), Error> {
+        self.perform(Operation::PurgeVolume, |world, installation| {
+            retained(world, installation, owner)?;
+            world.volumes.remove(&(installation, owner));
+            Ok(())
+        })
+    }
+}
+
+fn retained(world: &mut World, installation: Uuid, owner: Uuid) -> Result<&mut FakeVolume, Error> {
+    let fake = world.volumes.get_mut(&(installation, owner));
+    let fake = fake.ok_or_else(|| Error::not_found(format!("retained volume of `{owner}`")))?;
+    if fake.volume.retained { Ok(fake) } else { Err(not_retained("volume", owner)) }
+}
+
+pub(super) fn not_retained(what: &str, owner: Uuid) -> Error {
+    Error::conflict(Conflict::State { what: format!("the {what} of `{owner}`"), state: "not retained".to_owned() })
 }
 
 fn ensure(world: &mut World, installation: Uuid, spec: &VolumeSpec) -> Result<Volume, Error> {
@@ -58,6 +83,11 @@ fn ensure(world: &mut World, installation: Uuid, spec: &VolumeSpec) -> Result<Vo
     if world.grows_at_rest && world.volumes.get(&(installation, spec.owner.uid)).is_some_and(grows) {
         let active = |fake: &FakeMachine| matches!(fake.machine.state, MachineState::Running | MachineState::Paused);
         in_use_by(world, installation, spec.owner.uid, active)?;
+    }
+    if let Some(VolumeSource::Retained(from)) = spec.source
+        && !world.volumes.contains_key(&(installation, spec.owner.uid))
+    {
+        adopt(world, installation, from, spec)?;
     }
     let number = world.next_number();
     let data = match spec.source {
@@ -83,11 +113,24 @@ fn ensure(world: &mut World, installation: Uuid, spec: &VolumeSpec) -> Result<Vo
     if fake.volume.size_bytes > spec.size_bytes {
         return Err(Error::invalid("a volume cannot shrink"));
     }
+    fake.volume.owner = spec.owner.clone();
     fake.volume.size_bytes = spec.size_bytes;
     fake.volume.ready = true;
     fake.volume.retained = false;
     fake.volume.used_bytes.get_or_insert(0);
     Ok(fake.volume.clone())
+}
+
+/// Cut off afterwards, it is the new owner's, still marked as retained.
+fn adopt(world: &mut World, installation: Uuid, from: Uuid, spec: &VolumeSpec) -> Result<(), Error> {
+    let size_bytes = retained(world, installation, from)?.volume.size_bytes;
+    if spec.size_bytes < size_bytes {
+        return Err(Error::invalid(format!("what the volume is made from has {size_bytes} bytes")));
+    }
+    if let Some(fake) = world.volumes.remove(&(installation, from)) {
+        world.volumes.insert((installation, spec.owner.uid), fake);
+    }
+    Ok(())
 }
 
 fn source_of(world: &World, installation: Uuid, source: VolumeSource) -> Result<(u64, u64), Error> {
@@ -102,6 +145,7 @@ fn source_of(world: &World, installation: Uuid, source: VolumeSource) -> Result<
             .get(&(installation, owner))
             .map(|fake| (fake.incarnation, fake.volume.size_bytes))
             .ok_or_else(|| Error::not_found(format!("volume of `{owner}`"))),
+        VolumeSource::Retained(owner) => Err(Error::not_found(format!("retained volume of `{owner}`"))),
     }
 }
 

@@ -4,6 +4,7 @@ use crds::storage::volume::Volume;
 
 use super::{Step, VolumeKind};
 use crate::runtime::{Applied, Failure, uid_of};
+use crate::storage;
 
 pub(super) async fn apply(kind: &VolumeKind, volume: &Volume, step: &Step) -> Result<Applied<Volume>, Failure> {
     let volumes = &kind.world.backend().volumes;
@@ -20,7 +21,7 @@ pub(super) async fn apply(kind: &VolumeKind, volume: &Volume, step: &Step) -> Re
         }
         Step::Retain => {
             volumes.retain(uid).await.map_err(Failure::backend("retain the volume"))?;
-            Ok(Applied::telling("Retained", "The data stays on the host, marked as retained."))
+            Ok(Applied::telling("Retained", storage::is_retained(uid, "source.retained")))
         }
     }
 }

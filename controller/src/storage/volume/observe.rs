@@ -6,6 +6,7 @@ use kube::ResourceExt;
 
 use super::VolumeKind;
 use crate::runtime::{Failure, Goal, uid_of};
+use crate::storage;
 
 /// What is known.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,6 +62,23 @@ pub(super) async fn observe(kind: &VolumeKind, goal: Goal, volume: &Volume) -> R
     Ok(Observed { volume: real, leftovers, users, source, owner })
 }
 
+/// Data without an object. That of other namespaces is not told of.
+async fn retained(kind: &VolumeKind, owner: &Owner, named: &str) -> Result<Source, Failure> {
+    let (stores, volumes) = (&kind.world.stores, &kind.world.backend().volumes);
+    let missing = || Ok(Source::Missing(storage::no_retained_data(named, &owner.namespace)));
+    let Ok(uid) = named.parse() else { return missing() };
+    let real = volumes.find(uid).await.map_err(Failure::backend("look for the retained volume"))?;
+    let Some(real) = real.filter(|real| real.owner.namespace == owner.namespace) else { return missing() };
+    if let Some(volume) = stores.volumes.of_uid(uid) {
+        return Ok(Source::Missing(format!("The data `{uid}` is that of Volume `{}`.", volume.name_any())));
+    }
+    if !real.retained {
+        return missing();
+    }
+    let name = format!("the retained data `{uid}`");
+    Ok(Source::There { source: VolumeSource::Retained(uid), name, size_bytes: real.size_bytes })
+}
+
 async fn look_for(kind: &VolumeKind, owner: &Owner, named: &Named) -> Result<Source, Failure> {
     let (stores, backend) = (&kind.world.stores, kind.world.backend());
     if let Some(name) = &named.snapshot {
@@ -78,7 +96,10 @@ async fn look_for(kind: &VolumeKind, owner: &Owner, named: &Named) -> Result<Sou
             None => Source::Missing(format!("VolumeSnapshot `{name}` is not ready.")),
         });
     }
-    // The schema says that it is one of the two.
+    if let Some(uid) = &named.retained {
+        return retained(kind, owner, uid).await;
+    }
+    // The schema says that it is one of them.
     let name = named.volume.as_deref().unwrap_or_default();
     let Some(volume) = stores.volumes.get(&owner.namespace, name).filter(|other| uid_of(other.as_ref()) != owner.uid)
     else {

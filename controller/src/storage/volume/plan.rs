@@ -22,10 +22,11 @@ fn absent(volume: &Volume, observed: &Observed) -> Plan<Step> {
     }
     match (volume.spec.deletion_policy, &observed.volume) {
         (DeletionPolicy::Retain, Some(real)) if !real.retained => Plan::of(vec![Step::Retain]),
-        (DeletionPolicy::Retain, _) => Plan::default(),
+        (DeletionPolicy::Retain, Some(_)) => Plan::default(),
         (DeletionPolicy::Delete, Some(_)) => Plan::of(vec![Step::Remove]),
-        (DeletionPolicy::Delete, None) if observed.leftovers => Plan::of(vec![Step::Remove]),
-        (DeletionPolicy::Delete, None) => Plan::default(),
+        // A half-made one is nobody's data.
+        (_, None) if observed.leftovers => Plan::of(vec![Step::Remove]),
+        (_, None) => Plan::default(),
     }
 }
 

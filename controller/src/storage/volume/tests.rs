@@ -118,6 +118,37 @@ fn it_never_shrinks() {
     assert_eq!(observed.volume.unwrap().size_bytes, 128 << 20);
 }
 
+#[test]
+fn retained_data_is_adopted_with_room_for_it_and_lost_never() {
+    let (mut volume, mut observed) = (volume("64Mi"), observed());
+    let source = From::Retained(Uuid::from_u128(9));
+    let name = "the retained data `9`".to_owned();
+    observed.source = Some(Source::There { source, name, size_bytes: 128 << 20 });
+    let (steps, status) = converge(&volume, &mut observed, Goal::Present);
+    assert_eq!(steps, []);
+    assert_eq!(
+        condition(&status.conditions, READY).unwrap().message,
+        "Its size is less than that of the retained data `9`: make a Volume of at least 128Mi."
+    );
+    volume.spec.size = Quantity::from("128Mi");
+    let (steps, _) = converge(&volume, &mut observed, Goal::Present);
+    assert!(matches!(&steps[..], [Step::Ensure(wanted)] if wanted.source == Some(source)));
+    // Cut off after it was adopted: it goes on, whatever became of the source.
+    let real = observed.volume.as_mut().unwrap();
+    (real.retained, real.ready, observed.source) = (true, false, None);
+    assert!(matches!(&converge(&volume, &mut observed, Goal::Present).0[..], [Step::Ensure(_)]));
+    volume.spec.deletion_policy = DeletionPolicy::Retain;
+    assert_eq!(converge(&volume, &mut observed, Goal::Absent).0, [Step::Retain]);
+}
+
+#[test]
+fn what_is_half_made_is_removed_whatever_the_policy() {
+    let (mut volume, mut observed) = (volume("64Mi"), observed());
+    volume.spec.deletion_policy = DeletionPolicy::Retain;
+    observed.leftovers = true;
+    assert_eq!(converge(&volume, &mut observed, Goal::Absent).0, [Step::Remove]);
+}
+
 fn snapshot_of(size_bytes: u64) -> Option<Source> {
     let source = From::Snapshot(Uuid::from_u128(2));
     Some(Source::There { source, name: "VolumeSnapshot `before`".to_owned(), size_bytes })
@@ -205,7 +236,7 @@ proptest! {
         let goal = if absent { Goal::Absent } else { Goal::Present };
         let (steps, _) = converge(&volume, &mut observed, goal);
         prop_assert_eq!(plan(goal, &volume, &observed).steps, Vec::new());
-        if retain || used {
+        if retain && had || used {
             prop_assert!(!steps.contains(&Step::Remove));
             prop_assert!(!had || observed.volume.is_some());
         }

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::{Step, VolumeSnapshotKind};
 use crate::runtime::{Applied, Failure, uid_of};
+use crate::storage;
 
 /// How often the status tells how far it is.
 const TELL: Duration = Duration::from_secs(1);
@@ -30,7 +31,7 @@ pub(super) async fn apply(
         }
         Step::Retain => {
             snapshots.retain(uid).await.map_err(Failure::backend("retain the snapshot"))?;
-            Ok(Applied::telling("Retained", "The data stays on the host, marked as retained."))
+            Ok(Applied::telling("Retained", storage::is_retained(uid, "retained")))
         }
     }
 }
@@ -50,8 +51,11 @@ async fn take(
             biased;
             taken = &mut taking => {
                 taken.map_err(Failure::backend("take the snapshot"))?;
-                let message = format!("The snapshot of Volume `{}` is ready.", snapshot.spec.volume);
-                return Ok(Applied { object: written, ..Applied::telling("Taken", message) });
+                let done = match &snapshot.spec.volume {
+                    Some(volume) => Applied::telling("Taken", format!("The snapshot of Volume `{volume}` is ready.")),
+                    None => Applied::telling("Adopted", "The retained data is this snapshot's."),
+                };
+                return Ok(Applied { object: written, ..done });
             }
             () = tokio::time::sleep(TELL) => {}
         }

@@ -1,11 +1,12 @@
 //! Looks at what concerns a VolumeSnapshot: the real one, and the Volume that it is of.
 
-use controller_backend::{Owner, Snapshot};
+use controller_backend::{Owner, Snapshot, SnapshotSource};
 use crds::storage::volume_snapshot::VolumeSnapshot;
-use uuid::Uuid;
+use kube::ResourceExt;
 
 use super::VolumeSnapshotKind;
 use crate::runtime::{Failure, Goal, uid_of};
+use crate::storage;
 
 /// What is known.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,18 +18,16 @@ pub(crate) struct Observed {
     /// Whether a half-taken one may be there, which can't be seen.
     pub(crate) leftovers: bool,
     /// What it is of.
-    pub(crate) volume: Subject,
+    pub(crate) subject: Subject,
 }
 
-/// The Volume that a snapshot is of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a snapshot is of.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Subject {
-    /// It does not exist.
-    Missing,
-    /// There is no data behind it yet.
-    Unmade,
-    /// Its owner's uid.
-    There(Uuid),
+    /// It isn't there, or not whole: a sentence.
+    Missing(String),
+    /// Where the data comes from.
+    There(SnapshotSource),
 }
 
 pub(super) async fn observe(
@@ -39,18 +38,42 @@ pub(super) async fn observe(
     let world = &kind.world;
     world.gate.check()?;
     let owner = world.owner(snapshot);
-    let (snapshots, volumes) = (&world.backend().snapshots, &world.backend().volumes);
-    let real = snapshots.find(owner.uid).await.map_err(Failure::backend("look for the snapshot"))?;
-    let volume = match world.stores.volumes.get(&owner.namespace, &snapshot.spec.volume).map(|volume| uid_of(&*volume))
-    {
-        None => Subject::Missing,
-        // Of no account any more.
-        Some(uid) if real.is_some() || goal == Goal::Absent => Subject::There(uid),
-        Some(uid) => match volumes.find(uid).await.map_err(Failure::backend("look for the volume"))? {
-            Some(_) => Subject::There(uid),
-            None => Subject::Unmade,
-        },
+    let real = world.backend().snapshots.find(owner.uid).await.map_err(Failure::backend("look for the snapshot"))?;
+    // Of no account once it is there, or not wanted.
+    let subject = if real.is_some() || goal == Goal::Absent {
+        Subject::There(SnapshotSource::Retained(owner.uid))
+    } else if let Some(uid) = &snapshot.spec.retained {
+        retained(kind, &owner, uid).await?
+    } else {
+        // The schema says that it is one of the two.
+        volume(kind, &owner, snapshot.spec.volume.as_deref().unwrap_or_default()).await?
     };
     let leftovers = goal == Goal::Absent && !kind.was_removed(owner.uid);
-    Ok(Observed { snapshot: real, leftovers, volume, owner })
+    Ok(Observed { snapshot: real, leftovers, subject, owner })
+}
+
+async fn volume(kind: &VolumeSnapshotKind, owner: &Owner, name: &str) -> Result<Subject, Failure> {
+    let world = &kind.world;
+    let Some(volume) = world.stores.volumes.get(&owner.namespace, name) else {
+        return Ok(Subject::Missing(format!("Volume `{name}` does not exist.")));
+    };
+    let uid = uid_of(volume.as_ref());
+    let real = world.backend().volumes.find(uid).await.map_err(Failure::backend("look for the volume"))?;
+    Ok(match real {
+        Some(_) => Subject::There(SnapshotSource::Volume(uid)),
+        None => Subject::Missing(format!("Volume `{name}` is not ready.")),
+    })
+}
+
+/// Data without an object. That of other namespaces is not told of.
+async fn retained(kind: &VolumeSnapshotKind, owner: &Owner, named: &str) -> Result<Subject, Failure> {
+    let (stores, snapshots) = (&kind.world.stores, &kind.world.backend().snapshots);
+    let missing = || Ok(Subject::Missing(storage::no_retained_data(named, &owner.namespace)));
+    let Ok(uid) = named.parse() else { return missing() };
+    let real = snapshots.find(uid).await.map_err(Failure::backend("look for the retained snapshot"))?;
+    let Some(real) = real.filter(|real| real.owner.namespace == owner.namespace) else { return missing() };
+    if let Some(snapshot) = stores.volume_snapshots.of_uid(uid) {
+        return Ok(Subject::Missing(format!("The data `{uid}` is that of VolumeSnapshot `{}`.", snapshot.name_any())));
+    }
+    if real.retained { Ok(Subject::There(SnapshotSource::Retained(uid))) } else { missing() }
 }

@@ -1,6 +1,6 @@
 //! Decides what a VolumeSnapshot needs. Input: the object and what exists. Output: a plan. Never talks to a backend.
 
-use controller_backend::SnapshotSpec;
+use controller_backend::{SnapshotSource, SnapshotSpec};
 use crds::storage::volume::DeletionPolicy;
 use crds::storage::volume_snapshot::VolumeSnapshot;
 
@@ -28,7 +28,7 @@ fn absent(snapshot: &VolumeSnapshot, observed: &Observed) -> Plan<Step> {
 
 fn present(snapshot: &VolumeSnapshot, observed: &Observed) -> Plan<Step> {
     let was_ready = snapshot.status.as_ref().is_some_and(|status| status.ready_to_use == Some(true));
-    match (&observed.snapshot, observed.volume) {
+    match (&observed.snapshot, &observed.subject) {
         (Some(real), _) if !real.retained => Plan::default(),
         (None, _) if was_ready => {
             // One of a later moment in its place would not be what the user took it for.
@@ -36,20 +36,13 @@ fn present(snapshot: &VolumeSnapshot, observed: &Observed) -> Plan<Step> {
                            VolumeSnapshot and take another one.";
             Plan::wait(Waiting::on_user("DataMissing", message))
         }
-        (None, Subject::Missing) => {
-            let message = format!("Volume `{}` does not exist.", snapshot.spec.volume);
-            Plan::wait(Waiting::on("DependencyMissing", message))
-        }
-        (None, Subject::Unmade) => {
-            let message = format!("Volume `{}` is not ready.", snapshot.spec.volume);
-            Plan::wait(Waiting::on("DependencyMissing", message))
-        }
+        (None, Subject::Missing(message)) => Plan::wait(Waiting::on("DependencyMissing", message.clone())),
         // A retained one is no longer so; what it is of is of no account.
-        (Some(_), Subject::Missing | Subject::Unmade) => take(observed, observed.owner.uid),
-        (_, Subject::There(volume)) => take(observed, volume),
+        (Some(_), Subject::Missing(_)) => take(observed, SnapshotSource::Retained(observed.owner.uid)),
+        (_, Subject::There(source)) => take(observed, *source),
     }
 }
 
-fn take(observed: &Observed, volume: uuid::Uuid) -> Plan<Step> {
-    Plan { slow: true, ..Plan::of(vec![Step::Take(SnapshotSpec { owner: observed.owner.clone(), volume })]) }
+fn take(observed: &Observed, source: SnapshotSource) -> Plan<Step> {
+    Plan { slow: true, ..Plan::of(vec![Step::Take(SnapshotSpec { owner: observed.owner.clone(), source })]) }
 }

@@ -1,6 +1,6 @@
 //! What is planned for a VolumeSnapshot in one situation after the other.
 
-use controller_backend::{Owner, Snapshot, SnapshotSpec};
+use controller_backend::{Owner, Snapshot, SnapshotSource, SnapshotSpec};
 use crds::quantity::Quantity;
 use crds::status::{READY, condition};
 use crds::storage::volume::DeletionPolicy;
@@ -16,11 +16,12 @@ use super::report::report;
 use super::{Step, VolumeSnapshotKind};
 use crate::runtime::{Account, Goal};
 
-const VOLUME: Uuid = Uuid::from_u128(2);
+const VOLUME: SnapshotSource = SnapshotSource::Volume(Uuid::from_u128(2));
 
 fn snapshot() -> VolumeSnapshot {
     let spec = VolumeSnapshotSpec {
-        volume: "data".to_owned(),
+        volume: Some("data".to_owned()),
+        retained: None,
         deletion_policy: DeletionPolicy::Delete,
         deletion_protection: false,
     };
@@ -37,12 +38,16 @@ fn observed() -> Observed {
         name: "before".to_owned(),
         uid: Uuid::from_u128(1),
     };
-    Observed { owner, snapshot: None, leftovers: false, volume: Subject::There(VOLUME) }
+    Observed { owner, snapshot: None, leftovers: false, subject: Subject::There(VOLUME) }
+}
+
+fn missing() -> Subject {
+    Subject::Missing("Volume `data` does not exist.".to_owned())
 }
 
 fn model(observed: &mut Observed, step: &Step) {
     match step {
-        Step::Take(SnapshotSpec { owner, volume: _ }) => {
+        Step::Take(SnapshotSpec { owner, source: _ }) => {
             let size_bytes = observed.snapshot.as_ref().map_or(64 << 20, |real| real.size_bytes);
             observed.snapshot = Some(Snapshot { owner: owner.clone(), size_bytes, used_bytes: 1, retained: false });
         }
@@ -88,10 +93,10 @@ fn reason(status: &VolumeSnapshotStatus) -> (&str, &str) {
 fn a_snapshot_is_taken_once_and_stays_when_its_volume_goes() {
     let (mut snapshot, mut observed) = (snapshot(), observed());
     let (steps, status) = converge(&mut snapshot, &mut observed, Goal::Present);
-    assert!(matches!(&steps[..], [Step::Take(spec)] if spec.volume == VOLUME));
+    assert!(matches!(&steps[..], [Step::Take(spec)] if spec.source == VOLUME));
     assert_eq!((status.phase.as_deref(), status.ready_to_use), (Some("Ready"), Some(true)));
     assert_eq!((status.size, status.used), (Some(Quantity::from("64Mi")), Some(Quantity::from("1Mi"))));
-    observed.volume = Subject::Missing;
+    observed.subject = missing();
     let (steps, status) = converge(&mut snapshot, &mut observed, Goal::Present);
     assert_eq!((steps, status.ready_to_use), (Vec::new(), Some(true)));
 }
@@ -99,16 +104,12 @@ fn a_snapshot_is_taken_once_and_stays_when_its_volume_goes() {
 #[test]
 fn it_waits_for_its_volume() {
     let (mut snapshot, mut observed) = (snapshot(), observed());
-    for (volume, message) in
-        [(Subject::Missing, "Volume `data` does not exist."), (Subject::Unmade, "Volume `data` is not ready.")]
-    {
-        observed.volume = volume;
-        let (steps, status) = converge(&mut snapshot, &mut observed, Goal::Present);
-        assert_eq!(steps, []);
-        assert_eq!(reason(&status), ("DependencyMissing", message));
-        assert_eq!((status.phase.as_deref(), status.ready_to_use), (Some("Pending"), Some(false)));
-    }
-    observed.volume = Subject::There(VOLUME);
+    observed.subject = missing();
+    let (steps, status) = converge(&mut snapshot, &mut observed, Goal::Present);
+    assert_eq!(steps, []);
+    assert_eq!(reason(&status), ("DependencyMissing", "Volume `data` does not exist."));
+    assert_eq!((status.phase.as_deref(), status.ready_to_use), (Some("Pending"), Some(false)));
+    observed.subject = Subject::There(VOLUME);
     assert_eq!(converge(&mut snapshot, &mut observed, Goal::Present).1.ready_to_use, Some(true));
 }
 
@@ -123,6 +124,17 @@ fn one_that_was_ready_is_never_taken_again_by_itself() {
         assert_eq!(reason(&status).0, "DataMissing");
         assert_eq!(status.phase.as_deref(), Some("Failed"));
     }
+}
+
+#[test]
+fn retained_data_is_adopted_and_not_taken_again() {
+    let (mut snapshot, mut observed) = (snapshot(), observed());
+    let retained = SnapshotSource::Retained(Uuid::from_u128(9));
+    observed.subject = Subject::There(retained);
+    let (steps, status) = converge(&mut snapshot, &mut observed, Goal::Present);
+    assert!(matches!(&steps[..], [Step::Take(spec)] if spec.source == retained));
+    assert_eq!(status.ready_to_use, Some(true));
+    assert_eq!(converge(&mut snapshot, &mut observed, Goal::Present).0, []);
 }
 
 #[test]
@@ -142,7 +154,7 @@ proptest! {
     fn planning_again_after_applying_plans_nothing(
         real in proptest::option::of(any::<bool>()),
         leftovers in any::<bool>(),
-        volume in prop_oneof![Just(Subject::Missing), Just(Subject::Unmade), Just(Subject::There(VOLUME))],
+        subject in prop_oneof![Just(missing()), Just(Subject::There(VOLUME))],
         retain in any::<bool>(),
         absent in any::<bool>(),
     ) {
@@ -153,7 +165,7 @@ proptest! {
         let owner = observed.owner.clone();
         observed.snapshot =
             real.map(|retained| Snapshot { owner, size_bytes: 1 << 20, used_bytes: 1, retained });
-        (observed.leftovers, observed.volume) = (leftovers, volume);
+        (observed.leftovers, observed.subject) = (leftovers, subject);
         let goal = if absent { Goal::Absent } else { Goal::Present };
         let (steps, _) = converge(&mut snapshot, &mut observed, goal);
         prop_assert_eq!(plan(goal, &snapshot, &observed).steps, Vec::new());

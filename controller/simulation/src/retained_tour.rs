@@ -1,0 +1,45 @@
+//! The story of data that stays: a Volume and a VolumeSnapshot go and leave it behind, others adopt it, and go.
+
+use crds::storage::volume::{DeletionPolicy, Volume, VolumeSource};
+use crds::storage::volume_snapshot::VolumeSnapshot;
+
+use crate::objects::{copy, snapshot, volume};
+use crate::tour::{Diary, settled};
+use crate::{Cloud, INSTALLATION};
+
+/// Tells the whole story to a cloud whose controllers run.
+pub async fn tell(cloud: &Cloud) -> Diary {
+    let mut kept = volume("kept", "64Mi");
+    kept.spec.deletion_policy = DeletionPolicy::Retain;
+    cloud.create(&kept).await;
+    let mut kept = snapshot("kept", "kept");
+    kept.spec.deletion_policy = DeletionPolicy::Retain;
+    cloud.create(&kept).await;
+    cloud.until_ready::<Volume>("kept").await;
+    cloud.until_ready::<VolumeSnapshot>("kept").await;
+    let (volume, snapshot) = (cloud.uid::<Volume>("kept").await, cloud.uid::<VolumeSnapshot>("kept").await);
+    let data = cloud.engine.volume_incarnation(INSTALLATION, volume);
+    let made = settled(cloud).await;
+
+    // The heirs are there first: they wait until the data is nobody's.
+    let source = VolumeSource { retained: Some(volume.to_string()), ..VolumeSource::default() };
+    cloud.create(&copy("heir", "96Mi", source)).await;
+    let mut heir = crate::objects::snapshot("heir", "");
+    (heir.spec.volume, heir.spec.retained) = (None, Some(snapshot.to_string()));
+    cloud.create(&heir).await;
+    cloud.until_condition::<Volume>("heir", "Ready", "False", Some("DependencyMissing")).await;
+    cloud.until_condition::<VolumeSnapshot>("heir", "Ready", "False", Some("DependencyMissing")).await;
+    cloud.delete::<Volume>("kept").await;
+    cloud.delete::<VolumeSnapshot>("kept").await;
+    cloud.until_ready::<Volume>("heir").await;
+    cloud.until_ready::<VolumeSnapshot>("heir").await;
+    let heir = cloud.uid::<Volume>("heir").await;
+    assert_eq!(cloud.engine.volume_incarnation(INSTALLATION, heir), data, "the data is the same");
+    let changed = settled(cloud).await;
+
+    cloud.delete::<Volume>("heir").await;
+    cloud.delete::<VolumeSnapshot>("heir").await;
+    cloud.until_gone::<Volume>("heir").await;
+    cloud.until_gone::<VolumeSnapshot>("heir").await;
+    Diary { made, changed, gone: settled(cloud).await }
+}

@@ -1,0 +1,302 @@
+//! Data without an object: what a Volume or VolumeSnapshot has left behind, or what a restore has orphaned. It is listed,
+//! adopted by its uid, and purged by its uid; nothing else ever removes it.
+//!
+//! Each adoption ends with an object that names the data; from there on it is the controllers' work. Cut off before, the
+//! data is still an orphan.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+
+use controller_backend::{Backend, Error as BackendError, Owner};
+use crds::quantity::Quantity;
+use crds::storage::volume::{DeletionPolicy, Volume, VolumeMode, VolumeSource, VolumeSpec};
+use crds::storage::volume_snapshot::{VolumeSnapshot, VolumeSnapshotSpec};
+use k8s_openapi::NamespaceResourceScope;
+use kube::api::{ListParams, PostParams};
+use kube::{Api, Client, Resource, ResourceExt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+
+use crate::runtime::uid_of;
+use crate::storage;
+
+/// Lists, adopts and purges data without an object.
+#[derive(Clone)]
+pub struct Orphans {
+    client: Client,
+    backend: Backend,
+}
+
+/// Data without an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Orphan {
+    /// Whose it was; the uid is the data's name from now on.
+    pub owner: Owner,
+    /// Its size.
+    pub size_bytes: u64,
+    /// Whether it was left behind on purpose.
+    pub retained: bool,
+    /// The object that is about to adopt it, such as ``Volume `shop/data` ``.
+    pub claimed_by: Option<String>,
+}
+
+impl Orphan {
+    /// Its size, as a Volume's.
+    #[must_use]
+    pub fn size(&self) -> Quantity {
+        storage::size(self.size_bytes)
+    }
+}
+
+/// Where data goes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Adoption {
+    /// The namespace; its own if this is absent.
+    pub namespace: Option<String>,
+    /// The name of the new object; the old one if this is absent.
+    pub name: Option<String>,
+}
+
+/// The object that was made to adopt data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Adopted {
+    /// Its kind.
+    pub kind: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// Why an orphan is left as it is.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OrphanError {
+    /// There is none of this uid.
+    #[error("there is no data `{uid}` without an object")]
+    Missing {
+        /// The uid.
+        uid: Uuid,
+    },
+    /// It has an object.
+    #[error("the data `{uid}` is that of {owner}")]
+    Owned {
+        /// The uid.
+        uid: Uuid,
+        /// The object.
+        owner: String,
+    },
+    /// Somebody was quicker.
+    #[error("the data `{uid}` is about to be adopted by {heir}")]
+    Claimed {
+        /// The uid.
+        uid: Uuid,
+        /// The object.
+        heir: String,
+    },
+    /// The backend refused or failed.
+    #[error("{action}")]
+    Backend {
+        /// What was being done.
+        action: &'static str,
+        /// Why it failed.
+        source: BackendError,
+    },
+    /// The apiserver refused or failed.
+    #[error("{action}")]
+    Api {
+        /// What was being done.
+        action: &'static str,
+        /// Why it failed.
+        source: Box<kube::Error>,
+    },
+}
+
+fn backend(action: &'static str) -> impl FnOnce(BackendError) -> OrphanError {
+    move |source| OrphanError::Backend { action, source }
+}
+
+fn api(action: &'static str) -> impl FnOnce(kube::Error) -> OrphanError {
+    move |source| OrphanError::Api { action, source: Box::new(source) }
+}
+
+/// The objects that data may belong to, or is about to.
+#[derive(Debug, Default)]
+struct Objects {
+    /// By uid.
+    owners: BTreeMap<Uuid, String>,
+    /// By the namespace and the uid that they name.
+    heirs: BTreeMap<(String, String), String>,
+}
+
+impl Objects {
+    fn add<K: Resource<DynamicType = ()>>(&mut self, objects: &[K], retained: impl Fn(&K) -> Option<&String>) {
+        for object in objects {
+            let namespace = object.namespace().unwrap_or_default();
+            let shown = format!("{} `{namespace}/{}`", K::kind(&()), object.name_any());
+            if let Some(uid) = retained(object) {
+                self.heirs.insert((namespace, uid.clone()), shown.clone());
+            }
+            self.owners.insert(uid_of(object), shown);
+        }
+    }
+
+    fn heir(&self, owner: &Owner) -> Option<String> {
+        // One of another namespace would wait for ever.
+        self.heirs.get(&(owner.namespace.clone(), owner.uid.to_string())).cloned()
+    }
+}
+
+impl Orphans {
+    /// Orphans of this installation.
+    #[must_use]
+    pub fn new(client: Client, backend: Backend) -> Self {
+        Self { client, backend }
+    }
+
+    /// All of them, by kind, namespace and name.
+    ///
+    /// # Errors
+    /// The backend or the apiserver fails.
+    pub async fn list(&self) -> Result<Vec<Orphan>, OrphanError> {
+        // The objects come last: what is made in between has one.
+        let data = self.data().await?;
+        let objects = self.objects().await?;
+        let mut orphans: Vec<Orphan> =
+            data.into_iter().filter(|orphan| !objects.owners.contains_key(&orphan.owner.uid)).collect();
+        for orphan in &mut orphans {
+            orphan.claimed_by = objects.heir(&orphan.owner);
+        }
+        orphans.sort_by(|one, other| {
+            let key = |owner: &Owner| (owner.kind.clone(), owner.namespace.clone(), owner.name.clone(), owner.uid);
+            key(&one.owner).cmp(&key(&other.owner))
+        });
+        Ok(orphans)
+    }
+
+    /// Makes an object that adopts the data of this uid.
+    ///
+    /// # Errors
+    /// There is none, it is somebody's, or the object isn't accepted; it is an orphan still.
+    pub async fn adopt(&self, uid: Uuid, adoption: &Adoption) -> Result<Adopted, OrphanError> {
+        let orphan = self.unclaimed(uid).await?;
+        let namespace = adoption.namespace.clone().unwrap_or_else(|| orphan.owner.namespace.clone());
+        let name = adoption.name.clone().unwrap_or_else(|| orphan.owner.name.clone());
+        if orphan.owner.kind == Volume::kind(&()) {
+            let spec = VolumeSpec {
+                size: orphan.size(),
+                volume_mode: VolumeMode::Filesystem,
+                source: Some(VolumeSource { retained: Some(uid.to_string()), ..VolumeSource::default() }),
+                deletion_policy: DeletionPolicy::Retain,
+                deletion_protection: false,
+            };
+            self.hand_to(&orphan, &namespace, Volume::new(&name, spec)).await?;
+        } else {
+            let spec = VolumeSnapshotSpec {
+                volume: None,
+                retained: Some(uid.to_string()),
+                deletion_policy: DeletionPolicy::Retain,
+                deletion_protection: false,
+            };
+            self.hand_to(&orphan, &namespace, VolumeSnapshot::new(&name, spec)).await?;
+        }
+        Ok(Adopted { kind: orphan.owner.kind, namespace, name })
+    }
+
+    /// Removes the data of this uid for good, and tells what it was.
+    ///
+    /// # Errors
+    /// There is none, or it is somebody's.
+    pub async fn purge(&self, uid: Uuid) -> Result<Orphan, OrphanError> {
+        let orphan = self.unclaimed(uid).await?;
+        self.retain(&orphan).await?;
+        if orphan.owner.kind == Volume::kind(&()) {
+            self.backend.volumes.purge(uid).await
+        } else {
+            self.backend.snapshots.purge(uid).await
+        }
+        .map_err(|error| {
+            if error.is_not_found() { OrphanError::Missing { uid } } else { backend("purge the data")(error) }
+        })?;
+        tracing::warn!(owner = %orphan.owner, %uid, "data without an object was purged");
+        Ok(orphan)
+    }
+
+    async fn unclaimed(&self, uid: Uuid) -> Result<Orphan, OrphanError> {
+        let Some(orphan) = self.list().await?.into_iter().find(|orphan| orphan.owner.uid == uid) else {
+            return Err(match self.objects().await?.owners.remove(&uid) {
+                Some(owner) => OrphanError::Owned { uid, owner },
+                None => OrphanError::Missing { uid },
+            });
+        };
+        match orphan.claimed_by {
+            Some(heir) => Err(OrphanError::Claimed { uid, heir }),
+            None => Ok(orphan),
+        }
+    }
+
+    /// Brings the data into the namespace and makes its object, if that is accepted.
+    async fn hand_to<K>(&self, orphan: &Orphan, namespace: &str, object: K) -> Result<(), OrphanError>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + Serialize + DeserializeOwned,
+    {
+        let objects: Api<K> = Api::namespaced(self.client.clone(), namespace);
+        // The data stays where it is if there is no such namespace, or the name or a quota is used up.
+        let try_only = PostParams { dry_run: true, ..PostParams::default() };
+        objects.create(&try_only, &object).await.map_err(api("make the object that adopts it"))?;
+        self.retain(orphan).await?;
+        if orphan.owner.namespace != namespace {
+            let uid = orphan.owner.uid;
+            if orphan.owner.kind == Volume::kind(&()) {
+                self.backend.volumes.hand_over(uid, namespace).await
+            } else {
+                self.backend.snapshots.hand_over(uid, namespace).await
+            }
+            .map_err(backend("bring the data into the namespace"))?;
+        }
+        objects.create(&PostParams::default(), &object).await.map_err(api("make the object that adopts it"))?;
+        tracing::info!(owner = %orphan.owner, uid = %orphan.owner.uid, namespace, "data without an object was adopted");
+        Ok(())
+    }
+
+    /// What a restore has orphaned is not marked yet.
+    async fn retain(&self, orphan: &Orphan) -> Result<(), OrphanError> {
+        if orphan.retained {
+            return Ok(());
+        }
+        if orphan.owner.kind == Volume::kind(&()) {
+            self.backend.volumes.retain(orphan.owner.uid).await
+        } else {
+            self.backend.snapshots.retain(orphan.owner.uid).await
+        }
+        .map_err(backend("retain the data"))
+    }
+
+    async fn data(&self) -> Result<Vec<Orphan>, OrphanError> {
+        let volumes = self.backend.volumes.list().await.map_err(backend("list the volumes"))?;
+        let snapshots = self.backend.snapshots.list().await.map_err(backend("list the snapshots"))?;
+        let volumes = volumes.into_iter().map(|real| (real.owner, real.size_bytes, real.retained));
+        let snapshots = snapshots.into_iter().map(|real| (real.owner, real.size_bytes, real.retained));
+        let orphan = |(owner, size_bytes, retained)| Orphan { owner, size_bytes, retained, claimed_by: None };
+        Ok(volumes.chain(snapshots).map(orphan).collect())
+    }
+
+    /// As a most-recent read has them.
+    async fn objects(&self) -> Result<Objects, OrphanError> {
+        let all = ListParams::default();
+        let volumes = Api::<Volume>::all(self.client.clone()).list(&all).await.map_err(api("list the Volumes"))?;
+        let snapshots = Api::<VolumeSnapshot>::all(self.client.clone()).list(&all).await;
+        let snapshots = snapshots.map_err(api("list the VolumeSnapshots"))?;
+        let mut objects = Objects::default();
+        objects.add(&volumes.items, |volume| volume.spec.source.as_ref().and_then(|source| source.retained.as_ref()));
+        objects.add(&snapshots.items, |snapshot| snapshot.spec.retained.as_ref());
+        Ok(objects)
+    }
+}
+
+impl Debug for Orphans {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Orphans").finish_non_exhaustive()
+    }
+}
