@@ -13,6 +13,7 @@ mod machine;
 mod neighbours;
 mod network;
 mod postgres;
+mod reboot;
 mod retained;
 mod security;
 mod storage;
