@@ -50,6 +50,17 @@ pub(crate) struct ExecArgs {
     pub(crate) command: Vec<String>,
 }
 
+/// Arguments of `stop`, `start` and `restart`.
+#[derive(Args, Debug)]
+pub(crate) struct PowerArgs {
+    /// The Instances
+    #[arg(value_name = "NAME", required = true)]
+    pub(crate) targets: Vec<String>,
+    /// How long to wait until it is so; 0 does not wait
+    #[arg(long, default_value = "5m", value_parser = duration, value_name = "DURATION")]
+    pub(crate) timeout: Duration,
+}
+
 /// Arguments of `run`.
 #[derive(Args, Debug)]
 pub(crate) struct RunArgs {

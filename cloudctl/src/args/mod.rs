@@ -97,6 +97,15 @@ pub(crate) enum Command {
     /// Start an Instance from an image and wait until it is ready
     #[command(display_order = 9)]
     Run(instances::RunArgs),
+    /// Stop Instances; address, Volumes and disks are kept
+    #[command(display_order = 9)]
+    Stop(instances::PowerArgs),
+    /// Start Instances that were stopped or paused
+    #[command(display_order = 9)]
+    Start(instances::PowerArgs),
+    /// Stop Instances and start them again
+    #[command(display_order = 9)]
+    Restart(instances::PowerArgs),
     /// See the cloud at work
     #[command(display_order = 10, subcommand)]
     Demo(instances::DemoCommand),

@@ -5,6 +5,7 @@ use crate::args::instances::DemoCommand;
 use crate::args::{Cli, Command};
 use crate::error::Error;
 use crate::output::Screen;
+use power::Power;
 
 mod admin;
 mod annotate;
@@ -25,6 +26,7 @@ mod get;
 mod label;
 mod logs;
 mod patch;
+mod power;
 mod readiness;
 mod run;
 mod scale;
@@ -46,6 +48,9 @@ pub(crate) async fn run(cli: Cli, screen: &Screen) -> Result<(), Error> {
         Command::Diff(args) => diff::run(args, global, screen).await,
         Command::Wait(args) => wait::run(args, global, screen).await,
         Command::Run(args) => run::run(args, global, screen).await,
+        Command::Stop(args) => power::run(Power::Stop, args, global, screen).await,
+        Command::Start(args) => power::run(Power::Start, args, global, screen).await,
+        Command::Restart(args) => power::run(Power::Restart, args, global, screen).await,
         Command::Demo(DemoCommand::Heal(args)) => demo_heal::run(args, global, screen).await,
         Command::Create(command) => create::run(command, global, screen).await,
         Command::Edit(args) => edit::run(args, global, screen).await,

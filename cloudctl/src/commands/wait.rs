@@ -108,10 +108,29 @@ pub(super) async fn run(args: &WaitArgs, global: &Global, screen: &Screen) -> Re
             return Err(Error::NotFound("no object to wait for".to_owned()));
         }
     }
-    all(&session, &objects, &goal, args.timeout, screen).await
+    all(&session, &objects, &goal, "condition met", args.timeout, screen).await
 }
 
-async fn all(session: &Session, objects: &[Named], goal: &Goal, limit: Duration, screen: &Screen) -> Result<(), Error> {
+/// Waits until all are as their specs say by now, and says so of each in this word.
+pub(super) async fn until_ready(
+    session: &Session,
+    objects: &[Named],
+    word: &str,
+    limit: Duration,
+    screen: &Screen,
+) -> Result<(), Error> {
+    let goal = Goal::Condition { name: "Ready".to_owned(), value: "True".to_owned() };
+    all(session, objects, &goal, word, limit, screen).await
+}
+
+async fn all(
+    session: &Session,
+    objects: &[Named],
+    goal: &Goal,
+    word: &str,
+    limit: Duration,
+    screen: &Screen,
+) -> Result<(), Error> {
     let started = Instant::now();
     let deadline = started + if limit.is_zero() { FIRST_LOOK } else { limit };
     let missing = std::cell::RefCell::new(BTreeMap::new());
@@ -136,7 +155,7 @@ async fn all(session: &Session, objects: &[Named], goal: &Goal, limit: Duration,
         match timeout_at(deadline.min(Instant::now() + PATIENCE), waits.next()).await {
             Ok(Some(met)) => {
                 let Some(named) = met? else { continue };
-                let line = format!("{} condition met", named.full());
+                let line = format!("{} {word}", named.full());
                 match &progress {
                     Some(progress) => progress.keep(&line)?,
                     None => screen.line(&line)?,
@@ -245,7 +264,7 @@ mod tests {
             _ => Answer::lines(&[json!({"type": "MODIFIED", "object": web("True")})]),
         });
         let (screen, printed) = Screen::captured();
-        all(&session, &[named()], &ready(), Duration::from_secs(5), &screen).await.unwrap();
+        all(&session, &[named()], &ready(), "condition met", Duration::from_secs(5), &screen).await.unwrap();
         assert_eq!(printed.text(), "instance/web condition met\n");
     }
 
@@ -258,7 +277,8 @@ mod tests {
             Answer::json(200, json!({"metadata": {"resourceVersion": "5"}, "items": [web("False")]}))
         });
         let (screen, _) = Screen::captured();
-        let error = all(&session, &[named()], &ready(), Duration::from_secs(3), &screen).await.unwrap_err();
+        let error =
+            all(&session, &[named()], &ready(), "condition met", Duration::from_secs(3), &screen).await.unwrap_err();
         assert_eq!(error.exit(), Exit::Timeout);
         insta::assert_snapshot!(error, @r"
         timed out after 3s; still waiting for
@@ -271,7 +291,7 @@ mod tests {
         let session =
             session(|_| Answer::json(200, json!({"metadata": {"resourceVersion": "5"}, "items": [web("False")]})));
         let (screen, _) = Screen::captured();
-        let error = all(&session, &[named()], &ready(), Duration::ZERO, &screen).await.unwrap_err();
+        let error = all(&session, &[named()], &ready(), "condition met", Duration::ZERO, &screen).await.unwrap_err();
         assert!(error.to_string().starts_with("not so now"), "{error}");
     }
 
@@ -284,10 +304,11 @@ mod tests {
             Answer::json(200, json!({"metadata": {"resourceVersion": "5"}, "items": []}))
         });
         let (screen, _) = Screen::captured();
-        let error = all(&session, &[named()], &ready(), Duration::from_secs(5), &screen).await.unwrap_err();
+        let error =
+            all(&session, &[named()], &ready(), "condition met", Duration::from_secs(5), &screen).await.unwrap_err();
         assert_eq!(error.exit(), Exit::NotFound);
         assert_eq!(error.to_string(), "instances \"web\" not found");
-        all(&session, &[named()], &Goal::Deleted, Duration::from_secs(5), &screen).await.unwrap();
+        all(&session, &[named()], &Goal::Deleted, "condition met", Duration::from_secs(5), &screen).await.unwrap();
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub async fn tell(cloud: &Cloud) -> Diary {
     cloud.until_condition::<Instance>("vm", "Ready", "False", Some("RestartNeeded")).await;
     // A port more is no other machine.
     cloud.change::<Instance>("vm", json!({"spec": {"ports": [{"port": 80, "publish": {"port": 8081}}]}})).await;
+    cloud.change::<Instance>("vm", json!({"spec": {"restartToken": "now"}})).await;
+    cloud.until_ready::<Instance>("vm").await;
     cloud.change::<Instance>("vm", json!({"spec": {"powerState": "Stopped"}})).await;
     cloud.until_condition::<Instance>("vm", "Ready", "True", Some("Stopped")).await;
     cloud.change::<Instance>("vm", json!({"spec": {"powerState": "Running"}})).await;

@@ -22,7 +22,7 @@ use crate::quantity::Quantity;
     category = "all",
     category = "cloud",
     doc = "One machine.",
-    annotation("thecloud.dev/schema-version", "4"),
+    annotation("thecloud.dev/schema-version", "5"),
     annotation("thecloud.dev/connect", "log,exec"),
     annotation(
         "thecloud.dev/charges",
@@ -178,6 +178,11 @@ pub struct InstanceSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub replace_token: Option<String>,
+    /// Any text. Changing it has the machine stopped and started again, once; one that has ended is started. Nothing of it
+    /// is lost, and `restartPolicy` doesn't matter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub restart_token: Option<String>,
     /// Reserved: an installation has one host today.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
@@ -583,6 +588,9 @@ pub struct InstanceStatus {
     /// When its image is fetched again, while it waits for that. It goes on earlier if the image comes to the host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_pull: Option<Time>,
+    /// The `restartToken` that it was last started with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restart_token: Option<String>,
     /// When it was last started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Time>,

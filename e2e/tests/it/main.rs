@@ -4,6 +4,7 @@ mod backup;
 mod bad_input;
 mod change;
 mod cloudctl;
+mod cloudctl_machines;
 mod crash;
 mod deletion;
 mod docker_stops;

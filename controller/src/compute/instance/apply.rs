@@ -131,6 +131,13 @@ pub(super) async fn apply(kind: &InstanceKind, instance: &Instance, step: &Step)
             Ok(Applied { object: Some(written), note: Some(note) })
         }
         Step::RecordStart => Ok(Applied::wrote(world.patch_status(instance, json!({"nextRestart": null})).await?)),
+        Step::RecordRestart { token, exit } => {
+            let mut status = json!({"restartToken": token, "nextRestart": null, "crashCount": null});
+            if let Some(exit) = exit {
+                status["lastExit"] = json!(exit);
+            }
+            Ok(Applied::wrote(world.patch_status(instance, status).await?))
+        }
         Step::Probe(spec) => {
             kind.probes.start(uid, spec.clone(), backend.consoles.clone());
             Ok(Applied::quietly())

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use controller_backend::{FileSet, MachineId, MachineSpec, Resources};
-use crds::compute::instance::{Instance, InstanceStatus, PortStatus};
+use crds::compute::instance::{Exit, Instance, InstanceStatus, PortStatus};
 use kube::{Api, Client};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
@@ -95,6 +95,13 @@ pub(crate) enum Step {
     RecordEnding(Ending),
     /// Write into the status that the start that was due took place.
     RecordStart,
+    /// Write into the status that the machine is started with this `restartToken`, and that it was stopped for that.
+    RecordRestart {
+        /// The token.
+        token: String,
+        /// How it ended, unless it has never run.
+        exit: Option<Exit>,
+    },
     /// Begin to check its health.
     Probe(ProbeSpec),
     /// Check its health no more.

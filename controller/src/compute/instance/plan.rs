@@ -56,7 +56,7 @@ fn present(instance: &Instance, observed: &Observed) -> Plan<Step> {
     if instance.spec.power_state == PowerState::Stopped {
         return stopped(instance, observed, kept);
     }
-    if kept.is_none() && rests_without_machine(instance) {
+    if kept.is_none() && rests_without_machine(instance) && restart::asked(instance).is_none() {
         return Plan::default();
     }
     if let Some(waiting) = unfit(instance, observed.backend) {
@@ -131,7 +131,8 @@ fn keep(instance: &Instance, observed: &Observed, machine: &Machine) -> Plan<Ste
             let plan = drive(instance, observed, machine, steps);
             let waiting = Waiting::on_user(
                 "RestartNeeded",
-                "A virtual machine gets other cpu and memory while it is stopped: set `powerState` to Stopped, and back.",
+                "A virtual machine gets other cpu and memory while it is stopped: `cloudctl restart` does that, or another \
+                 `restartToken`.",
             );
             return Plan { waiting: plan.waiting.clone().or(Some(waiting)), ..plan };
         }
@@ -140,8 +141,23 @@ fn keep(instance: &Instance, observed: &Observed, machine: &Machine) -> Plan<Ste
     drive(instance, observed, machine, steps)
 }
 
-/// See to what the machine does, after these steps.
+/// See to what the machine does, after these steps; a restart that was asked for comes first.
 fn drive(instance: &Instance, observed: &Observed, machine: &Machine, mut steps: Vec<Step>) -> Plan<Step> {
+    let active = matches!(machine.state, MachineState::Running | MachineState::Paused);
+    if !active || restart::asked(instance).is_none() {
+        return go_on(instance, observed, machine, steps);
+    }
+    // What couldn't be started again goes on as it is.
+    if let Some(waiting) = not_ready(instance, observed) {
+        let plan = go_on(instance, observed, machine, steps);
+        return Plan { waiting: plan.waiting.clone().or(Some(waiting)), ..plan };
+    }
+    unless_probed(observed, &mut steps);
+    steps.extend(take_down(instance, machine));
+    Plan { slow: true, ..Plan::of(steps) }
+}
+
+fn go_on(instance: &Instance, observed: &Observed, machine: &Machine, mut steps: Vec<Step>) -> Plan<Step> {
     let id = machine.id.clone();
     let paused = instance.spec.power_state == PowerState::Paused;
     match &machine.state {
@@ -162,7 +178,7 @@ fn drive(instance: &Instance, observed: &Observed, machine: &Machine, mut steps:
         MachineState::Created => start(instance, observed, machine, steps),
         MachineState::Exited(exit) => {
             unless_probed(observed, &mut steps);
-            if stopped_on_purpose(instance, exit) {
+            if restart::asked(instance).is_some() || stopped_on_purpose(instance, exit) {
                 return start(instance, observed, machine, steps);
             }
             match restart::decide(instance, exit, machine.started_at, observed.now) {
@@ -222,6 +238,16 @@ fn start(instance: &Instance, observed: &Observed, machine: &Machine, mut steps:
     }
     hold_ports(observed, published(instance), &mut steps);
     let due = instance.status.as_ref().is_some_and(|status| status.next_restart.is_some());
+    if let Some(token) = restart::asked(instance) {
+        let exit = match &machine.state {
+            MachineState::Exited(exit) => Some(restart::on_purpose(exit)),
+            _ => None,
+        };
+        // Before the start, so that a restart cut off here goes on and doesn't take place twice.
+        steps.push(Step::RecordRestart { token: token.to_owned(), exit });
+        steps.push(Step::Start(machine.id.clone()));
+        return Plan::of(steps);
+    }
     let is_restart = due || steps.iter().any(|step| matches!(step, Step::RecordEnding(_)));
     steps.push(Step::Start(machine.id.clone()));
     if is_restart {

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::health::Health;
 use super::observe::Observed;
 use super::pull;
-use super::restart::{Ending, STEADY, STOPPED, UNHEALTHY};
+use super::restart::{self, Ending, STEADY, UNHEALTHY};
 use super::{InstanceKind, Step};
 use crate::runtime::conditions::{Moment, Truth, set, whole_seconds};
 use crate::runtime::{Account, Goal, Note, Plan, Report, Standing, Verdicts, Waiting, stand};
@@ -97,11 +97,11 @@ fn facts(status: &mut InstanceStatus, instance: &Instance, observed: &Observed) 
         status.crash_count = None;
         // Remembered, so that it is started whatever the restart policy says once the spec wants it to run.
         if let Some(MachineState::Exited(exit)) = machine.map(|machine| &machine.state) {
-            status.last_exit = Some(Exit {
-                code: i32::try_from(exit.code).unwrap_or(-1),
-                reason: STOPPED.to_owned(),
-                finished_at: Some(Time(whole_seconds(exit.finished_at))),
-            });
+            status.last_exit = Some(restart::on_purpose(exit));
+        }
+        // What doesn't run has nothing to be restarted: it is started anew in any case.
+        if !machine.is_some_and(is_active) {
+            status.restart_token.clone_from(&instance.spec.restart_token);
         }
     }
 }
@@ -167,6 +167,11 @@ fn going_on(instance: &Instance, plan: &Plan<Step>) -> Option<Waiting> {
         Step::Pull(reference) => Waiting::briefly("PullingImage", format!("Fetching image `{reference}`.")),
         _ if stops && instance.spec.power_state == PowerState::Stopped => {
             Waiting::briefly("Stopping", "It is being stopped.")
+        }
+        _ if restart::asked(instance).is_some()
+            && (stops || plan.steps.iter().any(|step| matches!(step, Step::RecordRestart { exit: Some(_), .. }))) =>
+        {
+            Waiting::briefly("Restarting", "It is stopped and started again, as `restartToken` asks.")
         }
         _ if stops => Waiting::briefly("Replacing", "The machine is being stopped, to be started again or replaced."),
         _ => Waiting::briefly("Provisioning", "It is being made."),

@@ -83,6 +83,21 @@ pub(super) fn decide(instance: &Instance, exit: &ExitState, started_at: Option<T
     Decision::Record(ending)
 }
 
+/// The token of a restart that was asked for and hasn't taken place.
+pub(super) fn asked(instance: &Instance) -> Option<&str> {
+    let done = instance.status.as_ref().and_then(|status| status.restart_token.as_deref());
+    instance.spec.restart_token.as_deref().filter(|token| Some(*token) != done)
+}
+
+/// An ending that was wanted, as the status remembers it: what ended so is started again whatever the restart policy.
+pub(super) fn on_purpose(exit: &ExitState) -> Exit {
+    Exit {
+        code: i32::try_from(exit.code).unwrap_or(-1),
+        reason: STOPPED.to_owned(),
+        finished_at: Some(Time(whole_seconds(exit.finished_at))),
+    }
+}
+
 /// Whether a machine that rests for good is recorded: with this policy it isn't started again.
 pub(super) fn rests(policy: RestartPolicy, exit: &Exit) -> bool {
     !restarts(policy, i64::from(exit.code), exit.reason == UNHEALTHY)

@@ -187,6 +187,14 @@ impl Scene {
                 status.next_restart = ending.next_restart.map(Time);
             }
             Step::RecordStart => self.status().next_restart = None,
+            Step::RecordRestart { token, exit } => {
+                let (token, exit) = (token.clone(), exit.clone());
+                let status = self.status();
+                status.restart_token = Some(token);
+                status.next_restart = None;
+                status.crash_count = None;
+                status.last_exit = exit.or(status.last_exit.take());
+            }
             Step::Probe(spec) => {
                 self.observed.probing = Some(Probing { spec: spec.clone(), health: Health::Unknown });
             }
@@ -418,10 +426,8 @@ fn a_virtual_machine_gets_other_amounts_while_it_is_stopped() {
     scene.observed.size = Target::Ready(Resources { cpu_millis: 2000, memory_bytes: 1 << 30 });
     assert_eq!(scene.converge(Goal::Present), []);
     assert_eq!(scene.ready(), ("False", "RestartNeeded"));
-    scene.instance.spec.power_state = PowerState::Stopped;
-    scene.converge(Goal::Present);
-    scene.instance.spec.power_state = PowerState::Running;
-    scene.converge(Goal::Present);
+    scene.instance.spec.restart_token = Some("now".to_owned());
+    assert_eq!(names(&scene.converge(Goal::Present)), ["Stop", "Resize", "RecordRestart", "Start"]);
     assert_eq!(scene.ready(), ("True", "Running"));
     assert_eq!(scene.machine().resources.cpu_millis, 2000);
 }
@@ -459,6 +465,69 @@ fn a_machine_stopped_on_purpose_starts_again_whatever_the_restart_policy() {
     scene.instance.spec.power_state = PowerState::Running;
     assert_eq!(names(&scene.converge(Goal::Present)), ["Start"]);
     assert_eq!(scene.instance.status.unwrap().restart_count, Some(0));
+}
+
+#[test]
+fn another_token_restarts_the_machine_once_whatever_the_restart_policy() {
+    for policy in [RestartPolicy::Always, RestartPolicy::Never] {
+        let mut scene = running(InstanceSpec { restart_policy: policy, ..spec() });
+        scene.instance.spec.restart_token = Some("one".to_owned());
+        assert_eq!(names(&scene.converge(Goal::Present)), ["Stop", "RecordRestart", "Start"]);
+        assert_eq!(scene.ready(), ("True", "Running"));
+        let status = scene.instance.status.clone().unwrap();
+        assert_eq!((status.restart_token.as_deref(), status.restart_count), (Some("one"), Some(0)));
+        assert_eq!(scene.converge(Goal::Present), []);
+        scene.instance.spec.restart_token = None;
+        assert_eq!(scene.converge(Goal::Present), []);
+    }
+}
+
+#[test]
+fn a_restart_that_is_cut_off_anywhere_goes_on_and_does_not_take_place_twice() {
+    for policy in [RestartPolicy::Always, RestartPolicy::Never] {
+        for done in 0..3 {
+            let mut scene = running(InstanceSpec { restart_policy: policy, ..spec() });
+            scene.instance.spec.restart_token = Some("one".to_owned());
+            let mut taken = Vec::new();
+            while taken.len() < done {
+                let step = scene.plan(Goal::Present).steps[0].clone();
+                scene.model(&step);
+                taken.push(step);
+            }
+            taken.extend(scene.converge(Goal::Present));
+            assert_eq!(names(&taken), ["Stop", "RecordRestart", "Start"], "cut off after {done}");
+        }
+    }
+}
+
+#[test]
+fn a_restart_starts_what_has_ended_or_waits_and_leaves_alone_what_is_stopped() {
+    let mut ended = running(InstanceSpec { restart_policy: RestartPolicy::Never, ..spec() });
+    ended.machine().state = exited(0, 5);
+    ended.observed.now = second(6);
+    assert_eq!(names(&ended.converge(Goal::Present)), ["RecordEnding"]);
+    ended.instance.spec.restart_token = Some("one".to_owned());
+    assert_eq!(names(&ended.converge(Goal::Present)), ["RecordRestart", "Start"]);
+
+    let mut stopped = running(InstanceSpec { power_state: PowerState::Running, ..spec() });
+    stopped.instance.spec.power_state = PowerState::Stopped;
+    stopped.converge(Goal::Present);
+    stopped.instance.spec.restart_token = Some("one".to_owned());
+    assert_eq!(stopped.converge(Goal::Present), []);
+    assert_eq!(stopped.ready(), ("True", "Stopped"));
+    stopped.instance.spec.power_state = PowerState::Running;
+    assert_eq!(names(&stopped.converge(Goal::Present)), ["Start"]);
+}
+
+#[test]
+fn a_restart_that_could_not_start_again_stops_nothing() {
+    let mut scene = running(spec());
+    scene.instance.spec.restart_token = Some("one".to_owned());
+    scene.observed.inputs.missing.insert("Secret `db`".to_owned());
+    assert_eq!(scene.converge(Goal::Present), []);
+    assert_eq!(scene.ready(), ("False", "DependencyMissing"));
+    scene.observed.inputs.missing.clear();
+    assert_eq!(names(&scene.converge(Goal::Present)), ["Stop", "RecordRestart", "Start"]);
 }
 
 #[test]
@@ -769,11 +838,13 @@ prop_compose! {
         port in prop_oneof![Just(None), Just(Some(published(None))), Just(Some(published(Some(20003))))],
         volume in any::<bool>(),
         check in prop_oneof![Just(None), Just(Some(OnFailure::None)), Just(Some(OnFailure::Restart))],
+        restart in any::<bool>(),
     ) -> InstanceSpec {
         let mount = VolumeMount { mount_path: "/data".to_owned(), volume: Some("data".to_owned()), ..VolumeMount::default() };
         InstanceSpec {
             power_state: power,
             restart_policy: policy,
+            restart_token: restart.then(|| "again".to_owned()),
             vpc: (!default_vpc).then(|| "main".to_owned()),
             ports: port.into_iter().collect(),
             volumes: if volume { vec![mount] } else { Vec::new() },
