@@ -87,6 +87,10 @@ impl Files for HostFiles {
         }
         Ok(())
     }
+
+    fn directory(&self, owner: Uuid, name: &str) -> Option<PathBuf> {
+        Some(self.set_dir(owner, name))
+    }
 }
 
 async fn blocking<T: Send + 'static>(

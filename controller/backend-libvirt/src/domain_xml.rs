@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::marks::Marks;
 use crate::probe::Acceleration;
+use crate::shares::{self, Mounts};
 
 /// The time over which processor time is counted, in microseconds.
 const CPU_PERIOD: u64 = 100_000;
@@ -23,6 +24,10 @@ pub(crate) struct Needs {
     pub(crate) console: PathBuf,
     /// The bridge that it joins, and its address there.
     pub(crate) wire: Option<Wire>,
+    /// What is mounted inside.
+    pub(crate) mounts: Mounts,
+    /// The program that serves what must not be written to.
+    pub(crate) read_only_server: PathBuf,
     /// What the screen asks for.
     pub(crate) password: String,
 }
@@ -43,6 +48,10 @@ pub(crate) fn domain(spec: &MachineSpec, needs: &Needs, marks: &Marks) -> String
     let path = |path: &PathBuf| escape(&path.to_string_lossy());
     let mut xml = format!("<domain type='{kind}'><name>{}</name><uuid>{}</uuid>", escape(&spec.name), needs.id);
     let _ = write!(xml, "<metadata>{}</metadata>{}", marks.element(), amounts(spec.resources));
+    if !needs.mounts.shares.is_empty() {
+        // Who serves the files answers in the machine's own memory.
+        xml.push_str("<memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking>");
+    }
     xml.push_str(
         "<os><type arch='x86_64' machine='pc'>hvm</type><boot dev='hd'/></os><features><acpi/><apic/></features>",
     );
@@ -66,6 +75,7 @@ pub(crate) fn domain(spec: &MachineSpec, needs: &Needs, marks: &Marks) -> String
          <target dev='vdb' bus='virtio'/><readonly/></disk>",
         path(&needs.seed),
     );
+    xml.push_str(&shares::devices(&needs.mounts.shares, &needs.read_only_server));
     if let Some(wire) = &needs.wire {
         let _ = write!(
             xml,

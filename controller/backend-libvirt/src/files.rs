@@ -2,6 +2,7 @@
 //! hand: its disks are still there, and go with the owner.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -36,5 +37,9 @@ impl Files for LibvirtFiles {
     async fn remove(&self, owner: Uuid) -> Result<(), Error> {
         self.host.remove(owner).await?;
         self.machines.clear(owner).await
+    }
+
+    fn directory(&self, owner: Uuid, name: &str) -> Option<PathBuf> {
+        self.host.directory(owner, name)
     }
 }

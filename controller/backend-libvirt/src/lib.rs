@@ -21,6 +21,7 @@ mod places;
 mod probe;
 mod process_log;
 mod seed;
+mod shares;
 
 use std::io;
 use std::path::PathBuf;

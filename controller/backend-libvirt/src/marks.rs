@@ -28,6 +28,9 @@ pub(crate) struct Marks {
     pub(crate) attachment: Option<Attachment>,
     pub(crate) published: Vec<PublishedPort>,
     pub(crate) resources: Resources,
+    /// The volumes that it mounts, by owner's uid, sorted.
+    #[serde(default)]
+    pub(crate) volumes: Vec<Uuid>,
     /// Whether its disks are there: false until all of it was made.
     pub(crate) complete: bool,
 }
@@ -105,6 +108,7 @@ mod tests {
             attachment: None,
             published: Vec::new(),
             resources: Resources { cpu_millis: 1000, memory_bytes: 1 << 30 },
+            volumes: vec![Uuid::from_u128(4)],
             complete: true,
         };
         assert_eq!(parse(&marks.element()), Some(marks));

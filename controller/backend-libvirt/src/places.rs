@@ -32,10 +32,20 @@ impl Places {
 
     /// Removes them when nothing is in them any more.
     pub(crate) fn tidy(&self) {
-        for folder in [self.machines(), self.images(), self.root.clone()] {
-            // One that is not empty stays.
-            let _ = std::fs::remove_dir(folder);
+        let removed = |folder: &Path| match std::fs::remove_dir(folder) {
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+            Ok(()) => true,
+        };
+        // One that is not empty stays.
+        if removed(&self.machines()) & removed(&self.images()) {
+            let _ = std::fs::remove_file(self.read_only_server());
+            removed(&self.root);
         }
+    }
+
+    /// The program that serves directories that must not be written to.
+    pub(crate) fn read_only_server(&self) -> PathBuf {
+        self.root.join("read-only-virtiofsd")
     }
 
     /// The folder of all machines.

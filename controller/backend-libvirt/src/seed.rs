@@ -1,5 +1,5 @@
 //! Decides what a machine is told at its first boot, in the form of cloud-init's NoCloud: who it is, who may log in, which
-//! address it has, whom it asks for names, and what the user adds. Pure.
+//! address it has, whom it asks for names, what it mounts, and what the user adds. Pure.
 
 use std::net::Ipv4Addr;
 
@@ -8,6 +8,7 @@ use ipnet::Ipv4Net;
 use uuid::Uuid;
 
 use crate::iso;
+use crate::shares::{self, Mounts};
 
 /// A machine's place in its network, as it is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,16 +21,21 @@ pub(crate) struct Place {
 }
 
 /// The disk that the machine reads it from.
-pub(crate) fn disk(spec: &MachineSpec, id: Uuid, mac: &str, place: Option<Place>) -> Vec<u8> {
+pub(crate) fn disk(spec: &MachineSpec, id: Uuid, mac: &str, place: Option<Place>, mounts: &Mounts) -> Vec<u8> {
     let boot = spec.first_boot.clone().unwrap_or_default();
     let network = boot.network_config.unwrap_or_else(|| network(mac, place, &spec.owner.namespace));
+    let meta = meta(spec, id, &boot.ssh_authorized_keys);
+    // The first line is what says that it is meant for cloud-init.
+    let user = boot.user_data.unwrap_or_else(|| "#cloud-config\n".to_owned());
+    let vendor = shares::script(mounts).unwrap_or_else(|| "#cloud-config\n".to_owned());
     iso::image(
         "cidata",
         &[
-            ("meta-data", meta(spec, id, &boot.ssh_authorized_keys).as_bytes()),
+            ("meta-data", meta.as_bytes()),
             ("network-config", network.as_bytes()),
-            // The first line is what says that it is meant for cloud-init.
-            ("user-data", boot.user_data.unwrap_or_else(|| "#cloud-config\n".to_owned()).as_bytes()),
+            ("user-data", user.as_bytes()),
+            // What the host adds to what the user says, which it can't get in the way of.
+            ("vendor-data", vendor.as_bytes()),
         ],
     )
 }

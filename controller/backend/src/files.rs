@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -28,6 +29,9 @@ pub trait Files: Send + Sync {
 
     /// Removes all file sets of an owner; `Ok` if there is none. Its machines go before.
     async fn remove(&self, owner: Uuid) -> Result<(), Error>;
+
+    /// The directory of the host that is a set, once it is made, where there is one.
+    fn directory(&self, owner: Uuid, name: &str) -> Option<PathBuf>;
 }
 
 /// Files that are mounted together.

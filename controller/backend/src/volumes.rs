@@ -1,6 +1,8 @@
 //! The port for volumes: data that outlives machines. Data is only ever removed by an explicit uid; nothing here
 //! sweeps.
 
+use std::path::PathBuf;
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -92,4 +94,6 @@ pub struct Volume {
     pub ready: bool,
     /// Whether it was kept when its object went.
     pub retained: bool,
+    /// The directory of the host that holds its files, while it is ready and where it has one.
+    pub directory: Option<PathBuf>,
 }

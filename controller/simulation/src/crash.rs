@@ -1,5 +1,6 @@
 //! Kills the controllers after a chosen change: the change took place, and whoever made it never learns.
 
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -292,5 +293,9 @@ impl Files for Ports {
 
     async fn remove(&self, owner: Uuid) -> Result<(), Error> {
         self.after(self.backend.files.remove(owner).await).await
+    }
+
+    fn directory(&self, owner: Uuid, name: &str) -> Option<PathBuf> {
+        self.backend.files.directory(owner, name)
     }
 }

@@ -22,3 +22,4 @@ mod three_apiservers;
 mod tour;
 mod virtual_machine;
 mod virtual_network;
+mod virtual_volumes;

@@ -36,7 +36,7 @@ pub(crate) fn cloud() -> Option<(Cloud, tempfile::TempDir)> {
     Some((Cloud::builder().argument(&format!("--image-dir={directory}")).start(), images))
 }
 
-fn page(address: &str, path: &str) -> String {
+pub(crate) fn page(address: &str, path: &str) -> String {
     run("curl", ["--silent", "--max-time", "2", &format!("http://{address}:8080/{path}")], "").stdout
 }
 

@@ -107,6 +107,7 @@ impl DockerVolumes {
             size_bytes: record.size_bytes,
             used_bytes: if ready { disk::used_bytes(&place.mount()) } else { None },
             ready,
+            directory: ready.then(|| place.data()),
             retained: place.is_retained().await?,
         }))
     }

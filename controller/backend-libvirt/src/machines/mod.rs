@@ -4,6 +4,7 @@
 //! A domain is defined before its disks are made, and forgotten after they are gone: whatever is on the disk, a domain
 //! tells of it, and what was cut off is found again.
 
+mod mounts;
 mod observation;
 
 use std::collections::BTreeSet;
@@ -13,7 +14,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use controller_backend::{
     Attachment, Backend, Conflict, Error, Machine, MachineId, MachineSpec, MachineState, MachineSummary, Machines,
-    MountSource, PublishedPort, Resources,
+    PublishedPort, Resources,
 };
 use jiff::Timestamp;
 use tokio::fs;
@@ -28,7 +29,7 @@ use crate::images::HostImages;
 use crate::marks::Marks;
 use crate::places::{Places, make_folder};
 use crate::seed::Place;
-use crate::{disks, probe, process_log, seed};
+use crate::{disks, probe, process_log, seed, shares};
 
 pub(crate) use observation::machine as observe;
 
@@ -68,30 +69,6 @@ impl LibvirtMachines {
         Ok(Some((Wire { bridge: network.bridge, mac }, place)))
     }
 
-    /// What is mounted must be there, and can't be mounted in a virtual machine yet.
-    async fn mounts(&self, spec: &MachineSpec) -> Result<(), Error> {
-        for mount in &spec.mounts {
-            match &mount.source {
-                MountSource::Volume(uid) => {
-                    let found = self.host.volumes.find(*uid).await?;
-                    found.ok_or_else(|| Error::not_found(format!("volume of `{uid}`")))?;
-                }
-                MountSource::Files(name) => {
-                    if !self.host.files.list().await?.contains(&spec.owner.uid) {
-                        return Err(Error::not_found(format!("file set `{name}`")));
-                    }
-                }
-                MountSource::Empty { .. } => {}
-            }
-        }
-        match spec.mounts.first() {
-            Some(mount) => {
-                Err(Error::invalid(format!("nothing can be mounted at `{}` in a virtual machine yet", mount.path)))
-            }
-            None => Ok(()),
-        }
-    }
-
     /// Makes the disks of a domain that is defined.
     async fn furnish(&self, spec: &MachineSpec, needs: &Needs, place: Option<Place>, bytes: u64) -> Result<(), Error> {
         let id = MachineId(needs.id.to_string());
@@ -101,9 +78,12 @@ impl LibvirtMachines {
         self.places.make().map_err(failed)?;
         make_folder(&self.places.machines_of(owner)).map_err(failed)?;
         make_folder(&self.places.machine(owner, &id)).map_err(failed)?;
+        if needs.mounts.shares.iter().any(|share| share.read_only) {
+            shares::make_read_only(&needs.read_only_server).map_err(failed)?;
+        }
         disks::overlay(&needs.base, &needs.disk, bytes).await?;
         let mac = needs.wire.as_ref().map(|wire| wire.mac.as_str()).unwrap_or_default();
-        write_private(&needs.seed, &seed::disk(spec, needs.id, mac, place)).await.map_err(failed)
+        write_private(&needs.seed, &seed::disk(spec, needs.id, mac, place, &needs.mounts)).await.map_err(failed)
     }
 
     /// The running machines of this installation that have this address.
@@ -227,7 +207,7 @@ impl Machines for LibvirtMachines {
         let image = self.images.named(&spec.image).await?;
         let image = image.ok_or_else(|| Error::not_found(format!("image `{}`", spec.image)))?;
         let network = self.network(spec).await?;
-        self.mounts(spec).await?;
+        let mounts = self.mounts(spec).await?;
         if let Some(bytes) = spec.disk_bytes.filter(|bytes| *bytes < image.disk_bytes) {
             let needed = image.disk_bytes;
             return Err(Error::invalid(format!(
@@ -244,6 +224,8 @@ impl Machines for LibvirtMachines {
             seed: self.places.seed(spec.owner.uid, &id),
             console: self.places.console(spec.owner.uid, &id),
             wire: network.as_ref().map(|(wire, _)| wire.clone()),
+            mounts,
+            read_only_server: self.places.read_only_server(),
             // VNC knows no longer ones.
             password: Uuid::new_v4().simple().to_string().chars().take(8).collect(),
         };
@@ -259,6 +241,7 @@ impl Machines for LibvirtMachines {
                 .map(|network| Attachment { network: network.network, address: network.address }),
             published: published(spec),
             resources: spec.resources,
+            volumes: mounts::volumes(spec),
             complete: false,
         };
         let xml = domain_xml::domain(spec, &needs, &marks);
@@ -307,6 +290,9 @@ impl Machines for LibvirtMachines {
         if !fs::try_exists(self.places.disk(owner, id)).await.unwrap_or(false) {
             return Err(Error::not_found(format!("disk of machine `{id}`")));
         }
+        for volume in machine.volumes {
+            self.volume(volume).await?;
+        }
         // What it wrote so far is that of its last run.
         let _ = fs::rename(self.places.console(owner, id), self.places.previous_console(owner, id)).await;
         self.change_state(id, "start", |domain| {
@@ -314,6 +300,11 @@ impl Machines for LibvirtMachines {
                 Ok(_) => Ok(()),
                 // Somebody else was faster.
                 Err(_) if domain.is_active().unwrap_or(false) => Ok(()),
+                Err(error) if error.message().contains("satisfying virtiofsd") => {
+                    let message = "the host lacks virtiofsd, by which a virtual machine mounts Volumes and files; it comes \
+                                   with the package `virtiofsd`, in older Debian with `qemu-system-common`";
+                    Err(CallError::Told(Error::Invalid { message: message.to_owned(), source: Some(error.into()) }))
+                }
                 Err(error) => Err(error.into()),
             }
         })

@@ -14,7 +14,7 @@ pub(super) fn summary(owned: &Owned) -> Result<MachineSummary, CallError> {
         spec_hash: owned.marks.spec_hash.clone(),
         active: owned.domain.is_active()?,
         attachment: owned.marks.attachment,
-        volumes: Vec::new(),
+        volumes: owned.marks.volumes.clone(),
     })
 }
 
@@ -52,6 +52,6 @@ pub(crate) fn machine(owned: &Owned) -> Result<Machine, CallError> {
         attachment: marks.attachment,
         published: marks.published.clone(),
         resources: marks.resources,
-        volumes: Vec::new(),
+        volumes: marks.volumes.clone(),
     })
 }

@@ -1,5 +1,7 @@
 //! File sets at the fake engine.
 
+use std::path::PathBuf;
+
 use async_trait::async_trait;
 use uuid::Uuid;
 
@@ -36,5 +38,9 @@ impl Files for View {
             world.files.remove(&(installation, owner));
             Ok(())
         })
+    }
+
+    fn directory(&self, _owner: Uuid, _name: &str) -> Option<PathBuf> {
+        None
     }
 }

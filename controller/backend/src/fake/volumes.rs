@@ -107,6 +107,7 @@ fn ensure(world: &mut World, installation: Uuid, spec: &VolumeSpec) -> Result<Vo
             used_bytes: Some(0),
             ready: true,
             retained: false,
+            directory: None,
         },
         incarnation: data,
     });

@@ -41,8 +41,5 @@ fn for_virtual_machines(instance: &Instance) -> Option<String> {
              shall do."
         ));
     }
-    if !spec.volumes.is_empty() {
-        return Some("Volumes can't be mounted in virtual machines yet: leave `volumes` out.".to_owned());
-    }
     None
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use controller_backend::{Image, Machine, MachineState, Owner, Resources};
+use controller_backend::{Image, Machine, MachineState, MachineSummary, Owner, Resources};
 use crds::compute::instance::{BackendName, Instance, PowerState};
 use crds::status::{READY, condition};
 use ipnet::Ipv4Net;
@@ -352,7 +352,7 @@ async fn rivals(world: &World, instance: &Instance, observed: &Observed) -> Resu
             others.push(other);
         }
     }
-    let machines = world.backend().machines.list().await.map_err(Failure::backend("list the machines"))?;
+    let machines = machines_of(world, &observed.owner).await?;
     for (name, read_only) in &wanted {
         let Some(volume) = observed.volumes.get(*name).and_then(Target::known) else { continue };
         let holds =
@@ -383,6 +383,22 @@ async fn rivals(world: &World, instance: &Instance, observed: &Observed) -> Resu
         }
     }
     Ok(rivals)
+}
+
+/// All machines that may have a Volume of this namespace. Those that aren't containers are asked for only where there
+/// may be any, so that nobody waits for an engine that has nothing to do with it.
+async fn machines_of(world: &World, owner: &Owner) -> Result<Vec<MachineSummary>, Failure> {
+    let failed = Failure::backend;
+    let mut machines = world.backend().machines.list().await.map_err(failed("list the machines"))?;
+    let others = world.stores.instances.in_namespace(&owner.namespace);
+    let is_virtual = |other: &Instance| {
+        let is_made = other.status.as_ref().is_some_and(|status| status.machine_id.is_some());
+        is_made && uid_of(other) != owner.uid && world.backend_name(other) == BackendName::Libvirt
+    };
+    if let Some(other) = others.iter().find(|other| is_virtual(other)) {
+        machines.extend(world.backend_of(other)?.machines.list().await.map_err(failed("list the machines"))?);
+    }
+    Ok(machines)
 }
 
 /// What an Instance of these marks mounts, if it is still there.

@@ -90,8 +90,8 @@ fn present(instance: &Instance, observed: &Observed) -> Plan<Step> {
             let plan = keep(instance, observed, machine);
             let waiting = Waiting::on_user(
                 "NotReplaced",
-                "The machine was made from another image, network, disk size, keys or cloudInit, which count at the first \
-                 boot only. Undo the change, or change `replaceToken` too: then it is replaced, and its root disk is lost.",
+                "The machine was made from another image, network, disk size, keys, cloudInit or volumes, which count when it is \
+                 made only. Undo the change, or change `replaceToken` too: then it is replaced, and its root disk is lost.",
             );
             Plan { waiting: plan.waiting.clone().or(Some(waiting)), ..plan }
         }

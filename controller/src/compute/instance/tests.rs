@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use controller_backend::{
-    Attachment, ExitState, FileSet, Image, Machine, MachineId, MachineState, Owner, Protocol, Resources,
+    Attachment, ExitState, FileSet, Image, Machine, MachineId, MachineState, MountSource, Owner, Protocol, Resources,
 };
 use crds::compute::instance::{
     BackendName, HealthCheck, Instance, InstancePhase, InstanceSpec, InstanceStatus, OnFailure, Port, PowerState,
@@ -417,6 +417,23 @@ fn a_virtual_machine_loses_its_disk_only_where_the_token_says_so() {
     let steps = names(&scene.converge(Goal::Present));
     assert!(steps.contains(&"Remove".to_owned()) && steps.contains(&"Create".to_owned()), "{steps:?}");
     assert_eq!(scene.ready(), ("True", "Running"));
+}
+
+#[test]
+fn a_virtual_machine_mounts_what_it_was_made_with() {
+    let mount =
+        VolumeMount { mount_path: "/data".to_owned(), volume: Some("data".to_owned()), ..VolumeMount::default() };
+    let mut scene = virtual_scene();
+    scene.instance.spec.volumes.push(mount);
+    scene.observed.volumes = [("data".to_owned(), Target::Ready(VOLUME))].into();
+    let steps = scene.converge(Goal::Present);
+    let made = steps.iter().find_map(|step| if let Step::Create(spec) = step { Some(spec) } else { None }).unwrap();
+    assert_eq!(made.mounts[0].source, MountSource::Volume(VOLUME));
+    assert_eq!(scene.ready(), ("True", "Running"));
+    scene.instance.spec.volumes.clear();
+    scene.observed.volumes.clear();
+    assert_eq!(scene.converge(Goal::Present), []);
+    assert_eq!(scene.ready(), ("False", "NotReplaced"), "its root disk isn't lost for that");
 }
 
 #[test]

@@ -45,7 +45,7 @@ pub(super) fn hash(instance: &Instance, parts: &Parts<'_>) -> String {
     let spec = &instance.spec;
     if let Some(disk) = parts.disk {
         let token = digest(&json!(spec.replace_token));
-        let content = json!({
+        let mut content = json!({
             "version": 1,
             "image": disk.image.known(),
             "disk": spec.resources.as_ref().and_then(|resources| resources.disk.as_ref()),
@@ -54,6 +54,10 @@ pub(super) fn hash(instance: &Instance, parts: &Parts<'_>) -> String {
             "network": parts.network,
             "address": parts.address,
         });
+        // Named only where there are any, as before there could be.
+        if !spec.volumes.is_empty() {
+            content["mounts"] = json!(mounts(instance, parts.volumes));
+        }
         return format!("{token}{SEPARATOR}{}", digest(&content));
     }
     let published: BTreeSet<String> = published(parts.ports).map(|port| format!("{port:?}")).collect();

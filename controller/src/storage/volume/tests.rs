@@ -49,6 +49,7 @@ fn model(observed: &mut Observed, step: &Step) {
                 used_bytes: Some(1),
                 ready: true,
                 retained: false,
+                directory: None,
             });
         }
         Step::Remove => {
@@ -229,6 +230,7 @@ proptest! {
         }
         observed.volume = real.map(|(size_bytes, ready, retained)| RealVolume {
             owner: observed.owner.clone(), size_bytes, used_bytes: None, ready, retained,
+            directory: None,
         });
         observed.leftovers = leftovers;
         observed.users = if used { vec!["web".to_owned()] } else { Vec::new() };
