@@ -23,6 +23,7 @@ pub mod negotiate;
 pub mod openapi;
 pub mod patch;
 mod places;
+mod policy;
 mod pretty;
 mod query;
 mod quota;

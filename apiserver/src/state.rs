@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::error::{ApiError, Reason};
 use crate::metrics::Metrics;
 use crate::places::{Places, Share};
+use crate::policy::Policies;
 use crate::quota::Turns;
 
 /// The inside of an [`crate::ApiServer`].
@@ -24,6 +25,7 @@ pub(crate) struct State {
     pub(crate) writes: Arc<Places>,
     pub(crate) streams: Arc<Places>,
     pub(crate) turns: Turns,
+    pub(crate) policies: Policies,
 }
 
 impl State {
@@ -37,6 +39,7 @@ impl State {
             writes: Places::new(config.limits.writes, Share::Equal),
             streams: Places::new(config.limits.streams, Share::Fixed(config.limits.streams_per_user)),
             turns: Turns::default(),
+            policies: Policies::default(),
             config,
         }
     }

@@ -24,6 +24,7 @@ use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
 
 use crate::error::ApiError;
+use crate::registry::builtin::admission;
 use crate::state::State;
 use crate::verbs::served::Served;
 use definitions::Definitions;
@@ -50,6 +51,8 @@ enum Work {
     Expire(Key),
     /// Measure what a namespace uses of its quotas.
     Quotas(String),
+    /// Say that a policy is known as it is.
+    Policy(Key),
 }
 
 /// What the pieces of work share.
@@ -109,7 +112,19 @@ impl Lifecycle {
             Work::Review => self.review_definitions().await,
             Work::Expire(key) => self.expire(key).await,
             Work::Quotas(namespace) => self.measure_quotas(namespace).await,
+            Work::Policy(key) => self.note_policy(key).await,
         }
+    }
+
+    /// Says in the status of a policy which of its generations is in force: the newest, from the moment it is stored. What
+    /// types its expressions have nobody checks, so nothing is said of that.
+    async fn note_policy(&self, key: &Key) -> Result<(), ApiError> {
+        let Some(served) = self.served(key) else { return Ok(()) };
+        self.edit(&served, key, |policy| {
+            let generation = policy["metadata"]["generation"].clone();
+            policy["status"]["observedGeneration"] = generation;
+        })
+        .await
     }
 
     /// Drops an Event, unless it has happened again since.
@@ -233,6 +248,9 @@ impl Driver {
         }
         if *resource == rules::quotas() {
             self.look_at_quota(entry);
+        }
+        if resource.group == admission::GROUP && resource.plural == admission::POLICIES {
+            self.queue.push(Work::Policy(entry.key.clone()));
         }
         if is_marked(entry) {
             if *resource == rules::namespaces() {

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::namespaces::merge_conditions;
 use crate::admission::metadata;
 use crate::registry::Kind;
+use crate::registry::builtin::admission;
 
 /// Keeps an object until its dependents are gone.
 pub(crate) const FOREGROUND: &str = "foregroundDeletion";
@@ -65,7 +66,7 @@ pub(crate) fn has_tokens(kind: &Kind) -> bool {
 
 /// Whether `metadata.generation` counts changes. Upstream's small built-in kinds have none.
 pub(crate) fn counts_generations(kind: &Kind) -> bool {
-    !kind.is_built_in() || is_definition(kind)
+    !kind.is_built_in() || is_definition(kind) || kind.group == admission::GROUP
 }
 
 /// Whether an object that is being deleted may go now: nobody has a word to say any more.

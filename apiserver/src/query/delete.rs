@@ -4,7 +4,9 @@ use serde_json::Value;
 
 use super::{Query, dry_run, refuse};
 use crate::error::{ApiError, FieldError};
+use crate::policy::Requester;
 use crate::schema::words;
+use crate::warnings::Warnings;
 
 /// What becomes of the objects that the deleted one owns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +28,10 @@ pub(crate) struct DeleteOptions {
     pub(crate) dry_run: bool,
     /// Whether the client asked in words of old that nothing be orphaned: it is told where the deletion goes on.
     pub(crate) awaits_dependents: bool,
+    /// Where the client is told what is doubtful.
+    pub(crate) warnings: Warnings,
+    /// Who deletes, and so is judged by policies; nobody where the server itself does.
+    pub(crate) by: Option<Requester>,
 }
 
 impl DeleteOptions {

@@ -2,6 +2,7 @@
 
 use super::{Query, dry_run, refuse};
 use crate::error::ApiError;
+use crate::policy::Requester;
 use crate::schema::words;
 use crate::warnings::Warnings;
 
@@ -51,6 +52,8 @@ pub(crate) struct WriteOptions {
     pub(crate) force: bool,
     /// Where the client is told what is doubtful.
     pub(crate) warnings: Warnings,
+    /// Who writes, and so is judged by policies; nobody where the server itself does.
+    pub(crate) by: Option<Requester>,
 }
 
 /// The longest name of a field manager, in bytes.
@@ -93,7 +96,7 @@ impl WriteOptions {
         };
         refuse(kind.options(), &errors)?;
         let (manager, force) = (manager.map(str::to_owned), force.unwrap_or(false));
-        Ok(Self { dry_run, validation, manager, force, warnings: Warnings::default() })
+        Ok(Self { dry_run, validation, manager, force, ..Self::default() })
     }
 }
 

@@ -12,6 +12,7 @@ use crate::access::service_account::{AUDIENCE, Reference, Wish};
 use crate::admission::{decode, fields, metadata};
 use crate::clock::whole_seconds;
 use crate::error::ApiError;
+use crate::policy::{self, Operation};
 use crate::query::WriteKind;
 use crate::registry::builtin;
 use crate::response::Answer;
@@ -27,6 +28,7 @@ const LONGEST: i64 = 1 << 32;
 
 /// `POST .../serviceaccounts/{name}/token`
 pub(crate) async fn create(call: &Call, body: &Bytes) -> Result<Answer, ApiError> {
+    let accounts = &call.served;
     let request = Served::stored(&call.served.edition, &builtin::token_request());
     let call = &Call { served: request, ..call.clone() };
     let served = &call.served;
@@ -67,6 +69,8 @@ pub(crate) async fn create(call: &Call, body: &Bytes) -> Result<Answer, ApiError
     }
     let secret = bound(call, &spec["boundObjectRef"])?;
 
+    let place = (Operation::Create, namespace.as_str());
+    policy::check_use(&call.state, accounts, place, question.clone(), (&call.requester(), &call.warnings))?;
     let begins = call.state.config.clock.now();
     let ends = begins + SignedDuration::from_secs(seconds);
     let id = call.state.dice.uuid().to_string();

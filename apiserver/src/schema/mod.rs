@@ -8,7 +8,7 @@ pub(crate) mod merging;
 pub mod object;
 
 mod admit;
-mod cel;
+pub(crate) mod cel;
 mod default;
 pub(crate) mod formats;
 mod metadata;

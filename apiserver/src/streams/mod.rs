@@ -20,6 +20,7 @@ use tokio::sync::mpsc;
 use crate::body::RequestBody;
 use crate::error::{ApiError, Reason};
 use crate::places::Place;
+use crate::policy::{self, Operation};
 use crate::response::Answer;
 use crate::verbs::{Call, get, not_allowed};
 
@@ -185,6 +186,23 @@ pub(crate) async fn connect(
         name: entry.key.name.clone(),
         uid: entry.uid.to_string(),
     };
+    if subresource != "log" {
+        let query = &call.query;
+        let mut options = serde_json::json!({"kind": "PodExecOptions", "apiVersion": "v1"});
+        for flag in ["stdin", "stdout", "stderr", "tty"] {
+            options[flag] = query.flag(flag).into();
+        }
+        if subresource == "exec" {
+            options["command"] = query.all("command").collect::<Vec<_>>().into();
+        } else {
+            options["kind"] = "PodAttachOptions".into();
+        }
+        if let Some(container) = query.text("container") {
+            options["container"] = container.into();
+        }
+        let place = (Operation::Connect, call.path.namespace.as_str());
+        policy::check_use(&call.state, &call.served, place, options, (&call.requester(), &call.warnings))?;
+    }
     let Some(streams) = call.state.config.streams.clone() else {
         return Err(ApiError::new(Reason::ServiceUnavailable, "this server is not connected to a controller"));
     };

@@ -10,6 +10,7 @@ use super::write::{Outcome, Owners};
 use crate::admission::{decode, fields, metadata, namespace};
 use crate::error::{ApiError, Reason};
 use crate::managed_fields::{self, Author, Scope};
+use crate::policy;
 use crate::query::{WriteKind, WriteOptions};
 use crate::quota::{Charged, Failure, Judged};
 use crate::registry::convert;
@@ -77,6 +78,7 @@ pub(crate) async fn make(
     let uid = state.dice.uuid();
     let now = state.timestamp();
     let revision = metadata::begin(kind, &mut object, &uid.to_string(), &now)?;
+    let given_name = metadata::name(&object).to_owned();
     let mut names = Names::of(state, &object);
     names.give(&mut object)?;
     schema::object::complete(kind, served.version(), &mut object);
@@ -104,6 +106,7 @@ pub(crate) async fn make(
     }
 
     loop {
+        policy::check_create(state, served, (namespace_, &given_name), &object, options)?;
         let name = metadata::name(&object).to_owned();
         let key = served.key(namespace_, &name);
         let body = to_bytes(&convert::to_storage(kind, object.clone()));

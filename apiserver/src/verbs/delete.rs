@@ -13,6 +13,7 @@ use super::{Call, present};
 use crate::admission::{decode, metadata, protection};
 use crate::error::ApiError;
 use crate::lifecycle::rules;
+use crate::policy;
 use crate::query::{DeleteOptions, Propagation};
 use crate::response::{Answer, to_bytes};
 use crate::state::State;
@@ -53,7 +54,8 @@ pub(crate) async fn delete(call: &Call, body: Bytes) -> Result<Answer, ApiError>
 pub(crate) fn options(call: &Call, body: &[u8]) -> Result<DeleteOptions, ApiError> {
     let decoded =
         if body.is_empty() { None } else { Some(decode::delete_options(call.content_type.as_deref(), body)?) };
-    DeleteOptions::parse(decoded.as_ref(), &call.query)
+    let (warnings, by) = (call.warnings.clone(), Some(call.requester()));
+    Ok(DeleteOptions { warnings, by, ..DeleteOptions::parse(decoded.as_ref(), &call.query)? })
 }
 
 fn success(call: &Call, uid: &str) -> Result<Answer, ApiError> {
@@ -93,6 +95,7 @@ async fn attempt(
     options: &DeleteOptions,
 ) -> Result<Removed, Failure> {
     check_preconditions(served, current, options)?;
+    policy::check_delete(state, served, current, options)?;
     let kind = &served.kind;
     // Metadata reads the same in every version, so this stays in the stored one.
     let old = current.value();

@@ -29,6 +29,7 @@ use crate::access::{Attributes, Identity, Object};
 use crate::error::{ApiError, Reason};
 use crate::managed_fields::Author;
 use crate::negotiate::Representation;
+use crate::policy::Requester;
 use crate::query::{MANAGER_MAX_LENGTH, Query, WriteKind, WriteOptions};
 use crate::request::Resource;
 use crate::state::State;
@@ -83,7 +84,14 @@ impl Call {
 
     /// How a write is meant.
     pub(crate) fn write_options(&self, kind: WriteKind) -> Result<WriteOptions, ApiError> {
-        Ok(WriteOptions { warnings: self.warnings.clone(), ..WriteOptions::parse(&self.query, kind)? })
+        let (warnings, by) = (self.warnings.clone(), Some(self.requester()));
+        Ok(WriteOptions { warnings, by, ..WriteOptions::parse(&self.query, kind)? })
+    }
+
+    /// Who asks, to be judged by policies.
+    pub(crate) fn requester(&self) -> Requester {
+        let Resource { subresource, name, .. } = &self.path;
+        Requester { who: Arc::clone(&self.who), subresource: subresource.clone(), name: name.clone() }
     }
 
     /// Who writes: as the client says, or by the first word of its `User-Agent`.

@@ -96,7 +96,7 @@ fn present_scale(call: &Call, paths: &Scale, outcome: Outcome) -> Result<Answer,
 }
 
 /// The Scale that an object shows.
-fn scale(paths: &Scale, object: &Value) -> Value {
+pub(crate) fn scale(paths: &Scale, object: &Value) -> Value {
     let from = &object["metadata"];
     let mut metadata = serde_json::Map::new();
     for field in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] {

@@ -15,6 +15,7 @@ use crate::admission::metadata;
 use crate::error::{ApiError, FieldError, FieldErrorKind, Reason};
 use crate::lifecycle::{rules, settled};
 use crate::managed_fields::{self, Author, Scope};
+use crate::policy;
 use crate::query::{self, WriteOptions};
 use crate::quota::{self, Charged, Judged};
 use crate::registry::convert;
@@ -161,6 +162,8 @@ pub(crate) async fn attempt(
     if part == Part::Object {
         options.warnings.say(schema::object::doubts(&served.kind, &new, Some(&old)));
     }
+
+    policy::check_update(state, served, current, (&new, fields.as_ref(), &revision), options)?;
 
     let goes = metadata::is_deleting(&new) && rules::may_go(&served.kind, &new);
     let is_same = old == new && fields == live;

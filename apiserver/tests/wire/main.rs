@@ -21,6 +21,7 @@ mod list;
 mod paging_properties;
 mod patch;
 mod paths;
+mod policies;
 mod protobuf;
 mod quota;
 mod rbac;

@@ -10,6 +10,7 @@
 //! - `=origin .source.component .reportingComponent .source.host .reportingInstance`: the first that is filled of the
 //!   first two, and that of the other two behind a comma
 //! - `=slashed .roleRef.kind .roleRef.name`: `Kind/name`
+//! - `=set .spec.paramKind.apiVersion .spec.paramKind.kind`: what is filled, joined by slashes, or `<unset>`
 //! - `=local .spec.service`: `namespace/name` of a service, or `Local` where there is none
 //! - `=each .subjects User name`: the items of that `kind`, their fields joined by slashes, separated by commas
 
@@ -43,6 +44,8 @@ pub enum Computed {
     Origin([String; 2], [String; 2]),
     /// What these paths hold, joined by slashes.
     Slashed(Vec<String>),
+    /// What is filled at these paths, joined by slashes, or that nothing is.
+    Set(Vec<String>),
     /// `namespace/name` of the service at this path, or that there is none.
     Local(String),
     /// Of the items of a list that are of a kind: their fields joined by slashes.
@@ -71,6 +74,7 @@ impl Computed {
                     [words.next()?, words.next()?, words.next()?, words.next()?];
                 Some(Self::Origin([component, reporter], [host, instance]))
             }
+            "set" => Some(Self::Set(words.collect())),
             "local" => Some(Self::Local(words.next()?)),
             "slashed" => Some(Self::Slashed(words.collect())),
             "each" => Some(Self::Each { list: words.next()?, kind: words.next()?, fields: words.collect() }),
@@ -132,6 +136,10 @@ impl Computed {
                 let parts: Vec<&str> = paths.iter().filter_map(at).filter_map(Value::as_str).collect();
                 parts.join("/").into()
             }
+            Self::Set(paths) => {
+                let parts: Vec<&str> = paths.iter().filter_map(at).filter(filled).filter_map(Value::as_str).collect();
+                if parts.is_empty() { "<unset>".into() } else { parts.join("/").into() }
+            }
             Self::Local(path) => match at(path).filter(filled) {
                 Some(service) => {
                     let text = |field: &str| service[field].as_str().unwrap_or_default().to_owned();
@@ -172,6 +180,8 @@ mod tests {
         assert_eq!(cell("=first .t", &object), Value::Null);
         assert_eq!(cell("=reference .of.kind .of.name", &object), "widget/w");
         assert_eq!(cell(".data.a", &object), Value::Null);
+        assert_eq!(cell("=set .none .of.name", &object), "w");
+        assert_eq!(cell("=set .none .t", &object), "<unset>");
         assert_eq!(cell("=local .none", &object), "Local");
         assert_eq!(cell("=local .service", &json!({"service": {"namespace": "a", "name": "s"}})), "a/s");
         assert_eq!(cell("=slashed .of.kind .of.name", &object), "Widget/w");

@@ -3,12 +3,14 @@
 //! A kind here is data like any other; what little behaviour it has ([`prepare`], [`validate`]) is a function of the
 //! object alone.
 
+pub(crate) mod admission;
 mod api_service;
 mod computed;
 mod config_map;
 mod data;
 mod definition;
 mod event;
+mod label_selector;
 mod lease;
 mod namespace;
 mod openapi;
@@ -49,7 +51,7 @@ pub fn kinds() -> Vec<Arc<Kind>> {
             service_account::kind(),
             api_service::kind(),
         ];
-        kinds.into_iter().chain(rbac::kinds()).chain(reviews::kinds()).map(Arc::new).collect()
+        kinds.into_iter().chain(rbac::kinds()).chain(admission::kinds()).chain(reviews::kinds()).map(Arc::new).collect()
     };
     KINDS.get_or_init(make).clone()
 }
@@ -63,6 +65,8 @@ pub fn prepare(kind: &Kind, value: &mut Value) {
         ("", "resourcequotas") => resource_quota::prepare(value),
         ("apiextensions.k8s.io", "customresourcedefinitions") => definition::prepare(value),
         (rbac::GROUP, "rolebindings" | "clusterrolebindings") => rbac::prepare(value),
+        (admission::GROUP, admission::POLICIES) => admission::prepare_policy(value),
+        (admission::GROUP, _) => admission::prepare_binding(value),
         _ => {}
     }
 }
@@ -99,6 +103,8 @@ fn blank(group: &str, plural: &str) -> Value {
         ("authentication.k8s.io", "tokenrequests") => reviews::blank_token_request(),
         (rbac::GROUP, "roles" | "clusterroles") => rbac::blank_role(),
         (rbac::GROUP, _) => rbac::blank_binding(),
+        (admission::GROUP, admission::POLICIES) => json!({"spec": {}, "status": {}}),
+        (admission::GROUP, _) => json!({"spec": {}}),
         _ => json!({}),
     }
 }
@@ -149,6 +155,8 @@ pub(crate) fn validate(kind: &Kind, new: &Value, old: Option<&Value>) -> Vec<Fie
         ("", "resourcequotas") => resource_quota::validate(new, old),
         ("apiextensions.k8s.io", "customresourcedefinitions") => super::custom::validate(new, old),
         (rbac::GROUP, _) => rbac::validate(kind, new, old),
+        (admission::GROUP, admission::POLICIES) => admission::validate_policy(new, old),
+        (admission::GROUP, _) => admission::validate_binding(new),
         _ => Vec::new(),
     }
 }

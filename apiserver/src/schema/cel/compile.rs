@@ -8,8 +8,8 @@ use kube_cel::cel::parser::Parser;
 use serde_json::{Map, Value};
 
 use super::super::words;
-use super::inspect::{self, Findings};
-use super::{FieldError, FieldErrorKind, Node, Path, Rule, with_functions, yields};
+use super::inspect::{self, Findings, Scope};
+use super::{FieldError, FieldErrorKind, Node, Path, Rule, yields};
 
 /// Long enough for every rule seen in the wild (the longest is a tenth), short enough to bound the parser.
 const MAX_TEXT: usize = 8 * 1024;
@@ -137,62 +137,68 @@ fn field_path(rule: &Map<String, Value>, node: &Node, path: &Path<'_>) -> Result
 }
 
 fn parse(text: &str, node: &Node, path: &Path<'_>) -> Result<(IdedExpr, Findings), FieldError> {
-    let wrong = |detail: &str| words::invalid(path, &text.into(), &format!("compilation failed: {detail}"));
+    parsed(text, &Scope::Rule(node))
+        .map_err(|detail| words::invalid(path, &text.into(), &format!("compilation failed: {detail}")))
+}
+
+/// Parses an expression and looks at what it names; the error says what is wrong with it.
+pub(super) fn parsed(text: &str, scope: &Scope<'_>) -> Result<(IdedExpr, Findings), String> {
     if text.len() > MAX_TEXT {
-        return Err(wrong(&format!("an expression must not be longer than {MAX_TEXT} bytes")));
+        return Err(format!("an expression must not be longer than {MAX_TEXT} bytes"));
     }
     if nesting(text) > MAX_NESTING {
-        return Err(wrong(&format!("an expression must not nest deeper than {MAX_NESTING} levels")));
+        return Err(format!("an expression must not nest deeper than {MAX_NESTING} levels"));
     }
     let work = || {
         let mut parsed =
             Parser::new().enable_optional_syntax(true).parse(text).map_err(|error| one_line(&error.to_string()))?;
         rewrite(&mut parsed);
-        let findings = with_functions(|functions| inspect::inspect(&parsed, node, functions))?;
+        let findings = scope.with_functions(|functions| inspect::inspect(&parsed, scope, functions))?;
         Ok((parsed, findings))
     };
-    let parsed = std::thread::scope(|scope| {
+    std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().stack_size(PARSER_STACK).spawn_scoped(scope, work);
         match thread.map(std::thread::ScopedJoinHandle::join) {
             Ok(Ok(parsed)) => parsed,
             Ok(Err(_)) => Err("the expression cannot be parsed".to_owned()),
             Err(error) => Err(format!("no thread to compile it on: {error}")),
         }
-    });
-    parsed.map_err(|detail: String| wrong(&detail))
+    })
 }
 
 /// Writes `a.?b` as `a[?'b']`: the interpreter fails on the first where there is no `b`, and does the second right.
 fn rewrite(expression: &mut IdedExpr) {
+    if let Expr::Call(call) = &mut expression.expr
+        && call.func_name == operators::OPT_SELECT
+    {
+        operators::OPT_INDEX.clone_into(&mut call.func_name);
+    }
+    parts(expression).into_iter().for_each(rewrite);
+}
+
+/// The expressions that one is made of.
+pub(super) fn parts(expression: &mut IdedExpr) -> Vec<&mut IdedExpr> {
     match &mut expression.expr {
-        Expr::Call(call) => {
-            if call.func_name == operators::OPT_SELECT {
-                operators::OPT_INDEX.clone_into(&mut call.func_name);
-            }
-            call.target.as_deref_mut().into_iter().chain(&mut call.args).for_each(rewrite);
-        }
-        Expr::Comprehension(loop_) => {
-            for part in [
-                &mut loop_.iter_range,
-                &mut loop_.accu_init,
-                &mut loop_.loop_cond,
-                &mut loop_.loop_step,
-                &mut loop_.result,
-            ] {
-                rewrite(part);
-            }
-        }
-        Expr::List(list) => list.elements.iter_mut().for_each(rewrite),
-        Expr::Map(map) => {
-            for entry in &mut map.entries {
-                if let EntryExpr::MapEntry(entry) = &mut entry.expr {
-                    rewrite(&mut entry.key);
-                    rewrite(&mut entry.value);
-                }
-            }
-        }
-        Expr::Select(select) => rewrite(&mut select.operand),
-        Expr::Struct(_) | Expr::Ident(_) | Expr::Literal(_) | Expr::Unspecified => {}
+        Expr::Call(call) => call.target.as_deref_mut().into_iter().chain(&mut call.args).collect(),
+        Expr::Comprehension(loop_) => vec![
+            &mut loop_.iter_range,
+            &mut loop_.accu_init,
+            &mut loop_.loop_cond,
+            &mut loop_.loop_step,
+            &mut loop_.result,
+        ],
+        Expr::List(list) => list.elements.iter_mut().collect(),
+        Expr::Map(map) => map
+            .entries
+            .iter_mut()
+            .filter_map(|entry| match &mut entry.expr {
+                EntryExpr::MapEntry(entry) => Some([&mut entry.key, &mut entry.value]),
+                EntryExpr::StructField(_) => None,
+            })
+            .flatten()
+            .collect(),
+        Expr::Select(select) => vec![&mut select.operand],
+        Expr::Struct(_) | Expr::Ident(_) | Expr::Literal(_) | Expr::Unspecified => Vec::new(),
     }
 }
 

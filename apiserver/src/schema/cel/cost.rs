@@ -1,5 +1,6 @@
 //! Decides what evaluating a rule costs at most: a polynomial in the size of the object, made from the rule's text.
 
+use kube_cel::cel::Value as CelValue;
 use serde_json::Value;
 
 /// How large the values are that a rule sees.
@@ -18,6 +19,36 @@ impl Size {
         let mut size = Self::default();
         size.add(value);
         size
+    }
+
+    /// The size of what an expression has made; `None` if it is too large to go on with.
+    pub(super) fn of_result(value: &CelValue, limit: usize) -> Option<Self> {
+        let mut size = Self::default();
+        let mut bytes = 0;
+        size.add_result(value, &mut bytes, limit).then_some(size)
+    }
+
+    fn add_result(&mut self, value: &CelValue, bytes: &mut usize, limit: usize) -> bool {
+        self.nodes += 1;
+        match value {
+            CelValue::List(list) => {
+                self.widest = self.widest.max(list.len());
+                list.iter().all(|value| self.add_result(value, bytes, limit))
+            }
+            CelValue::Map(map) => {
+                self.widest = self.widest.max(map.map.len());
+                map.map.values().all(|value| self.add_result(value, bytes, limit))
+            }
+            CelValue::String(text) => self.add_text(text.len(), bytes, limit),
+            CelValue::Bytes(text) => self.add_text(text.len(), bytes, limit),
+            _ => self.nodes <= limit,
+        }
+    }
+
+    fn add_text(&mut self, length: usize, bytes: &mut usize, limit: usize) -> bool {
+        self.longest = self.longest.max(length);
+        *bytes += length;
+        self.nodes + *bytes <= limit
     }
 
     fn add(&mut self, value: &Value) {

@@ -1,15 +1,21 @@
 //! Decides what can be said about a rule without an object: that its functions and variables exist, that the fields it
 //! names are declared, and what it costs. The interpreter itself checks none of this before a rule runs.
 
+use std::collections::BTreeSet;
+
 use kube_cel::cel::common::ast::{ComprehensionExpr, EntryExpr, Expr, LiteralValue, operators};
 use kube_cel::cel::{Context, ExecutionError, IdedExpr, Value as CelValue};
 
 use super::super::node::{Additional, Node, Type};
 use super::cost::Cost;
+use super::request::Names;
 use super::values::escaped;
 
 /// How deep an expression may nest; evaluation recurses.
 const MAX_DEPTH: usize = 128;
+
+/// What upstream's expressions ask what somebody may do.
+const AUTHORIZER: &str = "authorizer";
 
 /// Names that are no variables: namespaces of functions, and types.
 const NAMES: [&str; 24] = [
@@ -39,12 +45,33 @@ const NAMES: [&str; 24] = [
     "uint",
 ];
 
+/// What an expression may speak of.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Scope<'a> {
+    /// `self` and `oldSelf`, with the schema that the rule stands in.
+    Rule(&'a Node),
+    /// A request.
+    Request(&'a Names<'a>),
+}
+
+impl Scope<'_> {
+    /// Runs something with the functions that there are.
+    pub(super) fn with_functions<T>(&self, run: impl FnOnce(&Context<'static>) -> T) -> T {
+        match self {
+            Self::Rule(_) => super::with_functions(run),
+            Self::Request(_) => super::request::with_functions(run),
+        }
+    }
+}
+
 /// What an inspection found.
 #[derive(Debug)]
 pub(super) struct Findings {
     pub(super) cost: Cost,
     /// Whether `oldSelf` is used.
     pub(super) old_self: bool,
+    /// The fields of `variables` that are used.
+    pub(super) variables: BTreeSet<String>,
 }
 
 /// What is known of a value's type.
@@ -98,18 +125,20 @@ impl<'a> Shape<'a> {
 }
 
 /// Inspects an expression; the error says what is wrong, in upstream's words.
-pub(super) fn inspect(expression: &IdedExpr, node: &Node, functions: &Context<'_>) -> Result<Findings, String> {
-    let mut inspector = Inspector { root: node, functions, bound: Vec::new(), old_self: false };
+pub(super) fn inspect(expression: &IdedExpr, scope: &Scope<'_>, functions: &Context<'_>) -> Result<Findings, String> {
+    let mut inspector =
+        Inspector { scope: *scope, functions, bound: Vec::new(), old_self: false, variables: BTreeSet::new() };
     let (_, cost) = inspector.walk(expression, 0)?;
-    Ok(Findings { cost, old_self: inspector.old_self })
+    Ok(Findings { cost, old_self: inspector.old_self, variables: inspector.variables })
 }
 
 struct Inspector<'a, 'c> {
-    root: &'a Node,
+    scope: Scope<'a>,
     functions: &'c Context<'c>,
     /// Loop variables, innermost last.
     bound: Vec<(String, Shape<'a>)>,
     old_self: bool,
+    variables: BTreeSet<String>,
 }
 
 impl<'a> Inspector<'a, '_> {
@@ -122,12 +151,16 @@ impl<'a> Inspector<'a, '_> {
             Expr::Literal(_) => Ok((Shape::Scalar, Cost::step())),
             Expr::Ident(name) => Ok((self.variable(name)?, Cost::step())),
             Expr::Select(select) => {
+                self.look_at_field(&select.operand, &select.field)?;
                 let (operand, cost) = self.walk(&select.operand, depth)?;
                 // A test for a field is a flag.
                 let field = operand.field(&select.field)?;
                 Ok((if select.test { Shape::Scalar } else { field }, cost.plus(Cost::step())))
             }
             Expr::Call(call) => {
+                if matches!(self.scope, Scope::Request(_)) && call.target.as_deref().is_some_and(asks_for_access) {
+                    self.variable(AUTHORIZER)?;
+                }
                 if call.func_name.starts_with(|c: char| c.is_ascii_alphabetic()) {
                     self.function(&call.func_name, call.target.as_deref())?;
                 }
@@ -207,16 +240,32 @@ impl<'a> Inspector<'a, '_> {
         if let Some((_, shape)) = self.bound.iter().rev().find(|(bound, _)| bound == name) {
             return Ok(*shape);
         }
-        match name {
-            "self" => Ok(Shape::Of(self.root)),
-            "oldSelf" => {
+        match (self.scope, name) {
+            (Scope::Rule(root), "self") => Ok(Shape::Of(root)),
+            (Scope::Rule(_), "oldSelf") => {
                 self.old_self = true;
                 // With `optionalOldSelf` this is an optional, whose methods are no fields.
                 Ok(Shape::Unknown)
             }
-            name if NAMES.contains(&name) => Ok(Shape::Scalar),
-            name => Err(format!("undeclared reference to '{name}' (in container '')")),
+            (Scope::Request(names), name) if names.has(name) => Ok(Shape::Unknown),
+            (Scope::Request(_), AUTHORIZER) => {
+                Err("this server does not answer questions of access (`authorizer`) in expressions".to_owned())
+            }
+            (_, name) if NAMES.contains(&name) => Ok(Shape::Scalar),
+            (_, name) => Err(format!("undeclared reference to '{name}' (in container '')")),
         }
+    }
+
+    /// Refuses a field that what is known of a request doesn't have.
+    fn look_at_field(&mut self, operand: &IdedExpr, field: &str) -> Result<(), String> {
+        let (Scope::Request(names), Expr::Ident(name)) = (self.scope, &operand.expr) else { return Ok(()) };
+        if self.is_bound(name) {
+            return Ok(());
+        }
+        if name == "variables" {
+            self.variables.insert(field.to_owned());
+        }
+        if names.may_have(name, field) { Ok(()) } else { Err(format!("undefined field '{field}'")) }
     }
 
     /// Whether a function exists, found by calling it with nothing.
@@ -248,6 +297,16 @@ impl<'a> Inspector<'a, '_> {
 
     fn is_bound(&self, name: &str) -> bool {
         self.bound.iter().any(|(bound, _)| bound == name)
+    }
+}
+
+/// Whether a chain of calls begins with the question of what somebody may do.
+fn asks_for_access(expression: &IdedExpr) -> bool {
+    match &expression.expr {
+        Expr::Ident(name) => name == AUTHORIZER,
+        Expr::Call(call) => call.target.as_deref().is_some_and(asks_for_access),
+        Expr::Select(select) => asks_for_access(&select.operand),
+        _ => false,
     }
 }
 

@@ -7,6 +7,7 @@
 mod compile;
 mod cost;
 mod inspect;
+pub(crate) mod request;
 mod values;
 mod yields;
 
@@ -230,11 +231,18 @@ fn with_functions<T>(run: impl FnOnce(&Context<'static>) -> T) -> T {
     FUNCTIONS.with(|functions| run(functions.get_or_init(|| Context::default().with_all())))
 }
 
-/// Evaluates. The interpreter panics on a few odd expressions; a user's rule must not take a request thread with it.
+/// Evaluates; the error says why not.
 fn resolve(expression: &IdedExpr, context: &Context<'_>) -> Result<CelValue, String> {
+    resolve_raw(expression, context)
+        .map_err(|error| error.map_or_else(|| "the expression could not be evaluated".to_owned(), |e| explained(&e)))
+}
+
+/// Evaluates. The interpreter panics on a few odd expressions; a user's rule must not take a request thread with it, and
+/// fails without a reason.
+fn resolve_raw(expression: &IdedExpr, context: &Context<'_>) -> Result<CelValue, Option<ExecutionError>> {
     match catch_unwind(AssertUnwindSafe(|| CelValue::resolve(expression, context))) {
-        Ok(result) => result.map_err(|error| explained(&error)),
-        Err(_) => Err("the expression could not be evaluated".to_owned()),
+        Ok(result) => result.map_err(Some),
+        Err(_) => Err(None),
     }
 }
 

@@ -63,6 +63,25 @@ pub(super) fn bind(value: &Value, node: &Node) -> CelValue {
     }
 }
 
+/// The value as an expression about requests sees it: nothing is escaped, nothing left out.
+pub(super) fn plain(value: &Value) -> CelValue {
+    match value {
+        Value::Null => CelValue::Null,
+        Value::Bool(flag) => CelValue::Bool(*flag),
+        Value::Number(number) => match (number.as_i64(), number.as_u64()) {
+            (Some(integer), _) => CelValue::Int(integer),
+            (None, Some(integer)) => CelValue::UInt(integer),
+            (None, None) => CelValue::Float(number.as_f64().unwrap_or(f64::NAN)),
+        },
+        Value::String(text) => CelValue::String(Arc::new(text.clone())),
+        Value::Array(list) => CelValue::List(Arc::new(list.iter().map(plain).collect())),
+        Value::Object(map) => {
+            let entries = map.iter().map(|(key, value)| (Key::String(Arc::new(key.clone())), plain(value)));
+            CelValue::Map(Map { map: Arc::new(entries.collect()) })
+        }
+    }
+}
+
 fn bind_untyped(value: &Value) -> CelValue {
     static ANYTHING: LazyLock<Node> = LazyLock::new(Node::anything);
     bind(value, &ANYTHING)

@@ -7,6 +7,8 @@ mod rules;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use serde_json::Value;
+
 use crate::error::ApiError;
 
 use self::rules::Rules;
@@ -60,6 +62,31 @@ impl Selector {
         requirements.sort_by(|a, b| a.key.cmp(&b.key));
         let rules = Rules::of(&requirements);
         Ok(Self { requirements, rules })
+    }
+
+    /// Reads a `LabelSelector`, which was validated; `None` for what is none.
+    #[must_use]
+    pub fn of_object(object: &Value) -> Option<Self> {
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let mut requirements = Vec::new();
+        for (key, value) in object["matchLabels"].as_object().into_iter().flatten() {
+            let values = BTreeSet::from([text(value)?]);
+            requirements.push(Requirement { key: key.clone(), operator: Operator::In, values });
+        }
+        for expression in object["matchExpressions"].as_array().into_iter().flatten() {
+            let operator = match expression["operator"].as_str()? {
+                "In" => Operator::In,
+                "NotIn" => Operator::NotIn,
+                "Exists" => Operator::Exists,
+                "DoesNotExist" => Operator::DoesNotExist,
+                _ => return None,
+            };
+            let values = expression["values"].as_array().into_iter().flatten().map(text).collect::<Option<_>>()?;
+            requirements.push(Requirement { key: text(&expression["key"])?, operator, values });
+        }
+        requirements.sort_by(|a, b| a.key.cmp(&b.key));
+        let rules = Rules::of(&requirements);
+        Some(Self { requirements, rules })
     }
 
     /// Whether it matches everything.

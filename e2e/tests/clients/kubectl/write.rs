@@ -13,6 +13,7 @@ fn every_kubectl_creates_and_applies() {
         applies_on_the_server(kubectl);
         refusals(kubectl);
         quotas(kubectl);
+        policies(kubectl);
     });
 }
 
@@ -144,6 +145,42 @@ fn quotas(kubectl: &Kubectl<'_>) {
     kubectl.says("describe quota few", "count/configmaps");
     kubectl.says("delete quota few", "deleted");
 }
+
+/// What a policy in CEL denies is refused, with the sentence that it has for it.
+fn policies(kubectl: &Kubectl<'_>) {
+    let policy = kubectl.own(POLICY);
+    let applied = kubectl.apply(&policy);
+    assert_eq!(applied.matches(" created\n").count(), 2, "{applied}");
+    let denied = kubectl.run_with("apply -f -", &kubectl.widget("loud", "color: red\nreplicas: 9")).failed();
+    let why = "ValidatingAdmissionPolicy 'few.GROUP' with binding 'few.GROUP' denied request: 9 are too many";
+    assert!(denied.contains(&kubectl.own(why)), "{denied}");
+    assert!(kubectl.apply(&kubectl.widget("loud", "color: red\nreplicas: 3")).contains("created"));
+    kubectl.fails("scale WIDGETS/loud --replicas=9 --dry-run=server", "too many");
+    kubectl.says("get validatingadmissionpolicies", "few.GROUP");
+    kubectl.says("describe validatingadmissionpolicybinding few.GROUP", "Policy Name");
+    kubectl.says("delete validatingadmissionpolicy,validatingadmissionpolicybinding few.GROUP", "deleted");
+    kubectl.says("delete WIDGETS loud", "deleted");
+}
+
+const POLICY: &str = r#"
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: few.GROUP}
+spec:
+  matchConstraints:
+    resourceRules:
+      - {apiGroups: [GROUP], apiVersions: ["*"], operations: [CREATE, UPDATE], resources: [widgets, widgets/scale]}
+  variables:
+    - {name: replicas, expression: "object.spec.?replicas.orValue(0)"}
+  validations:
+    - expression: variables.replicas <= 5
+      messageExpression: string(variables.replicas) + ' are too many'
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: few.GROUP}
+spec: {policyName: few.GROUP, validationActions: [Deny]}
+"#;
 
 fn patches(kubectl: &Kubectl<'_>) {
     kubectl.says(r#"patch WIDGETS a --type=merge -p {"spec":{"color":"red","note":"x"}}"#, "patched");

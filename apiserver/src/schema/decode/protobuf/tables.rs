@@ -3,7 +3,7 @@
 //! A line is `Message: number name shape, ...` and goes on where the next begins with a space. `[shape]` is a list,
 //! `{shape}` a map from strings. `!` keeps a value that is zero; the others are left out then, as Go's `omitempty`
 //! does (Go writes every scalar that is no pointer). A message with `=` for `:` is in JSON the value of its one field,
-//! or of the highest that it has. `messages/kinds.txt` says which kind is which message.
+//! or of the highest that it has. A field named `-` is a message whose fields JSON has beside the others. `messages/kinds.txt` says which kind is which message.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -30,12 +30,14 @@ pub(in crate::schema::decode) struct Tables {
 #[derive(Debug)]
 pub(in crate::schema::decode) struct Message {
     fields: Vec<Field>,
+    /// The fields of other messages that JSON has beside its own.
+    inlined: Vec<Field>,
     /// Its JSON is the value of one field, not an object.
     pub(in crate::schema::decode) is_one_value: bool,
 }
 
 /// One field of a message.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(in crate::schema::decode) struct Field {
     number: u64,
     pub(in crate::schema::decode) name: &'static str,
@@ -43,6 +45,9 @@ pub(in crate::schema::decode) struct Field {
     pub(in crate::schema::decode) holds: Holds,
     pub(in crate::schema::decode) keeps_zero: bool,
 }
+
+/// The name of a field whose own fields stand beside it in JSON.
+pub(super) const INLINE: &str = "-";
 
 /// How many values a field has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,11 +103,16 @@ impl Tables {
                 let end = line.find([':', '=']).expect("a message has a name");
                 open = line[..end].trim();
                 let is_one_value = line[end..].starts_with('=');
-                messages.insert(open, Message { fields: Vec::new(), is_one_value });
+                messages.insert(open, Message { fields: Vec::new(), inlined: Vec::new(), is_one_value });
                 fields = &line[end + 1..];
             }
             let message = messages.get_mut(open).expect("a table begins with a name");
             message.fields.extend(fields.split(',').map(str::trim).filter(|field| !field.is_empty()).map(Field::read));
+        }
+        let inlined: Vec<(&str, Vec<Field>)> =
+            messages.iter().map(|(name, message)| (*name, message.inlined_from(&messages))).collect();
+        for (name, fields) in inlined {
+            messages.get_mut(name).expect("it was just there").inlined = fields;
         }
         let kinds = lines(KINDS).map(|line| {
             let mut words = line.split(' ');
@@ -119,7 +129,15 @@ impl Message {
     }
 
     pub(in crate::schema::decode) fn named(&self, name: &str) -> Option<&Field> {
-        self.fields.iter().find(|field| field.name == name)
+        self.fields.iter().chain(&self.inlined).find(|field| field.name == name)
+    }
+
+    fn inlined_from(&self, messages: &BTreeMap<&'static str, Message>) -> Vec<Field> {
+        let inner = self.fields.iter().filter(|field| field.name == INLINE).filter_map(|field| match field.shape {
+            Shape::Message(name) => messages.get(name),
+            _ => None,
+        });
+        inner.flat_map(|inner| inner.fields.iter().cloned().chain(inner.inlined_from(messages))).collect()
     }
 
     /// The one value that these fields stand for.

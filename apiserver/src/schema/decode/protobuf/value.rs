@@ -7,7 +7,7 @@ use serde_json::{Map, Number, Value};
 
 use super::super::MAX_DEPTH;
 use super::super::json::any_value;
-use super::tables::{Field, Holds, Message, Shape, Tables};
+use super::tables::{Field, Holds, INLINE, Message, Shape, Tables};
 use super::wire::{Malformed, Reader, Wire};
 
 /// Reads messages by tables.
@@ -42,6 +42,12 @@ impl Decoder<'_> {
             let part = part?;
             let Some(field) = message.field(part.number) else { continue };
             match field.holds {
+                Holds::One if field.name == INLINE => match (field.shape, part.value) {
+                    (Shape::Message(name), Wire::Bytes(bytes)) => {
+                        self.below(self.known(name), bytes, into, left)?;
+                    }
+                    (_, other) => return Err(wrong_type(field, other)),
+                },
                 Holds::One => {
                     let before = into.remove(field.name);
                     let value = self.value(field, part.value, before, left)?;
@@ -66,6 +72,10 @@ impl Decoder<'_> {
             }
         }
         Ok(())
+    }
+
+    fn known(&self, name: &str) -> &Message {
+        self.tables.message(name).expect("a test has looked up every name in the tables")
     }
 
     /// An entry of a map: a message of a key and a value, of which either may be left out.
@@ -99,7 +109,7 @@ impl Decoder<'_> {
             (Shape::Time, Wire::Bytes(bytes)) => time(field, bytes, Precision::Seconds),
             (Shape::MicroTime, Wire::Bytes(bytes)) => time(field, bytes, Precision::Microseconds),
             (Shape::Message(name), Wire::Bytes(bytes)) => {
-                let message = self.tables.message(name).expect("a test has looked up every name in the tables");
+                let message = self.known(name);
                 let mut fields = match before {
                     Some(Value::Object(fields)) => fields,
                     _ => Map::new(),
