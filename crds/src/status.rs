@@ -9,6 +9,9 @@ pub const AVAILABLE: &str = "Available";
 /// Condition: it needs the user; waiting alone won't help.
 pub const STALLED: &str = "Stalled";
 
+/// Condition: nothing can be written past the size.
+pub const SIZE_ENFORCED: &str = "SizeEnforced";
+
 /// The condition of this type, if there is one.
 #[must_use]
 pub fn condition<'a>(conditions: &'a [Condition], type_: &str) -> Option<&'a Condition> {

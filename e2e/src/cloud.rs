@@ -44,6 +44,7 @@ pub struct CloudBuilder {
     docker: Docker,
     fake: bool,
     arguments: Vec<String>,
+    through: Vec<String>,
 }
 
 impl CloudBuilder {
@@ -89,6 +90,13 @@ impl CloudBuilder {
         self
     }
 
+    /// Runs cloudd through this command, which takes things away from it.
+    #[must_use]
+    pub fn through(mut self, command: &[&str]) -> Self {
+        self.through = command.iter().map(|word| (*word).to_owned()).collect();
+        self
+    }
+
     /// Starts it and waits until it answers.
     #[must_use]
     pub fn start(self) -> Cloud {
@@ -106,6 +114,7 @@ impl CloudBuilder {
             docker: self.docker,
             fake: self.fake,
             arguments: self.arguments,
+            through: self.through,
             process: None,
             starts: 0,
         };
@@ -123,6 +132,7 @@ pub struct Cloud {
     docker: Docker,
     fake: bool,
     arguments: Vec<String>,
+    through: Vec<String>,
     process: Option<Child>,
     starts: u32,
 }
@@ -208,7 +218,9 @@ impl Cloud {
             Store::Sqlite => "sqlite".to_owned(),
             Store::Postgres(url) => url.clone(),
         };
-        let mut command = Command::new(binary("cloudd"));
+        let words = self.through.iter().map(PathBuf::from).chain([binary("cloudd")]).collect::<Vec<_>>();
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]);
         if self.role == Role::Apiserver {
             command.arg("apiserver");
         }

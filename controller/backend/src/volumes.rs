@@ -17,7 +17,8 @@ pub const SMALLEST_VOLUME: u64 = 16 << 20;
 /// # Guarantees
 /// - `ensure` that was cut off anywhere is completed by the next; a volume is never handed out half made, and an
 ///   existing file system is never formatted again.
-/// - The size is enforced: writing past it fails as a full disk does.
+/// - The size is enforced: writing past it fails as a full disk does. Where the host can't do that, the volume says so, and
+///   is of use all the same.
 /// - A machine never starts on a volume whose storage is not there.
 #[async_trait]
 pub trait Volumes: Send + Sync {
@@ -96,4 +97,6 @@ pub struct Volume {
     pub retained: bool,
     /// The directory of the host that holds its files, while it is ready and where it has one.
     pub directory: Option<PathBuf>,
+    /// Why its size is not enforced; `None` if it is.
+    pub unenforced: Option<String>,
 }

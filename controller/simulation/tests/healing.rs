@@ -447,6 +447,25 @@ async fn lost_data_is_said_and_never_replaced_by_an_empty_volume() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_size_that_can_not_be_enforced_is_said_and_machines_run_on_it() {
+    let cloud = running_cloud().await;
+    cloud.engine.cannot_enforce_sizes(Some("no loop devices"));
+    cloud.create(&volume("data", "64Mi")).await;
+    let mut user = instance("web", "web:1");
+    user.spec.volumes = vec![volume_mount("data", "/data")];
+    cloud.create(&user).await;
+    cloud.until_ready::<Instance>("web").await;
+    cloud.until_condition::<Volume>("data", "SizeEnforced", "False", Some("NoLoopMount")).await;
+    // What was made so stays so; what is made later is not.
+    cloud.engine.cannot_enforce_sizes(None);
+    cloud.create(&volume("later", "64Mi")).await;
+    cloud.until_condition::<Volume>("later", "SizeEnforced", "True", None).await;
+    cloud.pass(Duration::from_secs(1200)).await;
+    cloud.until_condition::<Volume>("data", "SizeEnforced", "False", Some("NoLoopMount")).await;
+    assert_eq!(cloud.events("data").await, ["Provisioned x1", "SizeNotEnforced x1"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn readers_share_a_volume() {
     let cloud = running_cloud().await;
     cloud.create(&volume("data", "64Mi")).await;

@@ -20,7 +20,7 @@ use crate::quantity::Quantity;
     category = "all",
     category = "cloud",
     doc = "A disk that outlives the machines it is attached to.",
-    annotation("thecloud.dev/schema-version", "4"),
+    annotation("thecloud.dev/schema-version", "5"),
     annotation(
         "thecloud.dev/charges",
         r#"[{"names": ["storage", "requests.storage"], "amount": [{"field": "spec.size"}]}]"#
@@ -122,7 +122,8 @@ pub struct VolumeStatus {
     /// One word for people: Pending, Available, InUse, Failed or Terminating.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<String>,
-    /// `Ready` says whether the disk exists as declared.
+    /// `Ready` says whether the disk exists as declared, `SizeEnforced` whether it holds no more than its size: where the
+    /// host can't mount a file it is a plain directory, and says why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,

@@ -45,6 +45,9 @@ impl Sources {
         };
         let place = layout.place(owner);
         match layout.record(&place).await? {
+            Some(record) if record.plain.is_some() => Err(Error::invalid(
+                "a Volume whose size is not enforced is a plain directory, which can't be copied as it is at one moment",
+            )),
             Some(_) => Ok((place, owner)),
             None => Err(Error::not_found(format!("{what} of `{owner}`"))),
         }

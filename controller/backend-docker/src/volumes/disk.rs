@@ -11,7 +11,7 @@ use super::layout::{DATA, Place, Record, remove_file, set_mode};
 use super::{mounts, trouble};
 use crate::tools::{self, ToolError};
 
-/// Makes the file anew, whatever was left of an earlier attempt. It gets its name when it is whole.
+/// Makes the file anew, whatever was left of an earlier attempt. It has not its name yet.
 pub(super) async fn make(place: &Place, record: &Record) -> Result<(), Error> {
     place.prepare(record).await?;
     let unfinished = place.unfinished_disk();
@@ -45,7 +45,6 @@ pub(super) async fn make(place: &Place, record: &Record) -> Result<(), Error> {
     tools::run("mkfs.ext4", arguments)
         .await
         .map_err(|error| error.during(format!("format `{}`", unfinished.display())))?;
-    place.finish().await?;
     match fs::remove_dir_all(&seed).await {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(trouble("remove", &seed)(error)),
         _ => Ok(()),

@@ -1,6 +1,6 @@
 //! Decides where the files of a volume are, by uid, and reads and writes what is known about it:
 //!
-//! - `disk.ext4`: the data. A volume exists if and only if this does.
+//! - `disk.ext4`: the data. A volume exists if and only if this does, or `plain/`, where the host can't mount a file.
 //! - `disk.ext4.new`, `seed/`: only while it is being made.
 //! - `volume.json`: whose it is and how large, written before the data is.
 //! - `mount/`: where it is mounted.
@@ -38,6 +38,15 @@ pub(super) struct Record {
     pub(super) owner: Owner,
     /// The size that the file system has been given in full.
     pub(super) size_bytes: u64,
+    /// Why the data is in a plain directory, if it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) plain: Option<String>,
+}
+
+impl Record {
+    pub(super) fn new(owner: Owner, size_bytes: u64) -> Self {
+        Self { owner, size_bytes, plain: None }
+    }
 }
 
 impl Layout {
@@ -74,7 +83,7 @@ impl Layout {
     /// `Conflict::Foreign` if what is there, made or half made, is another installation's.
     pub(super) async fn record(&self, place: &Place) -> Result<Option<Record>, Error> {
         let path = place.record();
-        let is_made = exists(&place.disk()).await?;
+        let is_made = exists(&place.disk()).await? || exists(&place.plain()).await?;
         let text = match fs::read(&path).await {
             Err(error) if error.kind() == io::ErrorKind::NotFound && !is_made => return Ok(None),
             other => other.map_err(trouble("read", &path))?,
@@ -147,9 +156,14 @@ impl Place {
         self.dir.join("mount")
     }
 
-    /// What containers see; it exists only inside the mounted file system.
-    pub(super) fn data(&self) -> PathBuf {
-        self.mount().join(DATA)
+    /// The data where no file can be mounted.
+    pub(super) fn plain(&self) -> PathBuf {
+        self.dir.join("plain")
+    }
+
+    /// What containers see; it exists only inside the mounted file system, or in its place.
+    pub(super) fn data(&self, record: &Record) -> PathBuf {
+        if record.plain.is_some() { self.plain() } else { self.mount().join(DATA) }
     }
 
     fn record(&self) -> PathBuf {
@@ -203,9 +217,23 @@ impl Place {
         sync(&self.dir).await
     }
 
+    /// Makes the directory that serves where no file can be mounted: from now on the volume exists.
+    pub(super) async fn finish_plain(&self, record: &Record) -> Result<(), Error> {
+        self.write_record(record).await?;
+        let plain = self.plain();
+        fs::create_dir(&plain).await.map_err(trouble("make", &plain))?;
+        set_mode(&plain, 0o755).await?;
+        sync(&self.dir).await
+    }
+
     /// Deletes all of an unmounted volume, the data first: from then on it does not exist.
     pub(super) async fn delete(&self) -> Result<(), Error> {
         remove_file(&self.disk()).await?;
+        let (plain, going) = (self.plain(), self.dir.join("plain.gone"));
+        match fs::rename(&plain, &going).await {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(trouble("rename", &plain)(error)),
+            _ => {}
+        }
         // Only ever an empty directory: if something is still mounted there, this fails and nothing in it goes.
         match fs::remove_dir(self.mount()).await {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {

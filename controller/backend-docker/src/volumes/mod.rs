@@ -21,6 +21,7 @@ mod turns;
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -35,11 +36,12 @@ use uuid::Uuid;
 use crate::engine::Engine;
 use crate::error::{message, translate};
 use crate::labels;
+use crate::tools::ToolError;
 
 pub(crate) use capture::Sources;
 use disk::{Growth, Thoroughly};
 pub(crate) use layout::Layout;
-use layout::{Place, Record};
+use layout::{Place, Record, remove_file};
 pub(crate) use snapshots::HostSnapshots;
 use turns::Turn;
 pub(crate) use turns::Turns;
@@ -53,6 +55,8 @@ pub(crate) struct DockerVolumes {
     sources: Sources,
     /// The volumes that this process has seen mounted, and let be written to in case that one before it did not.
     seen: Mutex<BTreeSet<Uuid>>,
+    /// Whether this process has ever mounted a volume.
+    has_mounted: AtomicBool,
 }
 
 /// Which containers count as users of a volume.
@@ -72,7 +76,7 @@ pub(crate) struct Handle {
 
 impl Handle {
     fn new(place: &Place, record: &Record) -> Self {
-        let device = place.data().display().to_string();
+        let device = place.data(record).display().to_string();
         Self {
             name: machine_name(&record.owner),
             options: [("type", "none"), ("o", "bind"), ("device", device.as_str())]
@@ -93,22 +97,41 @@ impl Layout {
 
 impl DockerVolumes {
     pub(crate) fn new(engine: Arc<Engine>, sources: Sources) -> Self {
-        Self { engine, layout: sources.volumes.clone(), sources, seen: Mutex::default() }
+        Self {
+            engine,
+            layout: sources.volumes.clone(),
+            sources,
+            seen: Mutex::default(),
+            has_mounted: AtomicBool::new(false),
+        }
     }
 
     async fn observe(&self, place: &Place) -> Result<Option<Volume>, Error> {
         let Some(record) = self.layout.record(place).await? else { return Ok(None) };
+        let retained = place.is_retained().await?;
+        if let Some(why) = &record.plain {
+            let unenforced = Some(why.clone());
+            let (owner, size_bytes) = (record.owner, record.size_bytes);
+            let (ready, directory) = (!retained, (!retained).then(|| place.plain()));
+            let used_bytes = None;
+            return Ok(Some(Volume { owner, size_bytes, used_bytes, ready, retained, directory, unenforced }));
+        }
         let ready = mounts::is_disk_mounted(&place.disk(), &place.mount()).await?;
+        if ready {
+            self.has_mounted.store(true, Ordering::Relaxed);
+        }
         if ready && self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(record.owner.uid) {
             freeze::thaw(&place.mount()).await;
         }
+        let directory = ready.then(|| place.data(&record));
         Ok(Some(Volume {
             owner: record.owner,
             size_bytes: record.size_bytes,
             used_bytes: if ready { disk::used_bytes(&place.mount()) } else { None },
             ready,
-            directory: ready.then(|| place.data()),
-            retained: place.is_retained().await?,
+            retained,
+            directory,
+            unenforced: None,
         }))
     }
 
@@ -169,6 +192,27 @@ impl DockerVolumes {
             .collect();
         users.sort_unstable();
         Ok(users)
+    }
+
+    /// Makes an empty volume. Each is tried before it has its name: where the very first one can't be mounted the host
+    /// can't do that, and a plain directory serves instead; later on, a failure is one.
+    async fn make(&self, place: &Place, record: Record) -> Result<Record, Error> {
+        disk::make(place, &record).await?;
+        match mounts::mount(&place.unfinished_disk(), &place.mount()).await {
+            Ok(()) => {
+                place.finish().await?;
+                Ok(record)
+            }
+            Err(error) if self.has_mounted.load(Ordering::Relaxed) => Err(error),
+            Err(error) => {
+                let Some(why) = reason(&error) else { return Err(error) };
+                remove_file(&place.unfinished_disk()).await?;
+                tracing::warn!(owner = %record.owner, why, "this host can't mount a volume: a directory serves, without a limit");
+                let record = Record { plain: Some(why), ..record };
+                place.finish_plain(&record).await?;
+                Ok(record)
+            }
+        }
     }
 
     /// Makes the volume as a copy of another one, or of a snapshot.
@@ -283,17 +327,14 @@ impl Volumes for DockerVolumes {
             None => {
                 // Of a removal that was cut off: a mount of the file before.
                 unmount(&place).await?;
-                let record = Record { owner: spec.owner.clone(), size_bytes: spec.size_bytes };
+                let record = Record::new(spec.owner.clone(), spec.size_bytes);
                 match spec.source {
                     Some(VolumeSource::Retained(from)) => self.adopt(from, &place, spec.size_bytes).await?,
                     Some(source) => {
                         self.make_from(source, &place, &record, &turn).await?;
                         record
                     }
-                    None => {
-                        disk::make(&place, &record).await?;
-                        record
-                    }
+                    None => self.make(&place, record).await?,
                 }
             }
         };
@@ -304,9 +345,14 @@ impl Volumes for DockerVolumes {
             record.owner = spec.owner.clone();
             place.write_record(&record).await?;
         }
-        mount(&place).await?;
+        if record.plain.is_none() {
+            mount(&place).await?;
+            self.has_mounted.store(true, Ordering::Relaxed);
+        }
         if record.size_bytes < spec.size_bytes {
-            self.grow(&place, &record, spec.size_bytes).await?;
+            if record.plain.is_none() {
+                self.grow(&place, &record, spec.size_bytes).await?;
+            }
             // Written last: a growth that was cut off is gone through again.
             record.size_bytes = spec.size_bytes;
             place.write_record(&record).await?;
@@ -350,6 +396,15 @@ impl Volumes for DockerVolumes {
         let (place, record) = self.layout.retained(owner).await?;
         self.take_down(&place, &record).await?;
         place.delete().await
+    }
+}
+
+/// What the host said to a mount that it refused; `None` where it was not even asked.
+fn reason(error: &Error) -> Option<String> {
+    let Error::Failed { source, .. } = error else { return None };
+    match source.downcast_ref() {
+        Some(ToolError::Refused { output, .. }) => Some(output.split_whitespace().collect::<Vec<_>>().join(" ")),
+        _ => None,
     }
 }
 

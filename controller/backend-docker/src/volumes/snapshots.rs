@@ -57,9 +57,9 @@ impl Snapshots for HostSnapshots {
                 SnapshotSource::Volume(volume) => {
                     let source = VolumeSource::Volume(volume);
                     let size_bytes = self.sources.size(source).await?;
-                    place.prepare(&Record { owner: spec.owner.clone(), size_bytes }).await?;
+                    place.prepare(&Record::new(spec.owner.clone(), size_bytes)).await?;
                     let size_bytes = self.sources.copy(source, &place, &turn, progress).await?;
-                    place.write_record(&Record { owner: spec.owner.clone(), size_bytes }).await?;
+                    place.write_record(&Record::new(spec.owner.clone(), size_bytes)).await?;
                     place.finish().await?;
                 }
                 SnapshotSource::Retained(from) => {

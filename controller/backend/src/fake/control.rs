@@ -140,6 +140,11 @@ impl FakeEngine {
         self.by_hand(|world| world.grows_at_rest = true);
     }
 
+    /// Sizes of volumes that are made from now on are not enforced, for this reason; with `None` they are again.
+    pub fn cannot_enforce_sizes(&self, why: Option<&str>) {
+        self.by_hand(|world| world.cannot_enforce = why.map(str::to_owned));
+    }
+
     /// The running machines of an owner end with `code`, as if by themselves.
     pub fn crash(&self, owner: Uuid, code: i64) {
         self.end_all(owner, code, false);

@@ -132,7 +132,8 @@ fn volumes(world: &World, installation: Uuid) -> Vec<String> {
     ours.map(|(_, fake)| {
         let volume = &fake.volume;
         let (owner, size, ready, retained) = (&volume.owner, volume.size_bytes, volume.ready, volume.retained);
-        format!("volume {owner} size={size} ready={ready} retained={retained}")
+        let unenforced = if volume.unenforced.is_some() { " unenforced" } else { "" };
+        format!("volume {owner} size={size} ready={ready} retained={retained}{unenforced}")
     })
     .collect()
 }

@@ -100,6 +100,7 @@ fn ensure(world: &mut World, installation: Uuid, spec: &VolumeSpec) -> Result<Vo
         }
         _ => number,
     };
+    let unenforced = world.cannot_enforce.clone();
     let fake = world.volumes.entry((installation, spec.owner.uid)).or_insert_with(|| FakeVolume {
         volume: Volume {
             owner: spec.owner.clone(),
@@ -108,6 +109,7 @@ fn ensure(world: &mut World, installation: Uuid, spec: &VolumeSpec) -> Result<Vo
             ready: true,
             retained: false,
             directory: None,
+            unenforced,
         },
         incarnation: data,
     });

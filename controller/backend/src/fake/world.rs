@@ -43,6 +43,8 @@ pub(super) struct World {
     pub(super) snapshots: BTreeMap<(Uuid, Uuid), FakeSnapshot>,
     /// Whether a volume grows only while no machine runs on it.
     pub(super) grows_at_rest: bool,
+    /// Why no size of a volume that is made now is enforced, if it is not.
+    pub(super) cannot_enforce: Option<String>,
     pub(super) images: BTreeMap<String, FakeImage>,
     pub(super) registry: BTreeMap<String, FakeImage>,
     pub(super) registry_down: bool,
@@ -101,6 +103,7 @@ impl Default for World {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
             },
             grows_at_rest: false,
+            cannot_enforce: None,
             capacity: Capacity { cpus: 64, memory_bytes: 256 << 30 },
             happened: Vec::new(),
             made: 0,

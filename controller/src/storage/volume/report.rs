@@ -2,12 +2,14 @@
 //! BackendUnavailable, and those of failures.
 
 use crds::quantity::Quantity;
+use crds::status::{SIZE_ENFORCED, condition};
 use crds::storage::volume::VolumeStatus;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::Resource;
 
 use super::VolumeKind;
-use crate::runtime::conditions::Moment;
-use crate::runtime::{Account, Goal, Report, Standing, stand};
+use crate::runtime::conditions::{Moment, Truth, set};
+use crate::runtime::{Account, Goal, Note, Report, Standing, stand};
 use crate::storage;
 
 pub(super) fn report(account: &Account<'_, VolumeKind>) -> Report<VolumeStatus> {
@@ -30,7 +32,12 @@ pub(super) fn report(account: &Account<'_, VolumeKind>) -> Report<VolumeStatus> 
     };
     let waiting = plan.and_then(|plan| plan.waiting.as_ref());
     let moment = Moment { now: *now, generation: meta.generation };
-    let (ready, notes) = stand(&mut status.conditions, *goal, standing, waiting, *failure, moment);
+    let mut notes = Vec::new();
+    if let Some(real) = observed.as_ref().and_then(|observed| observed.volume.as_ref()) {
+        notes.extend(enforcement(&mut status.conditions, real.unenforced.as_deref(), moment));
+    }
+    let (ready, told) = stand(&mut status.conditions, *goal, standing, waiting, *failure, moment);
+    notes.extend(told);
     status.phase = Some(
         match (goal, ready.unknown) {
             (Goal::Absent, _) => "Terminating",
@@ -43,6 +50,22 @@ pub(super) fn report(account: &Account<'_, VolumeKind>) -> Report<VolumeStatus> 
         .to_owned(),
     );
     Report { status, notes }
+}
+
+/// Says whether the size is a limit. That it is none is news.
+fn enforcement(conditions: &mut Vec<Condition>, unenforced: Option<&str>, moment: Moment) -> Option<Note> {
+    let Some(why) = unenforced else {
+        let message = "Writing past the size fails as on a full disk.";
+        set(conditions, SIZE_ENFORCED, Truth::True, "OwnFileSystem", message, moment);
+        return None;
+    };
+    let is_news = condition(conditions, SIZE_ENFORCED).is_none_or(|known| known.status != "False");
+    let message = format!(
+        "This host can't mount a file ({}), so the data is in a plain directory that may outgrow its size.",
+        why.trim_end_matches('.')
+    );
+    set(conditions, SIZE_ENFORCED, Truth::False, "NoLoopMount", &message, moment);
+    is_news.then(|| Note::warning("SizeNotEnforced", message))
 }
 
 /// The size, in the user's own words where they are worth the same.

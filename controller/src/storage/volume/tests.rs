@@ -2,7 +2,7 @@
 
 use controller_backend::{Owner, Volume as RealVolume, VolumeSource as From, VolumeSpec as Wanted};
 use crds::quantity::Quantity;
-use crds::status::{READY, condition};
+use crds::status::{READY, SIZE_ENFORCED, condition};
 use crds::storage::volume::{DeletionPolicy, Volume, VolumeSpec, VolumeStatus};
 use jiff::Timestamp;
 use kube::Resource;
@@ -50,6 +50,7 @@ fn model(observed: &mut Observed, step: &Step) {
                 ready: true,
                 retained: false,
                 directory: None,
+                unenforced: None,
             });
         }
         Step::Remove => {
@@ -98,6 +99,35 @@ fn a_volume_is_made_once_and_grows_in_place() {
     volume.spec.size = Quantity::from("128Mi");
     assert_eq!(converge(&volume, &mut observed, Goal::Present).0.len(), 1);
     assert_eq!(observed.volume.unwrap().size_bytes, 128 << 20);
+}
+
+#[test]
+fn a_size_that_is_no_limit_is_said_once_and_the_volume_serves() {
+    let (volume, mut observed) = (volume("64Mi"), observed());
+    let (_, status) = converge(&volume, &mut observed, Goal::Present);
+    assert_eq!(condition(&status.conditions, SIZE_ENFORCED).unwrap().status, "True");
+    observed.volume.as_mut().unwrap().unenforced = Some("mount failed: Operation not permitted.".to_owned());
+    let plan = plan(Goal::Present, &volume, &observed);
+    let account = |volume| Account::<'_, VolumeKind> {
+        goal: Goal::Present,
+        object: volume,
+        observed: Some(&observed),
+        plan: Some(&plan),
+        failure: None,
+        now: Timestamp::UNIX_EPOCH,
+    };
+    let told = report(&account(&volume));
+    let enforced = condition(&told.status.conditions, SIZE_ENFORCED).unwrap();
+    assert_eq!((enforced.status.as_str(), enforced.reason.as_str()), ("False", "NoLoopMount"));
+    assert!(enforced.message.contains("(mount failed: Operation not permitted)"), "{}", enforced.message);
+    assert_eq!(condition(&told.status.conditions, READY).unwrap().status, "True");
+    assert_eq!(
+        told.notes.iter().map(|note| (note.warning, note.reason)).collect::<Vec<_>>(),
+        [(true, "SizeNotEnforced")]
+    );
+    let mut told_before = volume.clone();
+    told_before.status = Some(told.status);
+    assert_eq!(report(&account(&told_before)).notes, []);
 }
 
 #[test]
@@ -231,6 +261,7 @@ proptest! {
         observed.volume = real.map(|(size_bytes, ready, retained)| RealVolume {
             owner: observed.owner.clone(), size_bytes, used_bytes: None, ready, retained,
             directory: None,
+            unenforced: None,
         });
         observed.leftovers = leftovers;
         observed.users = if used { vec!["web".to_owned()] } else { Vec::new() };
