@@ -264,7 +264,7 @@ async fn every_quota_of_a_namespace_counts_and_no_other() {
     server.post("/api/v1/namespaces/a/events", events).await.expect(201);
     // A quota with scopes is about Pods.
     server.delete(&format!("{QUOTAS}/narrow"), json!({})).await.expect(200);
-    let mut scoped = quota("scoped", json!({"configmaps": "0"}));
+    let mut scoped = quota("scoped", json!({"count/configmaps": "0"}));
     scoped["spec"]["scopes"] = json!(["BestEffort"]);
     server.post(QUOTAS, scoped).await.expect(201);
     server.post(MAPS, config_map("m2", [].into())).await.expect(201);

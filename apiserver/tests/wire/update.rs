@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{Server, WIDGETS, widget};
+use crate::harness::{Server, WIDGETS, namespace, widget};
 
 async fn with_one() -> (Server, serde_json::Value, String) {
     let server = Server::with_widgets().await;
@@ -156,4 +156,37 @@ async fn labels_that_are_null_are_empty() {
     let mut new = widget("new", json!({"color": "red"}));
     new["metadata"]["labels"] = json!({"a": null});
     assert_eq!(server.post(WIDGETS, new).await.expect(201)["metadata"]["labels"], json!({"a": ""}));
+}
+
+#[tokio::test]
+async fn a_namespace_that_was_let_go_is_not_held_again() {
+    let server = Server::start().await;
+    let made = server.post("/api/v1/namespaces", namespace("n")).await.expect(201);
+    let mut wanted = made.clone();
+    wanted["spec"] = json!({"finalizers": []});
+    let let_go = server.put("/api/v1/namespaces/n/finalize", wanted.clone()).await.expect(200);
+    assert_eq!(let_go["spec"], json!({}));
+    let labelled = server.merge("/api/v1/namespaces/n", json!({"metadata": {"labels": {"a": "b"}}})).await.expect(200);
+    assert_eq!(labelled["spec"], json!({}));
+    assert_eq!(labelled["status"]["phase"], "Active");
+
+    wanted["spec"] = json!({"finalizers": ["kubernetes", "mine", "example.com/mine"]});
+    wanted["metadata"]["resourceVersion"] = labelled["metadata"]["resourceVersion"].clone();
+    let detail = "name is neither a standard finalizer name nor is it fully qualified";
+    assert_eq!(
+        server.put("/api/v1/namespaces/n/finalize", wanted).await.refusal(422).1,
+        format!("Namespace \"n\" is invalid: spec.finalizers[1]: Invalid value: \"mine\": {detail}")
+    );
+    let mut named = namespace("m");
+    named["spec"] = json!({"finalizers": ["mine"]});
+    assert_eq!(
+        server.post("/api/v1/namespaces", named).await.refusal(422).1,
+        format!("Namespace \"m\" is invalid: spec.finalizers: Invalid value: \"mine\": {detail}")
+    );
+    let phase = json!({"status": {"phase": "Terminating"}});
+    assert_eq!(
+        server.merge("/api/v1/namespaces/n/status", phase).await.refusal(422).1,
+        "Namespace \"n\" is invalid: status.Phase: Invalid value: \"Terminating\": may only be 'Active' if \
+         `deletionTimestamp` is empty"
+    );
 }

@@ -148,6 +148,7 @@ fn allow_blank(schema: &mut Value, blank: &Value) {
 /// What the kind itself finds wrong, beyond metadata and schema. `old` is the stored object on an update.
 pub(crate) fn validate(kind: &Kind, new: &Value, old: Option<&Value>) -> Vec<FieldError> {
     match (kind.group.as_str(), kind.plural.as_str()) {
+        ("", "namespaces") => namespace::validate(new, old),
         ("", "secrets") => secret::validate(new, old),
         ("", "events") | ("events.k8s.io", "events") => event::validate(kind, new, old),
         ("coordination.k8s.io", "leases") => lease::validate(new),

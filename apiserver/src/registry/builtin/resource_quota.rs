@@ -108,12 +108,20 @@ pub(super) fn validate(new: &Value, old: Option<&Value>) -> Vec<FieldError> {
         scopes.dedup();
         scopes
     };
-    if list(&new["spec"]["scopes"]).any(|scope| !SCOPES.contains(&scope)) {
-        errors.push(words::invalid("spec.scopes", &new["spec"]["scopes"], "unsupported scope"));
+    let given = &new["spec"]["scopes"];
+    for scope in list(given) {
+        if !SCOPES.contains(&scope) {
+            errors.push(words::invalid("spec.scopes", given, "unsupported scope"));
+        }
+        for _ in unfit(scope, &new["spec"]["hard"]) {
+            errors.push(words::invalid("spec.scopes", given, "unsupported scope applied to resource"));
+        }
     }
-    let has = |scope: &str| list(&new["spec"]["scopes"]).any(|known| known == scope);
-    if (has("BestEffort") && has("NotBestEffort")) || (has("Terminating") && has("NotTerminating")) {
-        errors.push(words::invalid("spec.scopes", &new["spec"]["scopes"], "conflicting scopes"));
+    for _ in 0..conflicts(&list(given).collect::<Vec<_>>()) {
+        errors.push(words::invalid("spec.scopes", given, "conflicting scopes"));
+    }
+    if let Some(selector) = new["spec"].get("scopeSelector").filter(|selector| selector.is_object()) {
+        scope_selector(selector, &new["spec"]["hard"], &mut errors);
     }
     if old.is_some_and(|old| scopes(old) != scopes(new)) {
         errors.push(words::invalid("spec.scopes", &new["spec"]["scopes"], "field is immutable"));
@@ -121,6 +129,70 @@ pub(super) fn validate(new: &Value, old: Option<&Value>) -> Vec<FieldError> {
     amounts(&new["status"], "status", "hard", &mut errors);
     amounts(&new["status"], "status", "used", &mut errors);
     errors
+}
+
+/// Limits that a scope can't be about.
+fn unfit<'a>(scope: &'a str, hard: &'a Value) -> impl Iterator<Item = &'a String> {
+    const COMPUTE: [&str; 7] =
+        ["cpu", "limits.cpu", "limits.memory", "memory", "pods", "requests.cpu", "requests.memory"];
+    let fits = move |name: &str| match scope {
+        "BestEffort" => name == "pods",
+        "VolumeAttributesClass" => matches!(name, "persistentvolumeclaims" | "requests.storage"),
+        scope if SCOPES.contains(&scope) => COMPUTE.contains(&name),
+        _ => true,
+    };
+    let is_standard = |name: &str| COUNTED.contains(&name) || MEASURED.contains(&name) || is_huge_pages(name);
+    let names = hard.as_object().into_iter().flatten().map(|(name, _)| name);
+    names.filter(move |name| is_standard(name) && !fits(name))
+}
+
+/// How many pairs of scopes contradict each other.
+fn conflicts(scopes: &[&str]) -> usize {
+    let pairs = [["BestEffort", "NotBestEffort"], ["Terminating", "NotTerminating"]];
+    pairs.iter().filter(|pair| pair.iter().all(|scope| scopes.contains(scope))).count()
+}
+
+fn scope_selector(selector: &Value, hard: &Value, errors: &mut Vec<FieldError>) {
+    let place = "spec.scopeSelector.matchExpressions";
+    let mut scopes = Vec::new();
+    for requirement in selector["matchExpressions"].as_array().into_iter().flatten() {
+        let text = |field: &str| requirement[field].as_str().unwrap_or_default();
+        let (scope, operator) = (text("scopeName"), text("operator"));
+        if !SCOPES.contains(&scope) {
+            errors.push(words::invalid(format!("{place}.scopeName"), &scope.into(), "unsupported scope"));
+        }
+        for _ in unfit(scope, hard) {
+            errors.push(words::invalid(place, selector, "unsupported scope applied to resource"));
+        }
+        let takes_values = matches!(scope, "PriorityClass" | "VolumeAttributesClass") || !SCOPES.contains(&scope);
+        if !takes_values && operator != "Exists" {
+            let detail = "must be 'Exist' when scope is any of ResourceQuotaScopeTerminating, \
+                          ResourceQuotaScopeNotTerminating, ResourceQuotaScopeBestEffort, ResourceQuotaScopeNotBestEffort or \
+                          ResourceQuotaScopeCrossNamespacePodAffinity";
+            errors.push(words::invalid(format!("{place}.operator"), &operator.into(), detail));
+        }
+        let values = &requirement["values"];
+        let count = values.as_array().map_or(0, Vec::len);
+        match operator {
+            "In" | "NotIn" if count == 0 => {
+                let detail = "must be at least one value when `operator` is 'In' or 'NotIn' for scope selector";
+                errors.push(words::required(format!("{place}.values"), detail));
+            }
+            "Exists" | "DoesNotExist" if count > 0 => {
+                let detail = "must be no value when `operator` is 'Exist' or 'DoesNotExist' for scope selector";
+                errors.push(words::invalid(format!("{place}.values"), values, detail));
+            }
+            "In" | "NotIn" | "Exists" | "DoesNotExist" => {}
+            other => {
+                let detail = "not a valid selector operator";
+                errors.push(words::invalid(format!("{place}.operator"), &other.into(), detail));
+            }
+        }
+        scopes.push(scope);
+    }
+    for _ in 0..conflicts(&scopes) {
+        errors.push(words::invalid(place, selector, "conflicting scopes"));
+    }
 }
 
 fn amounts(part: &Value, part_name: &str, field: &str, errors: &mut Vec<FieldError>) {
@@ -204,6 +276,34 @@ mod tests {
             problems(json!({"scopes": ["Terminating"]}), Some(json!({}))),
             ["spec.scopes: Invalid value: [\"Terminating\"]: field is immutable"]
         );
+    }
+
+    #[test]
+    fn scopes_are_about_what_pods_use() {
+        let place = "spec.scopeSelector.matchExpressions";
+        let selected = |requirement: Value, hard: Value| {
+            problems(json!({"hard": hard, "scopeSelector": {"matchExpressions": [requirement]}}), None)
+        };
+        let class = json!({"scopeName": "PriorityClass", "operator": "In", "values": ["high"]});
+        assert_eq!(selected(class, json!({"cpu": "1", "count/x": "1"})), [""; 0]);
+        let class = json!({"scopeName": "PriorityClass", "operator": "Exists", "values": ["high"]});
+        assert_eq!(
+            selected(class, json!({})),
+            [format!(
+                "{place}.values: Invalid value: [\"high\"]: must be no value when `operator` is 'Exist' or 'DoesNotExist' for \
+                 scope selector"
+            )]
+        );
+        let odd = json!({"scopeName": "Best", "operator": "Is"});
+        assert_eq!(
+            selected(odd, json!({})),
+            [
+                format!("{place}.scopeName: Invalid value: \"Best\": unsupported scope"),
+                format!("{place}.operator: Invalid value: \"Is\": not a valid selector operator"),
+            ]
+        );
+        let found = problems(json!({"hard": {"secrets": "1"}, "scopes": ["BestEffort"]}), None);
+        assert_eq!(found, ["spec.scopes: Invalid value: [\"BestEffort\"]: unsupported scope applied to resource"]);
     }
 
     #[test]

@@ -65,15 +65,16 @@ impl Checker {
     fn field(&mut self, owner: &str, field: &Field, value: &Value) -> Option<String> {
         match (field.holds, value) {
             (_, Value::Null) => None,
-            (Holds::One, value) => self.value(owner, field.shape, value),
-            (Holds::List, Value::Array(list)) => list.iter().find_map(|value| self.value(owner, field.shape, value)),
-            (Holds::Map, Value::Object(map)) => map.values().find_map(|value| self.value(owner, field.shape, value)),
-            (Holds::List, other) => Some(self.wrong(owner, &format!("[]{}", self.go_type(field.shape)), other)),
-            (Holds::Map, other) => Some(self.wrong(owner, &format!("map[string]{}", self.go_type(field.shape)), other)),
+            (Holds::One, value) => self.value(owner, field, value),
+            (Holds::List, Value::Array(list)) => list.iter().find_map(|value| self.value(owner, field, value)),
+            (Holds::Map, Value::Object(map)) => map.values().find_map(|value| self.value(owner, field, value)),
+            (Holds::List, other) => Some(self.wrong(owner, &format!("[]{}", self.go_type(field)), other)),
+            (Holds::Map, other) => Some(self.wrong(owner, &format!("map[string]{}", self.go_type(field)), other)),
         }
     }
 
-    fn value(&mut self, owner: &str, shape: Shape, value: &Value) -> Option<String> {
+    fn value(&mut self, owner: &str, field: &Field, value: &Value) -> Option<String> {
+        let shape = field.shape;
         match (shape, value) {
             (_, Value::Null)
             | (Shape::Json, _)
@@ -102,16 +103,17 @@ impl Checker {
                     _ if name == "Quantity" => Quantity::of(value).is_none().then(|| quota::MALFORMED.to_owned()),
                     // What is one value in JSON is read by a function of its own.
                     _ if message.is_one_value => None,
-                    Value::Object(_) => self.fields(name, message, value),
-                    other => Some(self.wrong(owner, &self.go_type(shape), other)),
+                    Value::Object(_) => self.fields(message.go_name, message, value),
+                    other => Some(self.wrong(owner, &self.go_type(field), other)),
                 }
             }
-            (shape, other) => Some(self.wrong(owner, &self.go_type(shape), other)),
+            (_, other) => Some(self.wrong(owner, &self.go_type(field), other)),
         }
     }
 
-    fn go_type(&self, shape: Shape) -> String {
-        match shape {
+    fn go_type(&self, field: &Field) -> String {
+        match field.shape {
+            Shape::Text if field.go_type.is_some() => field.go_type.unwrap_or_default().to_owned(),
             Shape::Text => "string".to_owned(),
             Shape::Bytes => "[]uint8".to_owned(),
             Shape::Bool => "bool".to_owned(),
@@ -121,7 +123,7 @@ impl Checker {
             Shape::Json => "v1.JSON".to_owned(),
             Shape::Time => "v1.Time".to_owned(),
             Shape::MicroTime => "v1.MicroTime".to_owned(),
-            Shape::Message(name) => format!("v1.{name}"),
+            Shape::Message(name) => format!("v1.{}", self.tables.message(name).map_or(name, |message| message.go_name)),
         }
     }
 
@@ -182,6 +184,25 @@ mod tests {
             ("v1", "ConfigMap", json!({"data": {"a": true}}), field("bool", "ConfigMap.data", "string")),
             ("v1", "ConfigMap", json!({"data": []}), field("array", "ConfigMap.data", "map[string]string")),
             ("v1", "Secret", json!({"immutable": "yes"}), field("string", "Secret.immutable", "bool")),
+            ("v1", "Secret", json!({"type": 1}), field("number", "Secret.type", "v1.SecretType")),
+            (
+                "v1",
+                "Namespace",
+                json!({"spec": {"finalizers": "x"}}),
+                field("string", "NamespaceSpec.spec.finalizers", "[]v1.FinalizerName"),
+            ),
+            (
+                "meta.k8s.io/v1",
+                "DeleteOptions",
+                json!({"propagationPolicy": 1}),
+                field("number", "DeleteOptions.propagationPolicy", "v1.DeletionPropagation"),
+            ),
+            (
+                "apiextensions.k8s.io/v1",
+                "CustomResourceDefinition",
+                json!({"spec": {"names": []}}),
+                field("array", "CustomResourceDefinitionSpec.spec.names", "v1.CustomResourceDefinitionNames"),
+            ),
             ("v1", "Namespace", json!({"spec": "x"}), field("string", "Namespace.spec", "v1.NamespaceSpec")),
             (
                 "coordination.k8s.io/v1",

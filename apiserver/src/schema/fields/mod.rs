@@ -64,7 +64,8 @@ pub fn validate(kind: &Kind, new: &Value, old: Option<&Value>) -> Vec<FieldError
 
 /// Whether a kind's finalizers without a domain must be Kubernetes' own. Upstream asks it of most of its own kinds.
 fn has_known_finalizers(kind: &Kind) -> bool {
-    let is_apart = matches!(kind.group.as_str(), "apiextensions.k8s.io" | "coordination.k8s.io");
+    let is_apart =
+        matches!(kind.group.as_str(), "apiextensions.k8s.io" | "coordination.k8s.io" | "admissionregistration.k8s.io");
     kind.is_built_in() && !is_apart && (kind.group.as_str(), kind.plural.as_str()) != ("", "events")
 }
 

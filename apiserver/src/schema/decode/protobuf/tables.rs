@@ -3,7 +3,8 @@
 //! A line is `Message: number name shape, ...` and goes on where the next begins with a space. `[shape]` is a list,
 //! `{shape}` a map from strings. `!` keeps a value that is zero; the others are left out then, as Go's `omitempty`
 //! does (Go writes every scalar that is no pointer). A message with `=` for `:` is in JSON the value of its one field,
-//! or of the highest that it has. A field named `-` is a message whose fields JSON has beside the others. `messages/kinds.txt` says which kind is which message.
+//! or of the highest that it has. Go's names, where they are others, stand behind a message's name and behind `:` in a
+//! shape. A field named `-` is a message whose fields JSON has beside the others. `messages/kinds.txt` says which kind is which message.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -29,6 +30,8 @@ pub(in crate::schema::decode) struct Tables {
 /// One message.
 #[derive(Debug)]
 pub(in crate::schema::decode) struct Message {
+    /// What Go calls it.
+    pub(in crate::schema::decode) go_name: &'static str,
     fields: Vec<Field>,
     /// The fields of other messages that JSON has beside its own.
     inlined: Vec<Field>,
@@ -44,6 +47,8 @@ pub(in crate::schema::decode) struct Field {
     pub(in crate::schema::decode) shape: Shape,
     pub(in crate::schema::decode) holds: Holds,
     pub(in crate::schema::decode) keeps_zero: bool,
+    /// What Go calls a text that is of a type of its own.
+    pub(in crate::schema::decode) go_type: Option<&'static str>,
 }
 
 /// The name of a field whose own fields stand beside it in JSON.
@@ -100,10 +105,14 @@ impl Tables {
         for line in MESSAGES.into_iter().flat_map(lines) {
             let mut fields = line;
             if !line.starts_with(' ') {
-                let end = line.find([':', '=']).expect("a message has a name");
-                open = line[..end].trim();
+                let end = line.find([':', '=']).expect("a message has a name and its fields");
+                let (name, go_name) = line[..end].trim().split_once(' ').unwrap_or_else(|| {
+                    let name = line[..end].trim();
+                    (name, name)
+                });
+                open = name;
                 let is_one_value = line[end..].starts_with('=');
-                messages.insert(open, Message { fields: Vec::new(), inlined: Vec::new(), is_one_value });
+                messages.insert(open, Message { go_name, fields: Vec::new(), inlined: Vec::new(), is_one_value });
                 fields = &line[end + 1..];
             }
             let message = messages.get_mut(open).expect("a table begins with a name");
@@ -160,6 +169,7 @@ impl Field {
             (_, Some(shape)) => (shape, Holds::Map),
             _ => (shape, Holds::One),
         };
+        let (shape, go_type) = shape.split_once(':').map_or((shape, None), |(shape, name)| (shape, Some(name)));
         let shape = match shape {
             "string" => Shape::Text,
             "bytes" => Shape::Bytes,
@@ -172,7 +182,7 @@ impl Field {
             "MicroTime" => Shape::MicroTime,
             message => Shape::Message(message),
         };
-        Self { number, name, shape, holds, keeps_zero }
+        Self { number, name, shape, holds, keeps_zero, go_type }
     }
 }
 
