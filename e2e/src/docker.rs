@@ -91,7 +91,9 @@ impl Docker {
         }
         let digits = installation.replace('-', "");
         if let (Some(table), Some(mark)) = (digits.get(..8), digits.get(..6)) {
-            let _ = run("nft", ["delete", "table", "inet", &format!("thecloud_{table}")], "");
+            for family in ["inet", "bridge"] {
+                let _ = run("nft", ["delete", "table", family, &format!("thecloud_{table}")], "");
+            }
             let mark = format!("0x7c{mark}");
             let _ = run("iptables", ["-w", "-D", "DOCKER-USER", "-m", "mark", "--mark", &mark, "-j", "ACCEPT"], "");
         }

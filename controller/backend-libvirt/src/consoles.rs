@@ -59,7 +59,9 @@ impl Consoles for LibvirtConsoles {
             let conflict = Conflict::State { what: format!("machine `{id}`"), state: "not running".to_owned() };
             return Err(Error::conflict(conflict));
         }
-        Err(Error::invalid("a virtual machine runs no command from outside: log in over its network"))
+        Err(Error::invalid(
+            "a virtual machine runs no command from outside: log in over its network, by ssh at the address in its status",
+        ))
     }
 }
 

@@ -37,6 +37,8 @@ pub(crate) struct Needs {
 pub(crate) struct Wire {
     pub(crate) bridge: String,
     pub(crate) mac: String,
+    /// What its port on the bridge is called, by which the packet filter knows it.
+    pub(crate) port: String,
 }
 
 /// The whole domain.
@@ -79,9 +81,11 @@ pub(crate) fn domain(spec: &MachineSpec, needs: &Needs, marks: &Marks) -> String
     if let Some(wire) = &needs.wire {
         let _ = write!(
             xml,
-            "<interface type='bridge'><mac address='{}'/><source bridge='{}'/><model type='virtio'/></interface>",
+            "<interface type='bridge'><mac address='{}'/><source bridge='{}'/><target dev='{}'/><model type='virtio'/>\
+             </interface>",
             escape(&wire.mac),
             escape(&wire.bridge),
+            escape(&wire.port),
         );
     }
     let _ = write!(

@@ -39,6 +39,8 @@ use images::{HostImages, LibvirtImages};
 use machines::LibvirtMachines;
 use places::Places;
 
+pub use probe::{Acceleration, Finding, find_acceleration};
+
 /// Where libvirt listens unless told otherwise.
 pub const DEFAULT_URI: &str = "qemu:///system";
 

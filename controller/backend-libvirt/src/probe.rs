@@ -11,11 +11,20 @@ use tokio::sync::OnceCell;
 
 /// How machines run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Acceleration {
+pub enum Acceleration {
     /// On the processor.
     Kvm,
     /// Every instruction is translated.
     Software,
+}
+
+/// How machines run on this host, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// How.
+    pub acceleration: Acceleration,
+    /// Why, for people.
+    pub why: String,
 }
 
 /// How long the guest may take.
@@ -24,37 +33,43 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const WORD: u8 = 0x2a;
 const EXIT_CODE: i32 = (WORD as i32) << 1 | 1;
 
-static FOUND: OnceCell<Acceleration> = OnceCell::const_new();
+static FOUND: OnceCell<Finding> = OnceCell::const_new();
 
 /// How machines run here; found out once.
-pub(crate) async fn acceleration() -> Acceleration {
-    *FOUND
+pub async fn find_acceleration() -> &'static Finding {
+    FOUND
         .get_or_init(|| async {
-            let (found, why) = match probe().await {
-                Ok(()) => (Acceleration::Kvm, "a guest ran under KVM".to_owned()),
-                Err(why) => (Acceleration::Software, why),
-            };
-            tracing::info!(acceleration = ?found, why, "how virtual machines run here");
-            found
+            let finding = Finding::of(probe(Path::new("/dev/kvm"), "qemu-system-x86_64").await);
+            tracing::info!(acceleration = ?finding.acceleration, why = finding.why, "how virtual machines run here");
+            finding
         })
         .await
 }
 
+impl Finding {
+    fn of(probed: Result<(), String>) -> Self {
+        match probed {
+            Ok(()) => Self { acceleration: Acceleration::Kvm, why: "a guest ran under KVM".to_owned() },
+            Err(why) => Self { acceleration: Acceleration::Software, why },
+        }
+    }
+}
+
 /// `Ok` if a guest runs under KVM; else why not.
-async fn probe() -> Result<(), String> {
-    if !Path::new("/dev/kvm").exists() {
-        return Err("there is no /dev/kvm".to_owned());
+async fn probe(device: &Path, program: &str) -> Result<(), String> {
+    if !device.exists() {
+        return Err(format!("there is no {}", device.display()));
     }
     let folder = std::env::temp_dir().join(format!("tc-probe-{}", uuid::Uuid::new_v4()));
     tokio::fs::create_dir(&folder).await.map_err(|error| format!("no probe could be made: {error}"))?;
-    let outcome = run(&folder.join("guest")).await;
+    let outcome = run(&folder.join("guest"), program).await;
     let _ = tokio::fs::remove_dir_all(&folder).await;
     outcome
 }
 
-async fn run(guest: &Path) -> Result<(), String> {
+async fn run(guest: &Path, program: &str) -> Result<(), String> {
     tokio::fs::write(guest, boot_sector()).await.map_err(|error| format!("no probe could be made: {error}"))?;
-    let mut qemu = Command::new("qemu-system-x86_64");
+    let mut qemu = Command::new(program);
     qemu.args([
         "-nodefaults",
         "-no-user-config",
@@ -95,6 +110,26 @@ fn boot_sector() -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A program in place of QEMU that ends like this.
+    async fn probed(script: &str) -> Finding {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("qemu");
+        std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        Finding::of(probe(Path::new("/dev/null"), &program.to_string_lossy()).await)
+    }
+
+    #[tokio::test]
+    async fn only_a_guest_that_said_its_word_is_proof() {
+        assert_eq!(probed("exit 85").await.acceleration, Acceleration::Kvm);
+        let refused = probed("exit 1").await;
+        assert_eq!(refused.acceleration, Acceleration::Software);
+        assert!(refused.why.contains("ended with exit status: 1"), "{}", refused.why);
+        let absent = Finding::of(probe(Path::new("/dev/absent"), "qemu").await);
+        assert_eq!(absent, Finding { acceleration: Acceleration::Software, why: "there is no /dev/absent".to_owned() });
+    }
 
     #[test]
     fn the_guest_is_a_sector_that_a_bios_boots() {

@@ -70,6 +70,9 @@ pub struct GuardedNetwork {
 pub struct Member {
     /// The groups that it is in.
     pub groups: BTreeSet<Uuid>,
+    /// The port of the bridge that is its own, where its engine names it so: it sends from there, and as itself, whatever
+    /// it has become inside. `None` for what can neither send packets of its own making nor change its addresses.
+    pub port: Option<String>,
     /// What it publishes.
     pub published: BTreeSet<PublishedPort>,
     /// Whether what comes there from the world and from the host is taken to the machine by the filter, because its engine
@@ -126,6 +129,12 @@ impl Rules {
     pub fn admits(&self, network: Uuid, address: Ipv4Addr) -> bool {
         self.networks.get(&network).is_some_and(|network| network.members.contains_key(&address))
     }
+}
+
+/// The name of the port by which the machine with this address joins its bridge, where its engine lets us name it.
+pub fn port_name(address: Ipv4Addr) -> String {
+    let [a, b, c, d] = address.octets();
+    format!("tcv{a:02x}{b:02x}{c:02x}{d:02x}")
 }
 
 /// The hardware address of the machine with this address, where nobody chose another: each engine gives it this one.

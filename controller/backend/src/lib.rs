@@ -27,7 +27,7 @@ pub use disk_images::{DiskFormat, DiskImage, DiskImageSpec, DiskImages, DiskSour
 pub use error::{Conflict, Error, Source};
 pub use events::{Event, EventStream, Events, Happening};
 pub use files::{FileSet, Files, ProjectedFile};
-pub use firewall::{Allowed, AllowedPeer, Firewall, Group, GuardedNetwork, Member, Rules, Traffic, mac_of};
+pub use firewall::{Allowed, AllowedPeer, Firewall, Group, GuardedNetwork, Member, Rules, Traffic, mac_of, port_name};
 pub use host::{Capacity, Host, Identity};
 pub use host_ports::HostPorts;
 pub use images::{Image, Images, PullError};

@@ -5,8 +5,8 @@ use std::net::TcpListener;
 use e2e::{Cloud, condition, eventually, eventually_within, run, virsh};
 use serde_json::{Value, json};
 
-use crate::machine::{documents, vpc};
-use crate::virtual_machine::{BOOT, IMAGE, SKIPPED, boots, cloud, domain, machine};
+use crate::machine::{documents, sleeper, vpc};
+use crate::virtual_machine::{BOOT, IMAGE, SKIPPED, boots, cloud, domain, machine, page};
 
 /// The virtual machine with a port that is published as this says.
 fn published(name: &str, publish: &str) -> String {
@@ -163,4 +163,132 @@ impl Drop for Outside {
         run("ip", ["link", "delete", &self.link], "");
         run("ip", ["netns", "delete", &self.namespace], "");
     }
+}
+
+/// A container that serves its name.
+const SERVES: &str = "vpc: lab\ncommand: [sh, -c, \"mkdir -p /tmp/www; hostname > /tmp/www/index.html; exec httpd -f -p \
+                      8080 -h /tmp/www\"]";
+
+/// The virtual machine, which claims to be others when it is asked to.
+fn rogue(name: &str) -> String {
+    let write = |path: &str, lines: &[&str]| {
+        let lines: Vec<String> = lines.iter().map(|line| format!("'{line}'")).collect();
+        format!("        - printf '%s\\n' '#!/bin/sh' {} > {path}\n", lines.join(" "))
+    };
+    let answer = "echo Content-type: text/plain; echo; echo done";
+    let claim = [
+        "(ip addr add $QUERY_STRING/32 dev eth0; arping -U -c 2 -w 3 -I eth0 -s $QUERY_STRING $QUERY_STRING",
+        "ip addr del $QUERY_STRING/32 dev eth0) > /dev/null 2>&1",
+        answer,
+    ];
+    let turn_into = [
+        "old=$(cat /sys/class/net/eth0/address)",
+        "(ip link set eth0 down; ip link set eth0 address ${QUERY_STRING%,*}; ip link set eth0 up",
+        "ip addr add ${QUERY_STRING#*,}/32 dev eth0",
+        "arping -U -c 2 -w 3 -I eth0 -s ${QUERY_STRING#*,} ${QUERY_STRING#*,}",
+        "ip addr del ${QUERY_STRING#*,}/32 dev eth0; ip link set eth0 down; ip link set eth0 address $old; ip link set eth0 up) > /dev/null 2>&1",
+        answer,
+    ];
+    let scripts = format!(
+        "        - mkdir -p /www/cgi-bin\n{}{}        - chmod 755 /www/cgi-bin/claim /www/cgi-bin/become\n",
+        write("/www/cgi-bin/claim", &claim),
+        write("/www/cgi-bin/become", &turn_into)
+    );
+    machine(name).replace("        - mkdir -p /www\n", &format!("        - mkdir -p /www\n{scripts}"))
+}
+
+/// The hardware address that a container believes this address to have.
+fn believed(cloud: &Cloud, container: &str, address: &str) -> String {
+    let seen = cloud.docker().call(&["exec", container, "sh", "-c", &format!("grep '^{address} ' /proc/net/arp")]);
+    seen.stdout.split_whitespace().nth(3).unwrap_or_default().to_owned()
+}
+
+/// The ports of the bridge where this hardware address was seen.
+fn seen_at(hardware: &str) -> Vec<String> {
+    let table = run("bridge", ["-json", "fdb", "show"], "").ok();
+    let table: Value = serde_json::from_str(&table).expect("the bridge's memory");
+    let entries = table.as_array().into_iter().flatten().filter(|entry| entry["mac"] == hardware);
+    entries.filter_map(|entry| entry["ifname"].as_str().map(str::to_owned)).collect()
+}
+
+#[test]
+fn nobody_is_taken_for_another() {
+    let Some((mut cloud, _images)) = cloud() else {
+        eprintln!("{SKIPPED}");
+        return;
+    };
+    cloud.apply(&documents(&[
+        IMAGE.to_owned(),
+        vpc("lab"),
+        rogue("rogue"),
+        sleeper("victim", SERVES),
+        sleeper("witness", "vpc: lab"),
+    ]));
+    let rogue = eventually_within(BOOT, "the machine to run", || {
+        let rogue = cloud.object("instances", "rogue");
+        if condition(&rogue, "Ready")["status"] == "True" { Ok(rogue) } else { Err(rogue) }
+    });
+    boots(&rogue);
+    let (own, witness) = (rogue["status"]["ip"].as_str().expect("an address").to_owned(), cloud.container("witness"));
+    let victim = cloud.await_ready("instances", "victim")["status"]["ip"].as_str().expect("an address").to_owned();
+    let mac = |address: &str| {
+        let octets = address.split('.').map(|octet| format!("{:02x}", octet.parse::<u8>().expect("an octet")));
+        format!("02:42:{}", octets.collect::<Vec<_>>().join(":"))
+    };
+    let ask = |script: &str, query: &str| page(&own, &format!("cgi-bin/{script}?{query}"));
+    let meet = |cloud: &Cloud, name: &str| {
+        eventually(&format!("{name} to be met"), || {
+            let url = format!("http://{name}:8080/");
+            let met = cloud.docker().call(&["exec", &witness, "timeout", "3", "wget", "-qO-", &url]);
+            if met.stdout == format!("{name}\n") { Ok(()) } else { Err(met) }
+        });
+    };
+    // A container finds both kinds by name.
+    meet(&cloud, "rogue");
+    meet(&cloud, "victim");
+    assert_eq!(believed(&cloud, &witness, &victim), mac(&victim));
+
+    // What the machine claims is believed, where nothing pins it to its port.
+    let table = format!("thecloud_{}", &cloud.installation().replace('-', "")[..8]);
+    let _ = run("nft", ["delete", "table", "bridge", &table], "").ok();
+    eventually("an unpinned machine to be believed", || {
+        let _ = ask("claim", &victim);
+        let found = believed(&cloud, &witness, &victim);
+        if found == mac(&own) { Ok(()) } else { Err(found) }
+    });
+
+    eventually("the bridge to take an unpinned machine for the victim", || {
+        let _ = ask("become", &format!("{},{victim}", mac(&victim)));
+        let places = seen_at(&mac(&victim));
+        if places.iter().any(|place| place.starts_with("tcv")) { Ok(()) } else { Err(places) }
+    });
+
+    // It is put back, and then nobody believes it any more: neither with its own hardware address nor with the other's.
+    cloud.kill();
+    cloud.launch();
+    eventually("the pins to be back", || {
+        let listed = run("nft", ["list", "table", "bridge", &table], "");
+        if listed.code == 0 { Ok(()) } else { Err(listed.stderr) }
+    });
+    eventually("the witness to know better", || {
+        let _ = cloud.docker().call(&["exec", &witness, "timeout", "3", "wget", "-qO-", "http://victim:8080/"]);
+        let found = believed(&cloud, &witness, &victim);
+        if found == mac(&victim) { Ok(()) } else { Err(found) }
+    });
+    assert_eq!(ask("claim", &victim), "done\n");
+    assert_eq!(believed(&cloud, &witness, &victim), mac(&victim));
+    eventually("the victim to be where it is", || {
+        meet(&cloud, "victim");
+        let places = seen_at(&mac(&victim));
+        if places.iter().any(|place| place.starts_with("tcv")) { Err(places) } else { Ok(()) }
+    });
+    let places = seen_at(&mac(&victim));
+    let _ = ask("become", &format!("{},{victim}", mac(&victim)));
+    eventually("the machine to be itself again", || {
+        let answer = page(&own, "");
+        if answer == "rogue\n" { Ok(()) } else { Err(answer) }
+    });
+    assert_eq!(seen_at(&mac(&victim)), places, "the bridge has not learned that the machine is the victim");
+    meet(&cloud, "victim");
+    let _ = cloud.cloudctl(&["delete", "inst", "rogue", "victim", "witness"]).ok();
 }

@@ -1,5 +1,6 @@
-//! The packet filter on nftables: one table of ours, replaced as a whole, and one rule in Docker's chain for users that
-//! lets pass what Docker would drop between its networks. Bridged packets meet the table by way of `br_netfilter`.
+//! The packet filter on nftables: one table of ours (and one for bridges, where machines join that can send anything),
+//! replaced as a whole, and one rule in Docker's chain for users that lets pass what Docker would drop between its networks.
+//! Bridged packets meet the first by way of `br_netfilter`.
 
 mod script;
 #[cfg(test)]
@@ -37,12 +38,17 @@ impl Firewall for Nftables {
         let script = Script::of(self.installation, rules);
         let read = |error: ToolError| error.during("read the packet filter");
         // Terse: without the elements of sets, of which there may be thousands.
-        let table = match run("nft", &["-t", "list", "table", "inet", &script.table], "").await {
-            Ok(table) => table,
-            Err(error) if error.says("No such file or directory") => return Ok(rules.networks.is_empty()),
-            Err(error) => return Err(read(error)),
+        let list = async |family: &str| match run("nft", &["-t", "list", "table", family, &script.table], "").await {
+            Ok(table) => Ok(Some(table)),
+            Err(error) if error.says("No such file or directory") => Ok(None),
+            Err(error) => Err(read(error)),
         };
-        Ok(table.contains(&script.mark_of_content)
+        let Some(table) = list("inet").await? else { return Ok(rules.networks.is_empty()) };
+        let is_ours = |table: &str| table.contains(&script.mark_of_content);
+        let of_bridges = list("bridge").await?;
+        Ok(is_ours(&table)
+            && of_bridges.is_some() == script.pins_ports
+            && of_bridges.is_none_or(|table| is_ours(&table))
             && bridges_are_filtered().await
             && loopback_is_routed(&script).await
             && passes_docker(&script).await.map_err(read)? == script.marks_packets)
@@ -56,6 +62,10 @@ impl Firewall for Nftables {
         }
         let write = |error: ToolError| error.during("write the packet filter");
         run("nft", &["-f", "-"], &script.text).await.map_err(write)?;
+        if !script.pins_ports {
+            // A kernel that knows no tables for bridges has none of ours.
+            let _ = run("nft", &["delete", "table", "bridge", &script.table], "").await;
+        }
         route_loopback(&script).await;
         if passes_docker(&script).await.map_err(write)? != script.marks_packets {
             let operation = if script.marks_packets { "-I" } else { "-D" };

@@ -18,6 +18,8 @@ pub(super) struct Script {
     pub(super) mark_of_content: String,
     /// What packets bear that Docker would drop between its networks and should let pass.
     pub(super) packet_mark: String,
+    /// Whether there is a table of that name for bridges, too.
+    pub(super) pins_ports: bool,
     /// Whether any packet bears it.
     pub(super) marks_packets: bool,
     /// The bridges that the host reaches from its loopback address.
@@ -31,21 +33,59 @@ impl Script {
         let packet_mark = format!("0x7c{}", &digits[..6]);
         // Whatever was there goes, and the first line makes sure that there is something.
         let mut text = format!("add table inet {table}\ndelete table inet {table}\n");
+        let ports = ports(rules);
+        let pins_ports = !ports.is_empty();
         let mut mark_of_content = String::new();
         if !rules.networks.is_empty() {
             let content = content(rules, &packet_mark);
-            let digest = Sha256::digest(&content);
+            let digest = Sha256::digest(format!("{content}{ports}"));
             mark_of_content = "content_".to_owned();
             for byte in digest.iter().take(12) {
                 let _ = write!(mark_of_content, "{byte:02x}");
             }
             let _ = write!(text, "table inet {table} {{\nchain {mark_of_content} {{ }}\n{content}}}\n");
         }
+        if pins_ports {
+            text.push_str(&format!("add table bridge {table}\ndelete table bridge {table}\n"));
+            let _ = write!(text, "table bridge {table} {{\nchain {mark_of_content} {{ }}\n{ports}}}\n");
+        }
         // Between the networks of one installation something may pass as soon as there are two: what is published.
         let forwards = rules.networks.values().any(|network| network.members.values().any(is_forwarded));
         let marks_packets = rules.networks.len() > 1 || forwards;
-        Script { table, text, mark_of_content, packet_mark, marks_packets, from_loopback: from_loopback(rules) }
+        let from_loopback = from_loopback(rules);
+        Script { table, text, mark_of_content, packet_mark, pins_ports, marks_packets, from_loopback }
     }
+}
+
+/// What machines may send that can send anything, judged where it enters the bridge: before anybody learns from it who is
+/// where. Empty if there are none.
+fn ports(rules: &Rules) -> String {
+    let members = || rules.networks.values().flat_map(|network| &network.members);
+    let ports: Vec<(&str, Ipv4Addr)> =
+        members().filter_map(|(at, member)| Some((member.port.as_deref()?, *at))).collect();
+    let mut text = String::new();
+    if ports.is_empty() {
+        return text;
+    }
+    let own = ports.iter().map(|(port, at)| format!("\"{port}\" . {} . {at}", mac_of(*at)));
+    // Who asks whether an address is free has none yet.
+    let unnamed = ports.iter().map(|(port, at)| format!("\"{port}\" . {} . 0.0.0.0", mac_of(*at)));
+    set(&mut text, "ports", "ifname", ports.iter().map(|(port, _)| format!("\"{port}\"")));
+    set(&mut text, "pins", "ifname . ether_addr . ipv4_addr", own.clone());
+    set(&mut text, "claims", "ifname . ether_addr . ipv4_addr", own.chain(unnamed));
+    text.push_str(
+        "chain entering {
+type filter hook prerouting priority -300; policy accept;
+iifname @ports jump from_machine
+}
+chain from_machine {
+ether type ip iifname . ether saddr . ip saddr @pins accept
+ether type arp iifname . ether saddr . arp saddr ip @claims iifname . arp saddr ether . arp saddr ip @claims accept
+drop
+}
+",
+    );
+    text
 }
 
 /// Whether anything is taken to the machine by the filter.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use controller_backend::{
-    Allowed, AllowedPeer, Group, GuardedNetwork, Member, Protocol, Publish, PublishedPort, Rules, Traffic,
+    Allowed, AllowedPeer, Group, GuardedNetwork, Member, Protocol, Publish, PublishedPort, Rules, Traffic, port_name,
 };
 use uuid::Uuid;
 
@@ -50,6 +50,20 @@ fn same_rules_make_the_same_mark_and_others_another() {
 fn machine_is_pinned_to_its_network_and_both_of_its_addresses() {
     let script = Script::of(INSTALLATION, &rules([network("tc-a", 0, &[(2, &[])])]));
     assert!(script.text.contains("elements = { \"tc-a\" . 02:42:0a:00:00:02 . 10.0.0.2 }"), "{}", script.text);
+}
+
+#[test]
+fn machine_that_can_send_anything_is_pinned_to_its_port_and_named_in_no_answer_but_its_own() {
+    let mut network = network("tc-a", 0, &[(2, &[]), (3, &[])]);
+    assert!(!Script::of(INSTALLATION, &rules([network.clone()])).pins_ports);
+    let at = Ipv4Addr::new(10, 0, 0, 3);
+    network.members.get_mut(&at).unwrap().port = Some(port_name(at));
+    let script = Script::of(INSTALLATION, &rules([network]));
+    assert!(script.pins_ports);
+    let table = script.text.split_once("\ntable bridge thecloud_abcdef01 {").expect("a table for bridges").1;
+    assert!(table.contains("set ports {\ntype ifname\nelements = { \"tcv0a000003\" }"), "{table}");
+    assert!(table.contains("elements = { \"tcv0a000003\" . 02:42:0a:00:00:03 . 10.0.0.3 }"), "{table}");
+    assert!(table.contains(&script.mark_of_content));
 }
 
 #[test]

@@ -66,7 +66,7 @@ impl LibvirtMachines {
         }
         let mac = attachment.mac.clone().unwrap_or_else(|| controller_backend::mac_of(address));
         let place = Place { address, range: network.cidr, gateway: network.gateway, way_out: !network.internal };
-        Ok(Some((Wire { bridge: network.bridge, mac }, place)))
+        Ok(Some((Wire { bridge: network.bridge, mac, port: controller_backend::port_name(address) }, place)))
     }
 
     /// Makes the disks of a domain that is defined.
@@ -218,7 +218,7 @@ impl Machines for LibvirtMachines {
         let id = MachineId(uuid.to_string());
         let needs = Needs {
             id: uuid,
-            acceleration: probe::acceleration().await,
+            acceleration: probe::find_acceleration().await.acceleration,
             base: self.places.image(image.owner.uid),
             disk: self.places.disk(spec.owner.uid, &id),
             seed: self.places.seed(spec.owner.uid, &id),

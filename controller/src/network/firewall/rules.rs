@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use controller_backend::{Allowed, AllowedPeer, Group, GuardedNetwork, Member, Publish, PublishedPort, Rules, Traffic};
+use controller_backend::{
+    Allowed, AllowedPeer, Group, GuardedNetwork, Member, Publish, PublishedPort, Rules, Traffic, port_name,
+};
 use crds::compute::instance::{BackendName, Instance, InstancePhase};
 use crds::network::security_group::{EgressRule, IngressRule, RulePeer, RuleProtocol, SecurityGroup};
 use crds::network::vpc::Vpc;
@@ -68,8 +70,13 @@ pub(crate) fn rules(declared: &Declared, bridge: impl Fn(&Vpc) -> String) -> Rul
                 group.members.insert(address);
             }
         }
-        let is_forwarded = instance.backend(declared.backend) == BackendName::Libvirt && runs(instance);
-        let member = Member { groups: of_instance, published: published(instance), is_forwarded };
+        let is_virtual = instance.backend(declared.backend) == BackendName::Libvirt;
+        let member = Member {
+            groups: of_instance,
+            port: is_virtual.then(|| port_name(address)),
+            published: published(instance),
+            is_forwarded: is_virtual && runs(instance),
+        };
         network.members.insert(address, member);
     }
     for peering in &declared.peerings {
