@@ -5,6 +5,7 @@
 //! nothing is done but to see that. A policy counts from the very next request, in every server.
 
 mod case;
+mod grants;
 mod index;
 mod matching;
 mod moments;
@@ -21,6 +22,7 @@ use crate::registry::builtin::admission::{BINDINGS, GROUP, POLICIES};
 use crate::state::State;
 
 pub(crate) use self::case::{Operation, Requester};
+pub(crate) use self::grants::refusals;
 pub(crate) use self::moments::{check_create, check_delete, check_update, check_use};
 
 use self::case::Case;

@@ -65,8 +65,11 @@ async fn made(call: &Call, config: &Config, options: &WriteOptions) -> Result<Ou
         let why = format!("uid mismatch: the provided object specified uid {uid}, and no existing object was found");
         return Err(ApiError::conflict(&call.served.kind.group, &call.served.kind.plural, &call.path.name, &why));
     }
-    let value = merged(call, None, config, options)?;
+    let mut value = merged(call, None, config, options)?;
+    metadata::place(&call.served, &call.path.namespace, &mut value)?;
     metadata::check_name(&value, &call.path.name)?;
+    // As with a replacement of nothing, there is no state that it could be based on.
+    metadata::of(&mut value)?.remove("resourceVersion");
     let wish = create::Wish { value, owners: Owners::Settled };
     create::make(&call.state, &call.served, &call.path.namespace, wish, options, &call.author(options)).await
 }

@@ -91,7 +91,8 @@ pub(crate) async fn make(
             managed_fields::create(&scope, &object, given.as_ref(), author, &now)
         }
     };
-    let errors = schema::object::validate(kind, served.version(), &object, None);
+    let mut errors = schema::object::validate(kind, served.version(), &object, None);
+    errors.extend(policy::refusals(state, served, &object, options.by.as_ref()));
     if !errors.is_empty() {
         return Err(served.invalid(metadata::name(&object), &errors));
     }

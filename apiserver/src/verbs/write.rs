@@ -152,10 +152,13 @@ pub(crate) async fn attempt(
         }
         (_, fields) => fields,
     };
-    let errors = match part {
+    let mut errors = match part {
         Part::Status => schema::object::validate_status(&served.kind, served.version(), &new, &old),
         Part::Object | Part::Finalizers => schema::object::validate(&served.kind, served.version(), &new, Some(&old)),
     };
+    if part == Part::Object && old["spec"] != new["spec"] {
+        errors.extend(policy::refusals(state, served, &new, options.by.as_ref()));
+    }
     if !errors.is_empty() {
         return Err(served.invalid(name, &errors).into());
     }

@@ -158,6 +158,18 @@ async fn applies_that_race_all_land() {
 }
 
 #[tokio::test]
+async fn what_is_not_there_is_made_where_the_path_says_whatever_it_was_based_on() {
+    let server = Server::with_widgets().await;
+    let path = "/api/v1/namespaces/a/configmaps/c";
+    let config = |metadata: Value| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata});
+    let refused = apply(&server, path, "fieldManager=me", &config(json!({"namespace": "b"}))).await.refusal(400).1;
+    assert_eq!(refused, "the namespace of the provided object does not match the namespace sent on the request");
+    let based = config(json!({"name": "c", "resourceVersion": "1"}));
+    apply(&server, path, "fieldManager=me", &based).await.expect(201);
+    assert_eq!(apply(&server, path, "fieldManager=me", &based).await.refusal(409).0, "Conflict");
+}
+
+#[tokio::test]
 async fn what_is_applied_as_empty_stays_when_the_defaults_in_it_are_given_up() {
     let server = Server::with_widgets().await;
     let mut definition = widgets();

@@ -312,6 +312,63 @@ async fn tokens_are_judged_and_who_asks_is_known() {
 }
 
 #[tokio::test]
+async fn who_may_not_read_parameters_binds_no_policy_to_them() {
+    let server = Server::with_widgets().await;
+    let access = "/apis/rbac.authorization.k8s.io/v1";
+    let rules = json!([{"apiGroups": ["admissionregistration.k8s.io"], "resources": ["*"], "verbs": ["*"]}]);
+    let role = json!({"metadata": {"name": "author"}, "rules": rules});
+    server.post(&format!("{access}/clusterroles"), role).await.expect(201);
+    let bound = json!({
+        "metadata": {"name": "bob"}, "roleRef": {"kind": "ClusterRole", "name": "author"},
+        "subjects": [{"kind": "User", "name": "bob"}],
+    });
+    server.post(&format!("{access}/clusterrolebindings"), bound).await.expect(201);
+    let bob = [("authorization", "Bearer the-token-of-bob"), ("content-type", "application/json")];
+    let spy = json!({"paramKind": {"apiVersion": "v1", "kind": "Secret"}, "validations": [{"expression": "false"}]});
+    let spy = policy("spy", rule(&["configmaps"], &["CREATE"]), spy);
+    let policies = format!("{GROUP}/validatingadmissionpolicies");
+    let refused = server.send("POST", &policies, &bob, spy.to_string()).await.refusal(422).1;
+    assert_eq!(
+        refused,
+        "ValidatingAdmissionPolicy.admissionregistration.k8s.io \"spy\" is invalid: spec.paramKind: Forbidden: user bob must \
+         have \"get\" permission on all objects of the referenced paramKind (kind=Secret, apiVersion=v1)"
+    );
+    server.post(&policies, spy).await.expect(201);
+    let reference = json!({"paramRef": {"name": "s", "namespace": "a", "parameterNotFoundAction": "Allow"}});
+    let bindings = format!("{GROUP}/validatingadmissionpolicybindings");
+    let spying = binding("spy", "spy", reference).to_string();
+    let refused = server.send("POST", &bindings, &bob, spying.clone()).await.refusal(422).1;
+    let detail = "user bob does not have \"get\" permission on the object referenced by paramRef";
+    assert!(refused.ends_with(&format!("spec.paramRef: Forbidden: {detail}")), "{refused}");
+    let rules = json!([{"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["s"], "verbs": ["get"]}]);
+    let role = json!({"metadata": {"name": "reader"}, "rules": rules});
+    server.post(&format!("{access}/namespaces/a/roles"), role).await.expect(201);
+    let bound = json!({
+        "metadata": {"name": "bob"}, "roleRef": {"kind": "Role", "name": "reader"},
+        "subjects": [{"kind": "User", "name": "bob"}],
+    });
+    server.post(&format!("{access}/namespaces/a/rolebindings"), bound).await.expect(201);
+    server.send("POST", &bindings, &bob, spying).await.expect(201);
+}
+
+#[tokio::test]
+async fn variables_are_merged_by_their_names() {
+    let server = Server::start().await;
+    let mut made = policy("p", rule(&["configmaps"], &["CREATE"]), says("variables.a == 1"));
+    made["spec"]["variables"] = json!([{"name": "a", "expression": "1"}]);
+    let policies = format!("{GROUP}/validatingadmissionpolicies");
+    server.post(&policies, made).await.expect(201);
+    let patch = json!({"spec": {"variables": [{"name": "b", "expression": "variables.a + 1"}]}});
+    let headers = [("content-type", "application/strategic-merge-patch+json")];
+    let patched = server.send("PATCH", &format!("{policies}/p"), &headers, patch.to_string()).await.refusal(422).1;
+    // As upstream merges them: the new one comes first.
+    assert!(patched.contains("spec.variables[0].expression: Invalid value: \"variables.a + 1\""), "{patched}");
+    let patch = json!({"spec": {"variables": [{"name": "b", "expression": "2"}]}});
+    let patched = server.send("PATCH", &format!("{policies}/p"), &headers, patch.to_string()).await.expect(200);
+    assert_eq!(patched["spec"]["variables"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
 async fn policies_come_in_protobuf_too() {
     // ValidatingAdmissionPolicy{metadata{name:"p"}, spec{matchConstraints{resourceRules[{ruleWithOperations{
     // operations["CREATE"], rule{apiGroups[""], apiVersions["v1"], resources["configmaps"]}}}]},

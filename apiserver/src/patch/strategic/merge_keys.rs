@@ -1,6 +1,7 @@
 //! How each list of the built-in kinds is merged. A list that isn't here is replaced as a whole.
 
 use crate::registry::Kind;
+use crate::registry::builtin::admission::GROUP as ADMISSION;
 
 /// How a list is merged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,9 +20,11 @@ const METADATA: [(&str, Strategy); 2] =
 
 /// Lists of one kind: group, kind, path. Only what upstream's Go types tag with a patch strategy: the conditions of a
 /// CustomResourceDefinition, for one, are not.
-const BY_KIND: [(&str, &str, &str, Strategy); 3] = [
+const BY_KIND: [(&str, &str, &str, Strategy); 5] = [
     ("", "Namespace", "status.conditions", Strategy::Keyed("type")),
     ("", "ServiceAccount", "secrets", Strategy::Keyed("name")),
+    (ADMISSION, "ValidatingAdmissionPolicy", "spec.matchConditions", Strategy::Keyed("name")),
+    (ADMISSION, "ValidatingAdmissionPolicy", "spec.variables", Strategy::Keyed("name")),
     ("apiregistration.k8s.io", "APIService", "status.conditions", Strategy::Keyed("type")),
 ];
 

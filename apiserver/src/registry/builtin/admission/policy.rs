@@ -53,6 +53,10 @@ pub(super) fn kind() -> Kind {
     for (part, list, key) in lists {
         openapi::set(&mut schema, &[part, list], "x-kubernetes-list-type", "map".into());
         openapi::set(&mut schema, &[part, list], "x-kubernetes-list-map-keys", json!([key]));
+        if part == "spec" {
+            openapi::set(&mut schema, &[part, list], "x-kubernetes-patch-merge-key", key.into());
+            openapi::set(&mut schema, &[part, list], "x-kubernetes-patch-strategy", "merge".into());
+        }
         // Upstream's structs have it always, be it empty.
         openapi::set(&mut schema, &[part, list, "[]", key], "default", "".into());
     }
