@@ -21,6 +21,10 @@ test *args:
     @scripts/install.sh test
     @scripts/test.sh {{ args }}
 
+# Play 10,000 random schedules of wishes and accidents on virtual time: `just simulate --seeds N`, `--script FILE`.
+simulate *args:
+    cargo run --quiet --release --locked -p controller-simulation --bin simulate -- {{ args }}
+
 # What every commit must pass.
 check: fmt clippy tidy deny
 

@@ -36,6 +36,7 @@ use uuid::Uuid;
 use crate::crash::{Tripwire, Wired, wired};
 use crate::gauge::{comparable, without_hashes};
 use crate::objects::Reached;
+use crate::schedule::{Lag, Lagging};
 use crate::virtual_clock::VirtualClock;
 
 /// The installation of a cloud that isn't told another.
@@ -108,8 +109,13 @@ impl Cloud {
 
     /// Starts the controllers, killed and started again each time that the wire trips.
     pub fn start_wired(&mut self, wire: &Tripwire) {
-        let service =
-            Wired { inner: self.server.service_as(Identity::master("system:controller")), wire: wire.clone() };
+        self.start_lagging(wire, &Lag::default());
+    }
+
+    /// Starts the controllers, whose watches lag behind.
+    pub(crate) fn start_lagging(&mut self, wire: &Tripwire, lag: &Lag) {
+        let inner = self.server.service_as(Identity::master("system:controller"));
+        let service = Wired { inner: Lagging { inner, lag: lag.clone() }, wire: wire.clone() };
         let restored = self.restored.clone();
         let backend = wired(self.engine.backend(self.installation), wire);
         let options = Options {

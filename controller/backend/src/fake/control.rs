@@ -70,9 +70,16 @@ impl FakeEngine {
         self.lock().drop_events = true;
     }
 
-    /// Events are told again.
+    /// Events are told twice, until `deliver_events`.
+    pub fn double_events(&self) {
+        self.lock().double_events = true;
+    }
+
+    /// Events are told again, each once.
     pub fn deliver_events(&self) {
-        self.lock().drop_events = false;
+        let mut state = self.lock();
+        state.drop_events = false;
+        state.double_events = false;
     }
 
     /// An image that is on the host.

@@ -95,12 +95,14 @@ fn firewall(world: &World, installation: Uuid) -> Vec<String> {
             for port in &member.published {
                 published.push(format!("{}:{}->{}", port.publish.address, port.publish.port, port.port));
             }
-            let groups: Vec<String> = member
+            let mut groups: Vec<String> = member
                 .groups
                 .iter()
                 .filter_map(|uid| rules.groups.get(uid))
                 .map(|group| format!("{:?}", (&group.ingress, &group.egress)))
                 .collect();
+            // They come in the order of their uids.
+            groups.sort_unstable();
             let forwarded = member.is_forwarded;
             lines.push(format!(
                 "passes {address} of {network_name} published={published:?} forwarded={forwarded} groups={groups:?}"

@@ -58,6 +58,56 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// Every call there is.
+    pub const ALL: [Self; Self::Capacity as usize + 1] = [
+        Self::ListMachines,
+        Self::FindMachines,
+        Self::CreateMachine,
+        Self::StartMachine,
+        Self::StopMachine,
+        Self::PauseMachine,
+        Self::UnpauseMachine,
+        Self::ResizeMachine,
+        Self::RemoveMachine,
+        Self::ListNetworks,
+        Self::FindNetwork,
+        Self::EnsureNetwork,
+        Self::RemoveNetwork,
+        Self::OccupiedRanges,
+        Self::FirewallHolds,
+        Self::ApplyFirewall,
+        Self::ServeNames,
+        Self::HoldPorts,
+        Self::ListVolumes,
+        Self::FindVolume,
+        Self::EnsureVolume,
+        Self::RemoveVolume,
+        Self::RetainVolume,
+        Self::HandOverVolume,
+        Self::PurgeVolume,
+        Self::ListSnapshots,
+        Self::FindSnapshot,
+        Self::EnsureSnapshot,
+        Self::RemoveSnapshot,
+        Self::RetainSnapshot,
+        Self::HandOverSnapshot,
+        Self::PurgeSnapshot,
+        Self::ListDiskImages,
+        Self::FindDiskImage,
+        Self::EnsureDiskImage,
+        Self::RemoveDiskImage,
+        Self::ResolveImage,
+        Self::PullImage,
+        Self::ListFiles,
+        Self::EnsureFiles,
+        Self::RemoveFiles,
+        Self::Logs,
+        Self::Exec,
+        Self::Identity,
+        Self::Reachable,
+        Self::Capacity,
+    ];
+
     /// Whether it can change the world.
     pub fn is_change(self) -> bool {
         matches!(

@@ -58,6 +58,7 @@ struct State {
     faults: Faults,
     down: bool,
     drop_events: bool,
+    double_events: bool,
 }
 
 /// The engine as one installation sees it.
@@ -92,7 +93,13 @@ impl FakeEngine {
 
     fn build(clock: Option<Clock>) -> Self {
         let (events, _) = broadcast::channel(EVENT_BUFFER);
-        let state = State { world: World::default(), faults: Faults::default(), down: false, drop_events: false };
+        let state = State {
+            world: World::default(),
+            faults: Faults::default(),
+            down: false,
+            drop_events: false,
+            double_events: false,
+        };
         Self { shared: Arc::new(Shared { state: Mutex::new(state), events, clock }) }
     }
 
@@ -141,6 +148,9 @@ impl FakeEngine {
         for event in state.world.happened.drain(..) {
             if !dropped {
                 // Without a watcher there is nobody to tell.
+                if state.double_events {
+                    let _ = self.shared.events.send(event.clone());
+                }
                 let _ = self.shared.events.send(event);
             }
         }

@@ -258,6 +258,28 @@ fn start(instance: &Instance, observed: &Observed, machine: &Machine, mut steps:
 
 /// There is no machine, or another than there should be.
 fn make(instance: &Instance, observed: &Observed, old: Option<&Machine>) -> Plan<Step> {
+    let plan = replace(instance, observed, old);
+    match old {
+        // It wasn't stopped to be replaced: that is done only once the image is there.
+        Some(old) if matches!(old.state, MachineState::Exited(_)) && observed.image.is_none() => {
+            meanwhile(drive(instance, observed, old, Vec::new()), plan)
+        }
+        _ => plan,
+    }
+}
+
+/// The old machine goes on until there is something to replace it with, so one that has ended is started again.
+fn meanwhile(old: Plan<Step>, new: Plan<Step>) -> Plan<Step> {
+    Plan {
+        steps: [old.steps, new.steps].concat(),
+        waiting: new.waiting.or(old.waiting),
+        look_again: old.look_again.into_iter().chain(new.look_again).min(),
+        tell: old.tell || new.tell,
+        ..new
+    }
+}
+
+fn replace(instance: &Instance, observed: &Observed, old: Option<&Machine>) -> Plan<Step> {
     match allocation(instance, observed) {
         Err(waiting) => return Plan::wait(waiting),
         Ok(Some(step)) => return Plan::of(vec![step]),
@@ -275,7 +297,6 @@ fn make(instance: &Instance, observed: &Observed, old: Option<&Machine>) -> Plan
         return Plan::wait(Waiting::briefly("DependencyNotReady", message));
     }
     if observed.image.is_none() {
-        // The old machine goes on until there is something to replace it with.
         return pull::plan(instance, observed.now);
     }
     let mut steps = Vec::new();

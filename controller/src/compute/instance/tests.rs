@@ -365,6 +365,19 @@ fn the_old_machine_goes_on_while_the_new_image_can_not_be_had() {
 }
 
 #[test]
+fn the_old_machine_is_started_again_while_the_new_one_can_not_be_made() {
+    let mut scene = running(spec());
+    scene.instance.spec.image = "nginx:0".to_owned();
+    scene.observed.image = None;
+    scene.machine().state = exited(137, 0);
+    let plan = scene.plan(Goal::Present);
+    assert_eq!(names(&plan.steps), ["RecordEnding", "Start", "RecordStart", "Pull"]);
+    // One that isn't restarted rests.
+    scene.instance.spec.restart_policy = RestartPolicy::Never;
+    assert_eq!(names(&scene.plan(Goal::Present).steps), ["RecordEnding", "Pull"]);
+}
+
+#[test]
 fn other_amounts_apply_in_place() {
     let mut scene = running(spec());
     scene.observed.size = Target::Ready(Resources { cpu_millis: 250, memory_bytes: 1 << 28 });

@@ -1,0 +1,59 @@
+//! `just simulate`: plays the schedules of many seeds, or a script.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use controller_simulation::schedule::{Sweep, judge, read, sweep};
+
+/// Plays random schedules of wishes and accidents on virtual time, and compares how they end.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// How many seeds
+    #[arg(long, default_value_t = 10_000)]
+    seeds: u64,
+    /// The first seed
+    #[arg(long, default_value_t = 0)]
+    from: u64,
+    /// No new seed is begun after so many seconds
+    #[arg(long, default_value_t = u64::MAX)]
+    seconds: u64,
+    /// Play this script instead
+    #[arg(long, value_name = "FILE")]
+    script: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let begin = Instant::now();
+    let said = match &arguments.script {
+        Some(file) => played(file),
+        None => swept(&arguments),
+    };
+    let took = begin.elapsed().as_secs_f64();
+    match said {
+        Ok(said) => {
+            println!("{said}, in {took:.1} s");
+            ExitCode::SUCCESS
+        }
+        Err(said) => {
+            println!("{said}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn played(file: &PathBuf) -> Result<String, String> {
+    let script = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    judge(&read(&script)?).map_err(|failure| failure.what)?;
+    Ok("the script ended as it does where nothing goes wrong".to_owned())
+}
+
+fn swept(arguments: &Arguments) -> Result<String, String> {
+    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    let limit = Duration::from_secs(arguments.seconds);
+    let wanted = Sweep { from: arguments.from, seeds: arguments.seeds, limit, threads };
+    let played = sweep(wanted).map_err(|failed| failed.to_string())?;
+    Ok(format!("{played} schedules ended as they do where nothing goes wrong"))
+}

@@ -1,0 +1,198 @@
+//! Draws a schedule from a seed. Pure: the same seed, the same schedule.
+
+use controller_backend::fake::Operation;
+
+use super::step::{Step, Thing};
+
+/// How many there are at most of each kind.
+pub(super) const EACH: usize = 3;
+/// Vpcs: as many, and one whose range is that of the first.
+pub(super) const VPCS: usize = EACH + 1;
+
+/// The schedule of a seed: things are made, changed, in part deleted, and all deleted, with accidents in between.
+#[must_use]
+pub fn draw(seed: u64) -> Vec<Step> {
+    let mut draw = Draw { state: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5151_5151, steps: Vec::new() };
+    let mut things = draw.things();
+    for thing in draw.shuffled(things.clone()) {
+        draw.wish(Step::Write(thing));
+    }
+    draw.steps.push(Step::Settle);
+    for thing in &mut things {
+        if draw.one_in(2) && draw.change(thing) {
+            draw.wish(Step::Write(thing.clone()));
+        }
+    }
+    draw.steps.push(Step::Settle);
+    let mut some: Vec<Thing> = things.iter().filter(|_| draw.one_in(3)).cloned().collect();
+    let left: Vec<Thing> = things.iter().filter(|thing| !some.contains(thing)).cloned().collect();
+    // A machine whose Vpc, Volume or image is being deleted goes on, and isn't started again: whether it still runs tells
+    // of the past.
+    some.retain(|thing| !left.iter().any(|other| needs(other, thing)));
+    for thing in draw.shuffled(some) {
+        draw.wish(Step::Delete(thing));
+    }
+    draw.steps.push(Step::Settle);
+    for thing in draw.shuffled(things) {
+        draw.wish(Step::Delete(thing));
+    }
+    draw.steps.push(Step::Settle);
+    draw.steps
+}
+
+/// Whether the one is an Instance that can't be started without the other.
+fn needs(one: &Thing, other: &Thing) -> bool {
+    let Thing::Instance { number, vpc, mounts, is_virtual, .. } = one else { return false };
+    match other {
+        Thing::Vpc(other) => *vpc == Some(*other),
+        Thing::Volume { number: other, .. } => *mounts && number == other,
+        Thing::Image => *is_virtual,
+        _ => false,
+    }
+}
+
+struct Draw {
+    state: u64,
+    steps: Vec<Step>,
+}
+
+impl Draw {
+    /// Splitmix64: every seed gives another sequence, also those next to each other.
+    fn next(&mut self) -> u64 {
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.state;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, limit: usize) -> usize {
+        usize::try_from(self.next() % limit.max(1) as u64).unwrap_or_default()
+    }
+
+    fn one_in(&mut self, chances: usize) -> bool {
+        self.below(chances) == 0
+    }
+
+    fn shuffled(&mut self, mut things: Vec<Thing>) -> Vec<Thing> {
+        for last in (1..things.len()).rev() {
+            let other = self.below(last + 1);
+            things.swap(last, other);
+        }
+        things
+    }
+
+    /// A step of the user, with what goes wrong around it.
+    fn wish(&mut self, step: Step) {
+        while self.one_in(2) {
+            let accident = self.accident();
+            self.steps.push(accident);
+        }
+        self.steps.push(step);
+    }
+
+    fn things(&mut self) -> Vec<Thing> {
+        let mut things: Vec<Thing> = (0..VPCS).filter(|_| !self.one_in(4)).map(Thing::Vpc).collect();
+        for number in 0..EACH {
+            if self.one_in(2) {
+                things.push(Thing::SecurityGroup { number, vpc: self.below(VPCS), port: 8000 });
+            }
+            if !self.one_in(3) {
+                let (mut snapshot, mut volume) = (None, None);
+                // From one before it, so that there are no circles.
+                match self.below(4) {
+                    0 if number > 0 => snapshot = Some(self.below(number)),
+                    1 if number > 0 => volume = Some(self.below(number)),
+                    _ => {}
+                }
+                things.push(Thing::Volume { number, size: 64, snapshot, volume });
+            }
+            if self.one_in(2) {
+                things.push(Thing::Snapshot(number));
+            }
+            if !self.one_in(4) {
+                let is_virtual = self.one_in(4);
+                things.push(Thing::Instance {
+                    number,
+                    vpc: (!self.one_in(4)).then(|| self.below(VPCS)),
+                    image: if is_virtual { "debian".to_owned() } else { self.image() },
+                    cpu: 100,
+                    mounts: !is_virtual && self.one_in(2),
+                    publishes: !is_virtual && self.one_in(2),
+                    is_virtual,
+                    power: "Running".to_owned(),
+                });
+            }
+        }
+        if self.one_in(2) {
+            things.push(Thing::VpcPeering { number: 0, vpc: self.below(EACH), peer: self.below(EACH) });
+        }
+        if !self.one_in(4) {
+            things.push(Thing::Image);
+        }
+        things
+    }
+
+    fn image(&mut self) -> String {
+        ["web:1", "web:2", "client:1", "nobody-has:1"][self.below(4)].to_owned()
+    }
+
+    /// Changes what may be changed; whether there is anything.
+    fn change(&mut self, thing: &mut Thing) -> bool {
+        match thing {
+            Thing::SecurityGroup { port, .. } => *port += 1,
+            Thing::Volume { size, .. } => *size += 32,
+            Thing::Instance { image, cpu, power, is_virtual, .. } => match self.below(3) {
+                0 if !*is_virtual => *image = self.image(),
+                // A virtual machine gets it at its next start, which an accident may be.
+                1 if !*is_virtual => *cpu += 50,
+                _ => *power = ["Stopped", "Paused"][self.below(2)].to_owned(),
+            },
+            Thing::Vpc(_) | Thing::VpcPeering { .. } | Thing::Snapshot(_) | Thing::Image => return false,
+        }
+        true
+    }
+
+    fn accident(&mut self) -> Step {
+        match self.below(16) {
+            0..=2 => Step::Crash(1 + self.below(8) as u64),
+            3..=6 => self.fault(),
+            7 => [Step::Down, Step::Up][self.below(2)].clone(),
+            8 => [Step::LoseEvents, Step::DoubleEvents][self.below(2)].clone(),
+            9 => Step::Lag([0, 20, 700, 5000][self.below(4)]),
+            10 => Step::Cut,
+            11 => Step::Dies(self.below(EACH), [0, 1, 137][self.below(3)]),
+            12 => Step::MachineRemoved(self.below(EACH)),
+            13 => Step::NetworkRemoved(self.below(VPCS)),
+            14 => Step::Reboot,
+            _ => Step::Pass([1, 50, 2000, 60_000][self.below(4)]),
+        }
+    }
+
+    fn fault(&mut self) -> Step {
+        let operation = Operation::ALL[self.below(Operation::ALL.len())].to_string();
+        let kind = ["Fail", "Unavailable", "LostAnswer"][self.below(3)].to_owned();
+        Step::Fault { operation, kind, nth: if self.one_in(6) { 0 } else { 1 + self.below(3) as u64 } }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::step::{read, script};
+    use super::*;
+
+    #[test]
+    fn a_seed_always_gives_the_same_schedule_and_others_another() {
+        assert_eq!(draw(7), draw(7));
+        assert_ne!(draw(7), draw(8));
+    }
+
+    #[test]
+    fn a_script_is_read_as_it_was_written() {
+        for seed in 0..50 {
+            assert_eq!(read(&script(&draw(seed))).unwrap(), draw(seed));
+        }
+        assert!(read("# nothing\n\n").unwrap().is_empty());
+        assert!(read("\"Reboot\"\n{\"Fly\":1}").unwrap_err().starts_with("line 2: "), "the line is named");
+    }
+}
