@@ -410,6 +410,49 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn whatever_is_written_ends(parts in proptest::collection::vec(0..WORDS.len(), 1..14)) {
+            let text: Vec<&str> = parts.into_iter().map(|part| WORDS[part]).collect();
+            let list: Vec<Value> = (0..40).map(|number| json!({"n": number, "s": "x".repeat(number)})).collect();
+            let object = json!({"a": {"b": "text", "c": list}, "l": list});
+            let began = std::time::Instant::now();
+            let _any = outcome(&text.concat(), &object, &Value::Null);
+            proptest::prop_assert!(began.elapsed().as_secs() < 20, "{}", text.concat());
+        }
+    }
+
+    const WORDS: [&str; 28] = [
+        "object",
+        "oldObject",
+        ".a",
+        ".b",
+        ".c",
+        ".l",
+        "['b']",
+        "[0]",
+        ".?x",
+        ".map(i, ",
+        ".all(i, ",
+        "i",
+        ")",
+        "(",
+        " + ",
+        " == ",
+        "has(",
+        "!",
+        "'x'",
+        "1",
+        ".size()",
+        " ? ",
+        " : ",
+        ".orValue(2)",
+        ".join()",
+        "request",
+        "null",
+        ", ",
+    ];
+
     #[test]
     fn a_variable_that_fails_is_missed_only_where_it_is_used() {
         let names = ["bad".to_owned()];
