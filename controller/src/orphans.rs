@@ -35,6 +35,8 @@ pub struct Orphan {
     pub owner: Owner,
     /// Its size.
     pub size_bytes: u64,
+    /// How machines saw it.
+    pub mode: controller_backend::VolumeMode,
     /// Whether it was left behind on purpose.
     pub retained: bool,
     /// The object that is about to adopt it, such as ``Volume `shop/data` ``.
@@ -186,7 +188,10 @@ impl Orphans {
         if orphan.owner.kind == Volume::kind(&()) {
             let spec = VolumeSpec {
                 size: orphan.size(),
-                volume_mode: VolumeMode::Filesystem,
+                volume_mode: match orphan.mode {
+                    controller_backend::VolumeMode::Filesystem => VolumeMode::Filesystem,
+                    controller_backend::VolumeMode::Block => VolumeMode::Block,
+                },
                 source: Some(VolumeSource { retained: Some(uid.to_string()), ..VolumeSource::default() }),
                 deletion_policy: DeletionPolicy::Retain,
                 deletion_protection: false,
@@ -276,9 +281,10 @@ impl Orphans {
     async fn data(&self) -> Result<Vec<Orphan>, OrphanError> {
         let volumes = self.backend.volumes.list().await.map_err(backend("list the volumes"))?;
         let snapshots = self.backend.snapshots.list().await.map_err(backend("list the snapshots"))?;
-        let volumes = volumes.into_iter().map(|real| (real.owner, real.size_bytes, real.retained));
-        let snapshots = snapshots.into_iter().map(|real| (real.owner, real.size_bytes, real.retained));
-        let orphan = |(owner, size_bytes, retained)| Orphan { owner, size_bytes, retained, claimed_by: None };
+        let volumes = volumes.into_iter().map(|real| (real.owner, real.size_bytes, real.mode, real.retained));
+        let snapshots = snapshots.into_iter().map(|real| (real.owner, real.size_bytes, real.mode, real.retained));
+        let orphan =
+            |(owner, size_bytes, mode, retained)| Orphan { owner, size_bytes, mode, retained, claimed_by: None };
         Ok(volumes.chain(snapshots).map(orphan).collect())
     }
 

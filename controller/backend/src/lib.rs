@@ -39,7 +39,7 @@ pub use names::{DOMAIN, Names, Zone, Zones};
 pub use networks::{Network, NetworkSpec, Networks, OccupiedRange};
 pub use owner::{Owner, bridge_name, dns_names, machine_name};
 pub use snapshots::{Progress, Snapshot, SnapshotSource, SnapshotSpec, Snapshots};
-pub use volumes::{SMALLEST_VOLUME, Volume, VolumeSource, VolumeSpec, Volumes};
+pub use volumes::{SMALLEST_VOLUME, Volume, VolumeMode, VolumeSource, VolumeSpec, Volumes};
 
 /// Everything that one backend offers. Cloning shares the adapters.
 #[derive(Clone)]

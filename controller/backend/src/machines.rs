@@ -246,7 +246,7 @@ pub struct Mount {
 /// What is mounted in a machine.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum MountSource {
-    /// A volume, by its owner's uid; [`Volumes::ensure`](crate::Volumes::ensure) comes first.
+    /// A volume, by its owner's uid, at a directory or as a device, as its mode is; [`Volumes::ensure`](crate::Volumes::ensure) comes first.
     Volume(Uuid),
     /// A file set of the machine's own owner, by name; [`Files::ensure`](crate::Files::ensure) comes first.
     Files(String),

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{Error, Owner};
+use crate::{Error, Owner, VolumeMode};
 
 /// Takes and removes snapshots of the volumes of one installation.
 ///
@@ -83,6 +83,8 @@ pub struct Snapshot {
     pub used_bytes: u64,
     /// Whether it was kept when its object went.
     pub retained: bool,
+    /// How machines saw the volume.
+    pub mode: VolumeMode,
 }
 
 /// How far a copy is, for whoever waits. Cloning shares the count.

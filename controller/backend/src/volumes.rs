@@ -31,7 +31,8 @@ pub trait Volumes: Send + Sync {
     /// Makes the volume unless it exists, grows it if it is smaller, and makes it ready for machines.
     ///
     /// # Errors
-    /// `Invalid` if it would shrink, or is too small to hold a file system or what it is made from. `NotFound` if what
+    /// `Invalid` if it would shrink, is too small to hold a file system or what it is made from, or has another mode than
+    /// that or than it has. `NotFound` if what
     /// it is made from does not exist. `Conflict` (`State`) if it is to adopt what is not retained.
     async fn ensure(&self, spec: &VolumeSpec) -> Result<Volume, Error>;
 
@@ -67,8 +68,20 @@ pub struct VolumeSpec {
     pub owner: Owner,
     /// Its size, file system included.
     pub size_bytes: u64,
+    /// How machines see it; it never changes.
+    pub mode: VolumeMode,
     /// What it holds when it is made; of no account once it is.
     pub source: Option<VolumeSource>,
+}
+
+/// How machines see a volume.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum VolumeMode {
+    /// As a directory.
+    #[default]
+    Filesystem,
+    /// As a device, which the host never looks into.
+    Block,
 }
 
 /// What a volume holds when it is made.
@@ -97,6 +110,8 @@ pub struct Volume {
     pub retained: bool,
     /// The directory of the host that holds its files, while it is ready and where it has one.
     pub directory: Option<PathBuf>,
+    /// How machines see it.
+    pub mode: VolumeMode,
     /// Why its size is not enforced; `None` if it is.
     pub unenforced: Option<String>,
 }

@@ -1,6 +1,7 @@
 //! Disks that outlive machines, and what they were at a moment.
 
 use crds::quantity::Quantity;
+use crds::storage::volume::VolumeMode;
 use uuid::Uuid;
 
 pub(crate) mod volume;
@@ -19,6 +20,14 @@ fn no_retained_data(uid: &str, namespace: &str) -> String {
 /// What is told of data that stays.
 fn is_retained(uid: Uuid, field: &str) -> String {
     format!("The data stays on the host: it is adopted by `{field}: {uid}`.")
+}
+
+/// The mode in the words of the backend.
+fn mode(mode: VolumeMode) -> controller_backend::VolumeMode {
+    match mode {
+        VolumeMode::Filesystem => controller_backend::VolumeMode::Filesystem,
+        VolumeMode::Block => controller_backend::VolumeMode::Block,
+    }
 }
 
 /// A size as a quantity for people.

@@ -20,7 +20,7 @@ use crate::quantity::Quantity;
     category = "all",
     category = "cloud",
     doc = "A disk that outlives the machines it is attached to.",
-    annotation("thecloud.dev/schema-version", "5"),
+    annotation("thecloud.dev/schema-version", "6"),
     annotation(
         "thecloud.dev/charges",
         r#"[{"names": ["storage", "requests.storage"], "amount": [{"field": "spec.size"}]}]"#
@@ -56,10 +56,10 @@ use crate::quantity::Quantity;
 #[x_kube(validation = Rule::new("has(self.source) == has(oldSelf.source) && (!has(self.source) || self.source == oldSelf.source)")
     .message("source can't be changed: make a second Volume"))]
 pub struct VolumeSpec {
-    /// The size in bytes, such as `1Gi`: what can be written to it, less the file system's own needs. It is enforced,
+    /// The size in bytes, such as `1Gi`: what can be written to it, less a file system's own needs. It is enforced,
     /// grows in place and never shrinks.
     pub size: Quantity,
-    /// `Filesystem`: mounted into machines as a directory.
+    /// `Filesystem`: mounted into machines as a directory. `Block`: a raw device, which the host never looks into.
     #[serde(default)]
     pub volume_mode: VolumeMode,
     /// What the Volume holds when it is made; nothing if this is absent. It is made as soon as the source is there, and
@@ -103,6 +103,8 @@ pub enum VolumeMode {
     /// As a directory.
     #[default]
     Filesystem,
+    /// As a device, at the path of the mount.
+    Block,
 }
 
 /// What becomes of data when its object is deleted.

@@ -2,6 +2,7 @@
 
 mod backup;
 mod bad_input;
+mod block;
 mod change;
 mod cloudctl;
 mod cloudctl_machines;

@@ -23,7 +23,7 @@ fn mounts_and_devices(cloud: &Cloud) -> Vec<String> {
 }
 
 /// Takes away what a reboot takes away.
-fn switch_off(cloud: &mut Cloud) {
+pub(crate) fn switch_off(cloud: &mut Cloud) {
     cloud.kill();
     for container in cloud.docker().containers(&cloud.installation()) {
         let _ = cloud.docker().call(&["kill", &container]);

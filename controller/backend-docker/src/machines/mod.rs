@@ -58,9 +58,9 @@ impl DockerMachines {
         for mount in &spec.mounts {
             match &mount.source {
                 MountSource::Volume(uid) => {
-                    let handle = self.volumes.handle(*uid).await?;
-                    let handle = handle.ok_or_else(|| Error::not_found(format!("volume of `{uid}`")))?;
-                    needs.volumes.insert(*uid, handle);
+                    let offer = self.volumes.offer(*uid).await?;
+                    let offer = offer.ok_or_else(|| Error::not_found(format!("volume of `{uid}`")))?;
+                    needs.volumes.insert(*uid, offer);
                 }
                 MountSource::Files(name) => {
                     let dir = self.files.set_dir(spec.owner.uid, name);
@@ -138,6 +138,11 @@ impl Machines for DockerMachines {
         let machine = observation::machine(&container).ok_or_else(|| Error::not_found(format!("machine `{id}`")))?;
         if machine.state == MachineState::Paused {
             return Err(wrong_state(id, "paused", None));
+        }
+        for uid in &machine.volumes {
+            if !self.volumes.may_start(*uid).await? {
+                return Err(Error::not_found(format!("device of the volume of `{uid}`")));
+            }
         }
         let client = self.engine.client().await?;
         let start = async || {

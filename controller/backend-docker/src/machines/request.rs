@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
 use bollard::models::{
-    ContainerCreateBody, EndpointIpamConfig, EndpointSettings, HostConfig, HostConfigLogConfig, Mount,
+    ContainerCreateBody, DeviceMapping, EndpointIpamConfig, EndpointSettings, HostConfig, HostConfigLogConfig, Mount,
     MountTmpfsOptions, MountType, MountVolumeOptions, MountVolumeOptionsDriverConfig, NetworkingConfig, PortBinding,
     RestartPolicy, RestartPolicyNameEnum,
 };
@@ -12,7 +12,7 @@ use controller_backend::{DOMAIN, MachineSpec, MountSource, PortSpec, Protocol, R
 use uuid::Uuid;
 
 use crate::labels;
-use crate::volumes::Handle;
+use crate::volumes::Offer;
 
 /// Log files of one machine: so many, so large. Older output is dropped.
 const LOG_FILES: &str = "3";
@@ -27,7 +27,7 @@ pub(super) struct Needs {
     pub(super) network_name: Option<String>,
     /// Where names are asked for, in this order.
     pub(super) resolvers: Vec<String>,
-    pub(super) volumes: HashMap<Uuid, Handle>,
+    pub(super) volumes: HashMap<Uuid, Offer>,
     pub(super) dirs: BTreeMap<MountSource, PathBuf>,
 }
 
@@ -95,6 +95,7 @@ fn host_config(spec: &MachineSpec, needs: &Needs) -> HostConfig {
         network_mode: Some(needs.network_name.clone().unwrap_or_else(|| "none".to_owned())),
         port_bindings: Some(port_bindings(&spec.ports)),
         mounts: Some(mounts(spec, needs)),
+        devices: Some(devices(spec, needs)),
         ..HostConfig::default()
     }
 }
@@ -142,6 +143,19 @@ fn port_bindings(ports: &[PortSpec]) -> HashMap<String, Option<Vec<PortBinding>>
     bindings
 }
 
+fn devices(spec: &MachineSpec, needs: &Needs) -> Vec<DeviceMapping> {
+    let device = |mount: &controller_backend::Mount| {
+        let MountSource::Volume(uid) = &mount.source else { return None };
+        let Offer::Device(link) = needs.volumes.get(uid)? else { return None };
+        Some(DeviceMapping {
+            path_on_host: Some(link.display().to_string()),
+            path_in_container: Some(mount.path.clone()),
+            cgroup_permissions: Some(if mount.read_only { "r" } else { "rw" }.to_owned()),
+        })
+    };
+    spec.mounts.iter().filter_map(device).collect()
+}
+
 fn mounts(spec: &MachineSpec, needs: &Needs) -> Vec<Mount> {
     spec.mounts
         .iter()
@@ -150,7 +164,7 @@ fn mounts(spec: &MachineSpec, needs: &Needs) -> Vec<Mount> {
             let read_only = Some(mount.read_only);
             match &mount.source {
                 MountSource::Volume(uid) => {
-                    let handle = needs.volumes.get(uid)?;
+                    let Offer::Directory(handle) = needs.volumes.get(uid)? else { return None };
                     Some(Mount {
                         target,
                         read_only,

@@ -3,19 +3,20 @@
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use controller_backend::{Error, Progress, VolumeSource};
-use uuid::Uuid;
+use controller_backend::{Conflict, Error, Progress, VolumeMode, VolumeSource};
 
 use super::copy::{CancelOnDrop, Copy};
 use super::freeze::Frozen;
-use super::layout::{Layout, Place, remove_file};
+use super::layout::{Layout, Place, Record, remove_file};
 use super::turns::{Turn, Turns};
 use super::{mounts, trouble};
 
 /// How long writing to a volume is held back at most.
 const FREEZE_LIMIT: Duration = Duration::from_secs(30);
+/// More than the time of a file is exact to.
+const TICK: Duration = Duration::from_millis(20);
 
 /// Where copies are made from.
 #[derive(Debug, Clone)]
@@ -26,17 +27,17 @@ pub(crate) struct Sources {
 }
 
 impl Sources {
-    /// The size of a source.
+    /// The size and the mode of a source.
     ///
     /// # Errors
     /// `NotFound` if it does not exist.
-    pub(super) async fn size(&self, source: VolumeSource) -> Result<u64, Error> {
-        let (place, _) = self.find(source).await?;
+    pub(super) async fn look(&self, source: VolumeSource) -> Result<(u64, VolumeMode), Error> {
+        let (place, record) = self.find(source).await?;
         let disk = place.disk();
-        Ok(tokio::fs::metadata(&disk).await.map_err(trouble("look at", &disk))?.len())
+        Ok((tokio::fs::metadata(&disk).await.map_err(trouble("look at", &disk))?.len(), record.mode))
     }
 
-    async fn find(&self, source: VolumeSource) -> Result<(Place, Uuid), Error> {
+    async fn find(&self, source: VolumeSource) -> Result<(Place, Record), Error> {
         let (layout, owner, what) = match source {
             VolumeSource::Snapshot(owner) => (&self.snapshots, owner, "snapshot"),
             VolumeSource::Volume(owner) => (&self.volumes, owner, "volume"),
@@ -48,7 +49,7 @@ impl Sources {
             Some(record) if record.plain.is_some() => Err(Error::invalid(
                 "a Volume whose size is not enforced is a plain directory, which can't be copied as it is at one moment",
             )),
-            Some(_) => Ok((place, owner)),
+            Some(record) => Ok((place, record)),
             None => Err(Error::not_found(format!("{what} of `{owner}`"))),
         }
     }
@@ -78,7 +79,8 @@ impl Sources {
         turn: &Turn,
         progress: &Progress,
     ) -> Result<u64, Error> {
-        let (place, owner) = self.find(source).await?;
+        let (place, record) = self.find(source).await?;
+        let owner = record.owner.uid;
         let disk = place.disk();
         let from = File::open(&disk).map_err(trouble("open", &disk))?;
         let to = File::options().read(true).write(true).create_new(true).open(unfinished);
@@ -102,6 +104,9 @@ impl Sources {
             VolumeSource::Volume(_) => {
                 // The volume is neither mounted, grown nor removed meanwhile.
                 let theirs = self.turns.take(owner).await;
+                let before = written(&copy.from)?;
+                // Times of files come in ticks: what is written in the tick of the last time would not show.
+                tokio::time::sleep(if record.mode == VolumeMode::Block { TICK } else { Duration::ZERO }).await;
                 let mounted = mounts::is_disk_mounted(&disk, &place.mount()).await?.then(|| place.mount());
                 let (path, ours) = (unfinished.to_owned(), turn.clone());
                 blocking(move || {
@@ -113,7 +118,11 @@ impl Sources {
                         return Err(gone());
                     }
                     let frozen = mounted.map(|mount| Frozen::begin(&mount, FREEZE_LIMIT)).transpose()?;
-                    copy.complete().map_err(trouble("copy to", &path))?;
+                    let complete = || copy.complete().map_err(trouble("copy to", &path));
+                    match record.mode {
+                        VolumeMode::Filesystem => complete()?,
+                        VolumeMode::Block => undisturbed(&copy, before, complete)?,
+                    }
                     frozen.map_or(Ok(()), Frozen::end)?;
                     Ok(now.len())
                 })
@@ -123,6 +132,26 @@ impl Sources {
         progress.complete();
         Ok(size)
     }
+}
+
+/// Completes the copy of what nobody can hold back from being written to: at one stroke, or else it counts only if nothing
+/// was written meanwhile.
+fn undisturbed(copy: &Copy, before: SystemTime, complete: impl Fn() -> Result<(), Error>) -> Result<(), Error> {
+    if copy.is_shared() {
+        return complete();
+    }
+    complete()?;
+    if written(&copy.from)? == before {
+        return Ok(());
+    }
+    let state =
+        "written to while it was copied: stop what uses it, or keep the data directory on a file system with reflinks";
+    Err(Error::conflict(Conflict::State { what: "the volume".to_owned(), state: state.to_owned() }))
+}
+
+/// When a file was last written to.
+fn written(file: &File) -> Result<SystemTime, Error> {
+    file.metadata().and_then(|file| file.modified()).map_err(trouble("look at", Path::new("the disk")))
 }
 
 /// Runs what waits for the disk. It goes on to its end, whether somebody waits or not.

@@ -80,6 +80,11 @@ impl Copy {
         self.make_hole(end, self.from.metadata()?.len())
     }
 
+    /// Whether copying is sharing, which happens at one stroke.
+    pub(super) fn is_shared(&self) -> bool {
+        self.reflink().unwrap_or(false)
+    }
+
     /// Shares the blocks of the one with the other; `false` where that is not to be had.
     fn reflink(&self) -> io::Result<bool> {
         match ioctl_ficlone(&self.to, &self.from) {

@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use controller_backend::Error;
@@ -124,6 +125,11 @@ pub(super) async fn grow_unmounted(disk: &Path) -> Result<(), Error> {
     check(disk, Thoroughly::Always).await?;
     let grown = tools::run("resize2fs", [disk.as_os_str()]).await;
     grown.map_err(|error| error.during(format!("grow `{}`", disk.display())))
+}
+
+/// What a file takes on its disk.
+pub(super) async fn allocated_bytes(file: &Path) -> Result<u64, Error> {
+    Ok(fs::metadata(file).await.map_err(trouble("look at", file))?.blocks() * 512)
 }
 
 /// How much of a mounted file system is used.

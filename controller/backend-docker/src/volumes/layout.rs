@@ -1,6 +1,8 @@
 //! Decides where the files of a volume are, by uid, and reads and writes what is known about it:
 //!
 //! - `disk.ext4`: the data. A volume exists if and only if this does, or `plain/`, where the host can't mount a file.
+//!   Of a block volume it is the device's content, whatever that is.
+//! - `device`: of a block volume, the link to the device that stands for it now.
 //! - `disk.ext4.new`, `seed/`: only while it is being made.
 //! - `volume.json`: whose it is and how large, written before the data is.
 //! - `mount/`: where it is mounted.
@@ -11,7 +13,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use controller_backend::{Conflict, Error, Owner};
+use controller_backend::{Conflict, Error, Owner, VolumeMode};
 use serde::{Deserialize, Serialize};
 use tokio::fs;
 use uuid::Uuid;
@@ -41,11 +43,14 @@ pub(super) struct Record {
     /// Why the data is in a plain directory, if it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) plain: Option<String>,
+    /// Whether machines get a device.
+    #[serde(default)]
+    pub(super) mode: VolumeMode,
 }
 
 impl Record {
-    pub(super) fn new(owner: Owner, size_bytes: u64) -> Self {
-        Self { owner, size_bytes, plain: None }
+    pub(super) fn new(owner: Owner, size_bytes: u64, mode: VolumeMode) -> Self {
+        Self { owner, size_bytes, plain: None, mode }
     }
 }
 
@@ -154,6 +159,11 @@ impl Place {
 
     pub(super) fn mount(&self) -> PathBuf {
         self.dir.join("mount")
+    }
+
+    /// What machines get of a block volume: it leads to another device after each restart of the host.
+    pub(super) fn device(&self) -> PathBuf {
+        self.dir.join("device")
     }
 
     /// The data where no file can be mounted.

@@ -10,6 +10,7 @@
 //! The directory that containers see exists only inside the file system: an unmounted volume has none, and Docker
 //! refuses to start on it.
 
+mod block;
 mod capture;
 mod copy;
 mod disk;
@@ -20,7 +21,7 @@ mod snapshots;
 mod turns;
 
 use std::collections::{BTreeSet, HashMap};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -29,7 +30,7 @@ use async_trait::async_trait;
 use bollard::models::VolumeCreateRequest;
 use bollard::query_parameters::{ListContainersOptionsBuilder, RemoveVolumeOptions};
 use controller_backend::{
-    Conflict, Error, Progress, SMALLEST_VOLUME, Volume, VolumeSource, VolumeSpec, Volumes, machine_name,
+    Conflict, Error, Progress, SMALLEST_VOLUME, Volume, VolumeMode, VolumeSource, VolumeSpec, Volumes, machine_name,
 };
 use uuid::Uuid;
 
@@ -74,6 +75,15 @@ pub(crate) struct Handle {
     pub(crate) labels: HashMap<String, String>,
 }
 
+/// What a container gets of a volume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Offer {
+    /// A volume of Docker's.
+    Directory(Handle),
+    /// The link to a device.
+    Device(PathBuf),
+}
+
 impl Handle {
     fn new(place: &Place, record: &Record) -> Self {
         let device = place.data(record).display().to_string();
@@ -88,10 +98,23 @@ impl Handle {
 }
 
 impl Layout {
-    /// How Docker knows the volume of an owner, if it is made.
-    pub(crate) async fn handle(&self, owner: Uuid) -> Result<Option<Handle>, Error> {
+    /// What a container gets of the volume of an owner, if it is made.
+    pub(crate) async fn offer(&self, owner: Uuid) -> Result<Option<Offer>, Error> {
         let place = self.place(owner);
-        Ok(self.record(&place).await?.map(|record| Handle::new(&place, &record)))
+        Ok(self.record(&place).await?.map(|record| match record.mode {
+            VolumeMode::Filesystem => Offer::Directory(Handle::new(&place, &record)),
+            VolumeMode::Block => Offer::Device(place.device()),
+        }))
+    }
+
+    /// Whether a container that has the volume of this owner may start: the device that it would get may be another's
+    /// by now. Of a directory Docker finds that out.
+    pub(crate) async fn may_start(&self, owner: Uuid) -> Result<bool, Error> {
+        let place = self.place(owner);
+        match self.record(&place).await? {
+            Some(record) if record.mode == VolumeMode::Block => block::is_attached(&place).await,
+            _ => Ok(true),
+        }
     }
 }
 
@@ -113,8 +136,15 @@ impl DockerVolumes {
             let unenforced = Some(why.clone());
             let (owner, size_bytes) = (record.owner, record.size_bytes);
             let (ready, directory) = (!retained, (!retained).then(|| place.plain()));
-            let used_bytes = None;
-            return Ok(Some(Volume { owner, size_bytes, used_bytes, ready, retained, directory, unenforced }));
+            let (used_bytes, mode) = (None, VolumeMode::Filesystem);
+            return Ok(Some(Volume { owner, size_bytes, used_bytes, ready, retained, mode, directory, unenforced }));
+        }
+        if record.mode == VolumeMode::Block {
+            let ready = block::is_attached(place).await?;
+            let used_bytes = Some(disk::allocated_bytes(&place.disk()).await?);
+            let (owner, size_bytes, mode) = (record.owner, record.size_bytes, record.mode);
+            let (directory, unenforced) = (None, None);
+            return Ok(Some(Volume { owner, size_bytes, used_bytes, ready, retained, mode, directory, unenforced }));
         }
         let ready = mounts::is_disk_mounted(&place.disk(), &place.mount()).await?;
         if ready {
@@ -131,6 +161,7 @@ impl DockerVolumes {
             ready,
             retained,
             directory,
+            mode: record.mode,
             unenforced: None,
         }))
     }
@@ -194,9 +225,29 @@ impl DockerVolumes {
         Ok(users)
     }
 
+    /// The containers of ours, running or not, that have the device of a block volume: of that Docker knows nothing.
+    async fn holders(&self, volume: Uuid) -> Result<Vec<String>, Error> {
+        let options = ListContainersOptionsBuilder::default().all(true).filters(&self.engine.filter(&[])).build();
+        let containers = self.engine.client().await?.list_containers(Some(options)).await;
+        let containers = containers.map_err(|error| translate("Docker", "look who has a volume", error))?;
+        let has = |marks: &HashMap<String, String>| labels::volumes(marks).contains(&volume);
+        let mut users: Vec<String> = containers
+            .into_iter()
+            .filter(|container| container.labels.as_ref().is_some_and(has))
+            .filter_map(|container| container.names?.into_iter().next())
+            .map(|name| name.trim_start_matches('/').to_owned())
+            .collect();
+        users.sort_unstable();
+        Ok(users)
+    }
+
     /// Makes an empty volume. Each is tried before it has its name: where the very first one can't be mounted the host
     /// can't do that, and a plain directory serves instead; later on, a failure is one.
     async fn make(&self, place: &Place, record: Record) -> Result<Record, Error> {
+        if record.mode == VolumeMode::Block {
+            block::make(place, &record).await?;
+            return Ok(record);
+        }
         disk::make(place, &record).await?;
         match mounts::mount(&place.unfinished_disk(), &place.mount()).await {
             Ok(()) => {
@@ -217,21 +268,26 @@ impl DockerVolumes {
 
     /// Makes the volume as a copy of another one, or of a snapshot.
     async fn make_from(&self, source: VolumeSource, place: &Place, record: &Record, turn: &Turn) -> Result<(), Error> {
-        let size_bytes = self.sources.size(source).await?;
+        let (size_bytes, mode) = self.sources.look(source).await?;
+        same_mode(mode, record.mode)?;
         if record.size_bytes < size_bytes {
             return Err(Error::invalid(format!("what the volume is made from has {size_bytes} bytes")));
         }
         place.prepare(record).await?;
         self.sources.copy(source, place, turn, &Progress::default()).await?;
-        disk::take_over(place, record.size_bytes).await
+        match record.mode {
+            VolumeMode::Filesystem => disk::take_over(place, record.size_bytes).await,
+            VolumeMode::Block => block::take_over(place, record.size_bytes).await,
+        }
     }
 
     /// Takes the place of the owner of a retained volume. From the renaming on it is this one's; before, nothing has
     /// happened.
-    async fn adopt(&self, from: Uuid, place: &Place, size_bytes: u64) -> Result<Record, Error> {
+    async fn adopt(&self, from: Uuid, place: &Place, spec: &VolumeSpec) -> Result<Record, Error> {
         let _turn = self.sources.turns.take(from).await;
         let (retained, record) = self.layout.retained(from).await?;
-        if size_bytes < record.size_bytes {
+        same_mode(record.mode, spec.mode)?;
+        if spec.size_bytes < record.size_bytes {
             return Err(Error::invalid(format!("what the volume is made from has {} bytes", record.size_bytes)));
         }
         self.layout.transfer(&retained, place).await?;
@@ -263,6 +319,14 @@ impl DockerVolumes {
 
     /// Takes down the handle, the mount and the loop device; the file stays.
     async fn take_down(&self, place: &Place, record: &Record) -> Result<(), Error> {
+        if record.mode == VolumeMode::Block {
+            let users = self.holders(record.owner.uid).await?;
+            if !users.is_empty() {
+                let what = format!("volume `{}`", machine_name(&record.owner));
+                return Err(Error::conflict(Conflict::InUse { what, users }));
+            }
+            return unmount(place).await;
+        }
         self.remove_handle(&Handle::new(place, record)).await?;
         unmount(place).await
     }
@@ -327,9 +391,9 @@ impl Volumes for DockerVolumes {
             None => {
                 // Of a removal that was cut off: a mount of the file before.
                 unmount(&place).await?;
-                let record = Record::new(spec.owner.clone(), spec.size_bytes);
+                let record = Record::new(spec.owner.clone(), spec.size_bytes, spec.mode);
                 match spec.source {
-                    Some(VolumeSource::Retained(from)) => self.adopt(from, &place, spec.size_bytes).await?,
+                    Some(VolumeSource::Retained(from)) => self.adopt(from, &place, spec).await?,
                     Some(source) => {
                         self.make_from(source, &place, &record, &turn).await?;
                         record
@@ -341,23 +405,31 @@ impl Volumes for DockerVolumes {
         if record.size_bytes > spec.size_bytes {
             return Err(Error::invalid("a volume cannot shrink"));
         }
+        same_mode(record.mode, spec.mode)?;
         if record.owner != spec.owner {
             record.owner = spec.owner.clone();
             place.write_record(&record).await?;
         }
-        if record.plain.is_none() {
+        let is_block = record.mode == VolumeMode::Block;
+        if is_block {
+            block::attach(&place).await?;
+        } else if record.plain.is_none() {
             mount(&place).await?;
             self.has_mounted.store(true, Ordering::Relaxed);
         }
         if record.size_bytes < spec.size_bytes {
-            if record.plain.is_none() {
+            if is_block {
+                block::grow(&place, spec.size_bytes).await?;
+            } else if record.plain.is_none() {
                 self.grow(&place, &record, spec.size_bytes).await?;
             }
             // Written last: a growth that was cut off is gone through again.
             record.size_bytes = spec.size_bytes;
             place.write_record(&record).await?;
         }
-        self.ensure_handle(&Handle::new(&place, &record)).await?;
+        if !is_block {
+            self.ensure_handle(&Handle::new(&place, &record)).await?;
+        }
         place.set_retained(false).await?;
         let what = format!("volume of `{}`", spec.owner.uid);
         self.observe(&place).await?.ok_or_else(|| Error::not_found(what))
@@ -397,6 +469,14 @@ impl Volumes for DockerVolumes {
         self.take_down(&place, &record).await?;
         place.delete().await
     }
+}
+
+/// A file system is not a device's content, nor the other way round.
+fn same_mode(there: VolumeMode, wanted: VolumeMode) -> Result<(), Error> {
+    if there == wanted {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("the data is that of a Volume with `volumeMode: {there:?}`; make one with that")))
 }
 
 /// What the host said to a mount that it refused; `None` where it was not even asked.

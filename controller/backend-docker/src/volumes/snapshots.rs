@@ -26,7 +26,8 @@ impl HostSnapshots {
         let used_bytes =
             File::open(&disk).and_then(|file| copy::allocated(&file)).map_err(trouble("look at", &disk))?;
         let retained = place.is_retained().await?;
-        Ok(Some(Snapshot { owner: record.owner, size_bytes: record.size_bytes, used_bytes, retained }))
+        let Record { owner, size_bytes, mode, .. } = record;
+        Ok(Some(Snapshot { owner, size_bytes, used_bytes, retained, mode }))
     }
 }
 
@@ -56,10 +57,10 @@ impl Snapshots for HostSnapshots {
             match spec.source {
                 SnapshotSource::Volume(volume) => {
                     let source = VolumeSource::Volume(volume);
-                    let size_bytes = self.sources.size(source).await?;
-                    place.prepare(&Record::new(spec.owner.clone(), size_bytes)).await?;
+                    let (size_bytes, mode) = self.sources.look(source).await?;
+                    place.prepare(&Record::new(spec.owner.clone(), size_bytes, mode)).await?;
                     let size_bytes = self.sources.copy(source, &place, &turn, progress).await?;
-                    place.write_record(&Record::new(spec.owner.clone(), size_bytes)).await?;
+                    place.write_record(&Record::new(spec.owner.clone(), size_bytes, mode)).await?;
                     place.finish().await?;
                 }
                 SnapshotSource::Retained(from) => {

@@ -21,8 +21,8 @@ use uuid::Uuid;
 
 use crate::{
     Backend, EnvVar, FirstBoot, Machine, MachineId, MachineSpec, MachineState, NetworkAttachment, NetworkSpec, Owner,
-    PortSpec, Protocol, Publish, Resources, SnapshotSource, SnapshotSpec, VolumeSpec, bridge_name, dns_names,
-    machine_name,
+    PortSpec, Protocol, Publish, Resources, SnapshotSource, SnapshotSpec, VolumeMode, VolumeSpec, bridge_name,
+    dns_names, machine_name,
 };
 
 /// How long a change of the real world may take to show.
@@ -186,7 +186,8 @@ impl Fixture {
 
     /// A small volume.
     pub fn volume(&self, name: &str, number: u32) -> VolumeSpec {
-        VolumeSpec { owner: self.owner("Volume", name, number), size_bytes: 32 << 20, source: None }
+        let owner = self.owner("Volume", name, number);
+        VolumeSpec { owner, size_bytes: 32 << 20, mode: VolumeMode::Filesystem, source: None }
     }
 
     /// A snapshot of a volume.

@@ -1,7 +1,7 @@
 //! What every adapter promises about volumes.
 
 use super::Fixture;
-use crate::{Conflict, MachineSpec, Mount, MountSource, VolumeSource, VolumeSpec};
+use crate::{Conflict, MachineSpec, Mount, MountSource, Progress, VolumeMode, VolumeSource, VolumeSpec};
 
 /// A volume is made once, told of, and removed by uid; removing again changes nothing.
 pub async fn volume_is_made_once_and_removed(fixture: &Fixture) {
@@ -133,4 +133,59 @@ pub async fn retained_volume_is_handed_over_and_purged(fixture: &Fixture) {
     volumes.purge(uid).await.expect("purge");
     assert_eq!(volumes.list().await.expect("list"), []);
     assert!(volumes.purge(uid).await.expect_err("it is gone").is_not_found());
+}
+
+/// A block volume is made, grown, copied, retained and removed as any other, and never becomes one with a file system.
+pub async fn block_volume_stays_one(fixture: &Fixture) {
+    let (volumes, snapshots) = (&fixture.backend.volumes, &fixture.backend.snapshots);
+    let spec = VolumeSpec { mode: VolumeMode::Block, ..fixture.volume("data", 2) };
+    let made = volumes.ensure(&spec).await.expect("ensure");
+    assert_eq!((made.mode, made.size_bytes, made.ready), (VolumeMode::Block, spec.size_bytes, true));
+    assert_eq!(volumes.ensure(&spec).await.expect("ensure again"), made);
+    let larger = VolumeSpec { size_bytes: spec.size_bytes * 2, ..spec.clone() };
+    assert_eq!(volumes.ensure(&larger).await.expect("grow").size_bytes, larger.size_bytes);
+    let taken = fixture.snapshot("before", 3, &spec);
+    let taken = snapshots.ensure(&taken, &Progress::default()).await.expect("a snapshot");
+    assert_eq!(taken.mode, VolumeMode::Block);
+    for (number, source) in (4..).zip([VolumeSource::Snapshot(taken.owner.uid), VolumeSource::Volume(spec.owner.uid)]) {
+        let copy = VolumeSpec { source: Some(source), size_bytes: larger.size_bytes, ..fixture.volume("copy", number) };
+        let error = volumes.ensure(&copy).await.expect_err("a device holds no file system of ours");
+        assert!(matches!(error, crate::Error::Invalid { .. }), "{error:?}");
+        let copy = VolumeSpec { mode: VolumeMode::Block, ..copy };
+        assert!(volumes.ensure(&copy).await.expect("ensure").ready);
+    }
+    volumes.retain(spec.owner.uid).await.expect("retain");
+    assert!(volumes.find(spec.owner.uid).await.expect("find").is_some_and(|kept| kept.retained && !kept.ready));
+    let source = Some(VolumeSource::Retained(spec.owner.uid));
+    let heir = VolumeSpec { source, size_bytes: larger.size_bytes, ..fixture.volume("heir", 6) };
+    let error = volumes.ensure(&heir).await.expect_err("a device holds no file system of ours");
+    assert!(matches!(error, crate::Error::Invalid { .. }), "{error:?}");
+    let heir = VolumeSpec { mode: VolumeMode::Block, ..heir };
+    assert!(volumes.ensure(&heir).await.expect("adopt").ready);
+    volumes.remove(heir.owner.uid).await.expect("remove");
+    assert_eq!(volumes.find(heir.owner.uid).await.expect("find"), None);
+}
+
+/// While a machine has a block volume it is kept, and it grows under it.
+pub async fn block_volume_in_use_is_kept_and_grows(fixture: &Fixture) {
+    let volumes = &fixture.backend.volumes;
+    let volume = VolumeSpec { mode: VolumeMode::Block, ..fixture.volume("data", 2) };
+    let uid = volume.owner.uid;
+    volumes.ensure(&volume).await.expect("ensure");
+    let mount = Mount { path: "/dev/data".to_owned(), read_only: false, source: MountSource::Volume(uid) };
+    let spec = MachineSpec { mounts: vec![mount], ..fixture.machine("user", 3) };
+    let id = fixture.start(&spec).await;
+    assert_eq!(fixture.only(spec.owner.uid).await.volumes, [uid]);
+    let larger = VolumeSpec { size_bytes: volume.size_bytes * 2, ..volume };
+    assert_eq!(volumes.ensure(&larger).await.expect("grow").size_bytes, larger.size_bytes);
+    for error in
+        [volumes.remove(uid).await.expect_err("it is in use"), volumes.retain(uid).await.expect_err("it is in use")]
+    {
+        assert!(
+            matches!(error.as_conflict(), Some(Conflict::InUse { users, .. }) if *users == [spec.name.clone()]),
+            "{error:?}"
+        );
+    }
+    fixture.backend.machines.remove(&id).await.expect("remove");
+    volumes.remove(uid).await.expect("nothing uses it");
 }

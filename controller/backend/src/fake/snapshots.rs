@@ -50,6 +50,7 @@ impl Snapshots for View {
                 size_bytes: volume.volume.size_bytes,
                 used_bytes: volume.volume.used_bytes.unwrap_or_default(),
                 retained: false,
+                mode: volume.volume.mode,
             };
             progress.complete();
             let fake = FakeSnapshot { snapshot: snapshot.clone(), incarnation: volume.incarnation };

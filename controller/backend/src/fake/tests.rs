@@ -65,7 +65,7 @@ conforms! {
         network_in_use_is_not_removed;
     volumes: volume_is_made_once_and_removed, volume_grows_and_never_shrinks, tiny_volume_is_refused,
         volume_in_use_is_kept, retained_volume_is_kept_and_told_of, retained_volume_is_adopted_once,
-        retained_volume_is_handed_over_and_purged;
+        retained_volume_is_handed_over_and_purged, block_volume_stays_one, block_volume_in_use_is_kept_and_grows;
     snapshots: snapshot_is_taken_once_and_outlives_its_volume, volume_is_made_from_snapshot_or_volume,
         missing_source_is_named, retained_snapshot_is_kept_and_told_of,
         retained_snapshot_is_adopted_or_purged;

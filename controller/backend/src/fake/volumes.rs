@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::View;
 use super::faults::Operation;
 use super::world::{FakeMachine, FakeVolume, World};
-use crate::{Conflict, Error, MachineState, SMALLEST_VOLUME, Volume, VolumeSource, VolumeSpec, Volumes};
+use crate::{Conflict, Error, MachineState, SMALLEST_VOLUME, Volume, VolumeMode, VolumeSource, VolumeSpec, Volumes};
 
 #[async_trait]
 impl Volumes for View {
@@ -92,7 +92,8 @@ fn ensure(world: &mut World, installation: Uuid, spec: &VolumeSpec) -> Result<Vo
     let number = world.next_number();
     let data = match spec.source {
         Some(source) if !world.volumes.contains_key(&(installation, spec.owner.uid)) => {
-            let (data, size_bytes) = source_of(world, installation, source)?;
+            let (data, size_bytes, mode) = source_of(world, installation, source)?;
+            same_mode(mode, spec.mode)?;
             if spec.size_bytes < size_bytes {
                 return Err(Error::invalid(format!("what the volume is made from has {size_bytes} bytes")));
             }
@@ -109,6 +110,7 @@ fn ensure(world: &mut World, installation: Uuid, spec: &VolumeSpec) -> Result<Vo
             ready: true,
             retained: false,
             directory: None,
+            mode: spec.mode,
             unenforced,
         },
         incarnation: data,
@@ -116,6 +118,7 @@ fn ensure(world: &mut World, installation: Uuid, spec: &VolumeSpec) -> Result<Vo
     if fake.volume.size_bytes > spec.size_bytes {
         return Err(Error::invalid("a volume cannot shrink"));
     }
+    same_mode(fake.volume.mode, spec.mode)?;
     fake.volume.owner = spec.owner.clone();
     fake.volume.size_bytes = spec.size_bytes;
     fake.volume.ready = true;
@@ -126,7 +129,8 @@ fn ensure(world: &mut World, installation: Uuid, spec: &VolumeSpec) -> Result<Vo
 
 /// Cut off afterwards, it is the new owner's, still marked as retained.
 fn adopt(world: &mut World, installation: Uuid, from: Uuid, spec: &VolumeSpec) -> Result<(), Error> {
-    let size_bytes = retained(world, installation, from)?.volume.size_bytes;
+    let Volume { size_bytes, mode, .. } = retained(world, installation, from)?.volume;
+    same_mode(mode, spec.mode)?;
     if spec.size_bytes < size_bytes {
         return Err(Error::invalid(format!("what the volume is made from has {size_bytes} bytes")));
     }
@@ -136,17 +140,22 @@ fn adopt(world: &mut World, installation: Uuid, from: Uuid, spec: &VolumeSpec) -
     Ok(())
 }
 
-fn source_of(world: &World, installation: Uuid, source: VolumeSource) -> Result<(u64, u64), Error> {
+/// A file system is not a device's content, nor the other way round.
+fn same_mode(there: VolumeMode, wanted: VolumeMode) -> Result<(), Error> {
+    if there == wanted { Ok(()) } else { Err(Error::invalid(format!("the data is that of a {there:?} volume"))) }
+}
+
+fn source_of(world: &World, installation: Uuid, source: VolumeSource) -> Result<(u64, u64, VolumeMode), Error> {
     match source {
         VolumeSource::Snapshot(owner) => world
             .snapshots
             .get(&(installation, owner))
-            .map(|fake| (fake.incarnation, fake.snapshot.size_bytes))
+            .map(|fake| (fake.incarnation, fake.snapshot.size_bytes, fake.snapshot.mode))
             .ok_or_else(|| Error::not_found(format!("snapshot of `{owner}`"))),
         VolumeSource::Volume(owner) => world
             .volumes
             .get(&(installation, owner))
-            .map(|fake| (fake.incarnation, fake.volume.size_bytes))
+            .map(|fake| (fake.incarnation, fake.volume.size_bytes, fake.volume.mode))
             .ok_or_else(|| Error::not_found(format!("volume of `{owner}`"))),
         VolumeSource::Retained(owner) => Err(Error::not_found(format!("retained volume of `{owner}`"))),
     }

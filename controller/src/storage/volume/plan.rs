@@ -63,6 +63,7 @@ fn present(volume: &Volume, observed: &Observed) -> Plan<Step> {
         Some(Source::There { source, .. }) => Some(*source),
     };
     let kept = observed.volume.as_ref().map_or(0, |real| real.size_bytes);
-    let spec = VolumeSpec { owner: observed.owner.clone(), size_bytes: size_bytes.max(kept), source };
+    let mode = storage::mode(volume.spec.volume_mode);
+    let spec = VolumeSpec { owner: observed.owner.clone(), size_bytes: size_bytes.max(kept), mode, source };
     Plan { slow: true, ..Plan::of(vec![Step::Ensure(spec)]) }
 }

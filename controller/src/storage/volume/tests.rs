@@ -41,7 +41,7 @@ fn observed() -> Observed {
 
 fn model(observed: &mut Observed, step: &Step) {
     match step {
-        Step::Ensure(Wanted { owner, size_bytes, source: _ }) => {
+        Step::Ensure(Wanted { owner, size_bytes, mode, source: _ }) => {
             assert!(observed.volume.as_ref().is_none_or(|real| real.size_bytes <= *size_bytes), "it never shrinks");
             observed.volume = Some(RealVolume {
                 owner: owner.clone(),
@@ -50,6 +50,7 @@ fn model(observed: &mut Observed, step: &Step) {
                 ready: true,
                 retained: false,
                 directory: None,
+                mode: *mode,
                 unenforced: None,
             });
         }
@@ -128,6 +129,14 @@ fn a_size_that_is_no_limit_is_said_once_and_the_volume_serves() {
     let mut told_before = volume.clone();
     told_before.status = Some(told.status);
     assert_eq!(report(&account(&told_before)).notes, []);
+}
+
+#[test]
+fn a_block_volume_is_asked_for_as_one() {
+    let (mut volume, mut observed) = (volume("64Mi"), observed());
+    volume.spec.volume_mode = crds::storage::volume::VolumeMode::Block;
+    let (steps, _) = converge(&volume, &mut observed, Goal::Present);
+    assert!(matches!(&steps[..], [Step::Ensure(wanted)] if wanted.mode == controller_backend::VolumeMode::Block));
 }
 
 #[test]
@@ -261,6 +270,7 @@ proptest! {
         observed.volume = real.map(|(size_bytes, ready, retained)| RealVolume {
             owner: observed.owner.clone(), size_bytes, used_bytes: None, ready, retained,
             directory: None,
+            mode: Default::default(),
             unenforced: None,
         });
         observed.leftovers = leftovers;

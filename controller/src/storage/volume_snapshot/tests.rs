@@ -1,6 +1,6 @@
 //! What is planned for a VolumeSnapshot in one situation after the other.
 
-use controller_backend::{Owner, Snapshot, SnapshotSource, SnapshotSpec};
+use controller_backend::{Owner, Snapshot, SnapshotSource, SnapshotSpec, VolumeMode};
 use crds::quantity::Quantity;
 use crds::status::{READY, condition};
 use crds::storage::volume::DeletionPolicy;
@@ -49,7 +49,13 @@ fn model(observed: &mut Observed, step: &Step) {
     match step {
         Step::Take(SnapshotSpec { owner, source: _ }) => {
             let size_bytes = observed.snapshot.as_ref().map_or(64 << 20, |real| real.size_bytes);
-            observed.snapshot = Some(Snapshot { owner: owner.clone(), size_bytes, used_bytes: 1, retained: false });
+            observed.snapshot = Some(Snapshot {
+                owner: owner.clone(),
+                size_bytes,
+                used_bytes: 1,
+                retained: false,
+                mode: VolumeMode::Filesystem,
+            });
         }
         Step::Remove => {
             observed.snapshot = None;
@@ -164,7 +170,7 @@ proptest! {
         }
         let owner = observed.owner.clone();
         observed.snapshot =
-            real.map(|retained| Snapshot { owner, size_bytes: 1 << 20, used_bytes: 1, retained });
+            real.map(|retained| Snapshot { owner, size_bytes: 1 << 20, used_bytes: 1, retained, mode: VolumeMode::Filesystem });
         (observed.leftovers, observed.subject) = (leftovers, subject);
         let goal = if absent { Goal::Absent } else { Goal::Present };
         let (steps, _) = converge(&mut snapshot, &mut observed, goal);
