@@ -43,6 +43,9 @@ pub enum Reason {
     ServiceUnavailable,
     /// 504: not done in time.
     Timeout,
+    /// 507: there is no room for what is written. No word of upstream's: its clients try a 503 again for minutes, and say
+    /// nothing until then.
+    InsufficientStorage,
     /// 500, and no word for it: upstream gives none either.
     Unknown,
 }
@@ -67,6 +70,7 @@ impl Reason {
             Self::InternalError | Self::Unknown => 500,
             Self::ServiceUnavailable => 503,
             Self::Timeout => 504,
+            Self::InsufficientStorage => 507,
         }
     }
 }

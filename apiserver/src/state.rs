@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use apiserver_store::{Entry, Storage, Write, WriteError};
+use apiserver_store::{Entry, Storage, StoreError, Write, WriteError};
 
 use crate::access::Authenticator;
 use crate::catalog::Catalog;
@@ -69,6 +69,16 @@ impl State {
         }
         result
     }
+}
+
+/// Why the database takes no write: with the cause, where somebody can do something about it.
+pub(crate) fn store_refused(error: &StoreError) -> ApiError {
+    if matches!(error, StoreError::Full { .. }) {
+        let message =
+            "the disk that the store is on is full, so nothing can be written; it goes on when there is room again";
+        return ApiError::new(Reason::InsufficientStorage, message);
+    }
+    store_unavailable()
 }
 
 /// 503 while the database is away.

@@ -45,6 +45,7 @@ pub struct CloudBuilder {
     fake: bool,
     arguments: Vec<String>,
     through: Vec<String>,
+    disk_bytes: Option<u64>,
 }
 
 impl CloudBuilder {
@@ -90,6 +91,13 @@ impl CloudBuilder {
         self
     }
 
+    /// Keeps its data on a disk of its own, of this size.
+    #[must_use]
+    pub fn small_disk(mut self, bytes: u64) -> Self {
+        self.disk_bytes = Some(bytes);
+        self
+    }
+
     /// Runs cloudd through this command, which takes things away from it.
     #[must_use]
     pub fn through(mut self, command: &[&str]) -> Self {
@@ -107,6 +115,9 @@ impl CloudBuilder {
         }
         // QEMU has a user of its own, which must reach the disks of virtual machines; the rest is private by itself.
         fs::set_permissions(home.path(), Permissions::from_mode(0o711)).expect("the directory is ours");
+        if let Some(bytes) = self.disk_bytes {
+            mount_disk(home.path(), bytes);
+        }
         let mut cloud = Cloud {
             home: Some(home),
             role: self.role,
@@ -380,6 +391,22 @@ impl Cloud {
     }
 }
 
+/// The file of a cloud's own disk.
+const DISK: &str = "disk.img";
+
+/// Mounts a disk where a cloud is going to keep its data.
+fn mount_disk(home: &Path, bytes: u64) {
+    let (disk, data) = (home.join(DISK), home.join("data"));
+    File::create(&disk).and_then(|file| file.set_len(bytes)).expect("a file can be made");
+    fs::create_dir(&data).expect("a directory can be made");
+    let _ =
+        crate::run("mkfs.ext4", [OsStr::new("-q"), "-F".as_ref(), "-m".as_ref(), "0".as_ref(), disk.as_os_str()], "")
+            .ok();
+    let _ = crate::run("mount", [OsStr::new("-o"), "loop".as_ref(), disk.as_os_str(), data.as_os_str()], "").ok();
+    fs::remove_dir(data.join("lost+found")).expect("nothing but the cloud's own is there");
+    fs::set_permissions(&data, Permissions::from_mode(0o700)).expect("the directory is ours");
+}
+
 /// The condition of this type, or null.
 #[must_use]
 pub fn condition<'a>(object: &'a Value, type_: &str) -> &'a Value {
@@ -410,6 +437,9 @@ impl Drop for Cloud {
         if !installation.is_empty() && !self.fake {
             libvirt::purge(&installation);
             self.docker.purge(&installation, &self.data_dir());
+        }
+        if self.home().join(DISK).exists() {
+            let _ = crate::run("umount", [OsStr::new("--lazy"), self.data_dir().as_os_str()], "");
         }
         // Nothing that these tests do is a reason for a person to look at the log.
         if !std::thread::panicking() {

@@ -11,7 +11,7 @@ use crate::catalog::Edition;
 use crate::error::{ApiError, FieldError, Reason};
 use crate::registry::{Kind, Version, convert};
 use crate::response::to_bytes;
-use crate::state::store_unavailable;
+use crate::state::store_refused;
 
 /// A kind in one of its served versions.
 #[derive(Debug, Clone)]
@@ -137,7 +137,7 @@ impl Served {
                 format!("{} \"{name}\" has {size} bytes, an object may have {limit}", self.kind.plural),
             ),
             WriteError::Malformed { reason } => ApiError::internal(format!("the object cannot be stored: {reason}")),
-            WriteError::Unavailable(_) => store_unavailable(),
+            WriteError::Unavailable(error) => store_refused(error),
         }
     }
 }

@@ -209,7 +209,13 @@ pub(crate) fn signed(revision: Revision) -> i64 {
 
 /// Wraps what the database says as a failure of `step`.
 pub(crate) fn failed(step: &'static str) -> impl Fn(sqlx::Error) -> StoreError {
-    move |error| StoreError::unavailable(step, error)
+    move |error| {
+        // disk_full
+        if error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == "53100") {
+            return StoreError::Full { step, source: error.into() };
+        }
+        StoreError::unavailable(step, error)
+    }
 }
 
 pub(crate) fn timed_out(step: &'static str) -> StoreError {

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use apiserver_store::{Accepted, Batch, Change, Committed, Key, ResourceId, Revision, StoreError, Write, decide};
 
-use crate::store::{Open, failed, revision_of, signed};
+use crate::store::{Open, failed, is_full, revision_of, signed};
 
 pub(crate) async fn commit(open: &mut Open, batch: &Batch) -> Result<Committed, StoreError> {
     let failed = failed("commit");
@@ -47,7 +47,10 @@ pub(crate) async fn commit(open: &mut Open, batch: &Batch) -> Result<Committed, 
         .execute(&mut *transaction)
         .await
         .map_err(&failed)?;
-    transaction.commit().await.map_err(|error| StoreError::OutcomeUnknown { source: error.into() })?;
+    transaction.commit().await.map_err(|error| match is_full(&error) {
+        true => failed(error),
+        false => StoreError::OutcomeUnknown { source: error.into() },
+    })?;
     Ok(decision.committed)
 }
 

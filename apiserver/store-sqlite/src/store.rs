@@ -40,6 +40,9 @@ pub(crate) struct Open {
     pub(crate) connection: SqliteConnection,
     /// The numbers of resources that are known to be in the database.
     pub(crate) resources: BTreeMap<ResourceId, i64>,
+    options: SqliteConnectOptions,
+    /// Whether the connection is of no use any more.
+    is_broken: bool,
     _lock: LockFile,
 }
 
@@ -77,7 +80,13 @@ impl SqliteStore {
         .await
         .map_err(&failed)?;
         Ok(SqliteStore {
-            open: Arc::new(Mutex::new(Some(Open { connection, resources: BTreeMap::new(), _lock: lock }))),
+            open: Arc::new(Mutex::new(Some(Open {
+                connection,
+                resources: BTreeMap::new(),
+                options,
+                is_broken: false,
+                _lock: lock,
+            }))),
         })
     }
 
@@ -108,6 +117,21 @@ impl SqliteStore {
 
     async fn lock(&self) -> Guard<'_> {
         Guard(self.open.lock().await)
+    }
+}
+
+impl Open {
+    /// Takes another connection after a failure: where the database has ended a transaction by itself, as it does on a full
+    /// disk, the old one takes itself to be in it for ever.
+    async fn mend(&mut self) -> Result<(), StoreError> {
+        if self.is_broken {
+            let fresh = self.options.connect().await.map_err(failed("reopen the database"))?;
+            // Whatever becomes of it, it is not used again.
+            let _ = std::mem::replace(&mut self.connection, fresh).close().await;
+            self.resources.clear();
+            self.is_broken = false;
+        }
+        Ok(())
     }
 }
 
@@ -157,7 +181,18 @@ impl Store for SqliteStore {
     }
 
     async fn commit(&self, batch: &Batch) -> Result<Committed, StoreError> {
-        commit(self.lock().await.open()?, batch).await
+        let mut guard = self.lock().await;
+        let open = guard.open()?;
+        open.mend().await?;
+        let committed = commit(open, batch).await;
+        if matches!(committed, Err(ref error) if !matches!(error, StoreError::NewHistory)) {
+            open.is_broken = true;
+            // Tried at once, because reading goes by the same connection; what fails is tried again at the next write.
+            if let Err(error) = open.mend().await {
+                tracing::debug!(error = &error as &dyn std::error::Error, "the database could not be reopened yet");
+            }
+        }
+        committed
     }
 
     async fn changes(&self, after: Revision, limit: usize) -> Result<Vec<StoredChange>, StoreError> {
@@ -328,7 +363,17 @@ pub(crate) fn signed(revision: Revision) -> i64 {
 
 /// Wraps what the database says as a failure of `step`.
 pub(crate) fn failed(step: &'static str) -> impl Fn(sqlx::Error) -> StoreError {
-    move |error| StoreError::unavailable(step, error)
+    move |error| {
+        if is_full(&error) {
+            return StoreError::Full { step, source: error.into() };
+        }
+        StoreError::unavailable(step, error)
+    }
+}
+
+/// Whether the disk is full (`SQLITE_FULL`): then nothing of a transaction is there.
+pub(crate) fn is_full(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == "13")
 }
 
 pub(crate) fn open_private(path: &Path) -> std::io::Result<File> {

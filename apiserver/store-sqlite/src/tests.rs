@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::{ConnectOptions, Connection, Row, sqlite::SqliteConnectOptions};
+use uuid::Uuid;
 
 use apiserver_store::conformance::{Database, Databases, check_storage, check_store, check_upgraded};
-use apiserver_store::{Store, StoreError};
+use apiserver_store::{Batch, Change, Expect, Key, ResourceId, Store, StoreError, Write};
 
 use crate::SqliteStore;
 use crate::migrate::MIGRATIONS;
@@ -192,4 +193,33 @@ impl SqliteStore {
         let row = sqlx::query(statement).fetch_one(&mut guard.as_mut().unwrap().connection).await.unwrap();
         row.try_get_unchecked::<String, _>(0).unwrap()
     }
+}
+
+/// A write of an object of this name that takes several pages.
+async fn large(store: &SqliteStore, name: &str) -> Batch {
+    let key = Key { resource: ResourceId::new("", "things"), namespace: "a".to_owned(), name: name.to_owned() };
+    let body = format!(r#"{{"text":"{}"}}"#, "x".repeat(200_000)).into_bytes();
+    let change = Change::Put { uid: Uuid::new_v4(), body };
+    let epoch = store.meta().await.unwrap().epoch;
+    Batch::of(epoch, vec![Write { key, expect: Expect::Absent, change }])
+}
+
+#[tokio::test]
+async fn a_full_disk_is_named_and_writing_goes_on_when_there_is_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&folder.path().join("cloud.db")).await.unwrap();
+    store.commit(&large(&store, "before").await).await.unwrap();
+    {
+        // What a full disk is to the database: it can't have one page more.
+        let mut guard = store.open.lock().await;
+        let connection = &mut guard.as_mut().unwrap().connection;
+        // Less than it has is what it has.
+        sqlx::query("pragma max_page_count = 1").execute(connection).await.unwrap();
+    }
+    let batch = large(&store, "after").await;
+    let refused = store.commit(&batch).await;
+    assert!(matches!(refused, Err(StoreError::Full { .. })), "{refused:?}");
+    assert_eq!(store.meta().await.unwrap().revision.0, 1, "reading goes on, and nothing of it is there");
+    store.commit(&batch).await.unwrap();
+    assert_eq!(store.meta().await.unwrap().revision.0, 2);
 }

@@ -253,6 +253,15 @@ pub enum StoreError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// There is no room left for what is written; what is there can be read.
+    #[error("failed to {step}: the disk of the store is full")]
+    Full {
+        /// What was tried.
+        step: &'static str,
+        /// What the database said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The connection was lost while committing: the batch happened or did not.
     #[error("the outcome of the commit is unknown")]
     OutcomeUnknown {

@@ -8,6 +8,7 @@ mod cloudctl;
 mod cloudctl_machines;
 mod crash;
 mod deletion;
+mod disk_full;
 mod docker_stops;
 mod heal;
 mod kubectl;
