@@ -40,11 +40,13 @@ impl Streams for BackendStreams {
     }
 
     async fn exec(&self, target: &StreamTarget, options: ExecOptions) -> Result<ExecSession, StreamError> {
-        if options.command.is_empty() {
-            return Err(StreamError::Unsupported("joining a running program is not supported; name a command".into()));
-        }
-        let spec = ExecSpec { command: options.command, tty: options.tty, stdin: options.stdin };
-        let session = self.0.exec(uid(target)?, spec).await.map_err(|error| refusal(target, &error))?;
+        let session = if options.command.is_empty() {
+            self.0.console(uid(target)?).await
+        } else {
+            let spec = ExecSpec { command: options.command, tty: options.tty, stdin: options.stdin };
+            self.0.exec(uid(target)?, spec).await
+        };
+        let session = session.map_err(|error| refusal(target, &error))?;
 
         // Both pumps end with the session, also while a program that reads nothing holds them up.
         let mut pumps = Vec::new();

@@ -1,5 +1,5 @@
 //! Logs of machines and commands inside them, by the uid of the Instance: what the apiserver's connect subresources
-//! `log` and `exec` are answered with.
+//! `log`, `exec` and `console` are answered with.
 
 use controller_backend::{Backend, Error, ExecSession, ExecSpec, LogOptions, LogStream, Machine, MachineState};
 use uuid::Uuid;
@@ -33,6 +33,16 @@ impl Streams {
     pub async fn exec(&self, instance: Uuid, spec: ExecSpec) -> Result<ExecSession, Error> {
         let (backend, machine) = self.machine(instance).await?;
         backend.consoles.exec(&machine.id, spec).await
+    }
+
+    /// The console of the Instance's machine.
+    ///
+    /// # Errors
+    /// `NotFound` if the Instance has no machine now, `Conflict` (`State`) if it is not running or somebody else is at its
+    /// console, `Invalid` if it has none.
+    pub async fn console(&self, instance: Uuid) -> Result<ExecSession, Error> {
+        let (backend, machine) = self.machine(instance).await?;
+        backend.consoles.console(&machine.id).await
     }
 
     /// The one that runs, or else the newest.

@@ -305,6 +305,15 @@ impl Cloud {
         run_command(&mut command, stdin)
     }
 
+    /// The same, ended after some seconds: for what goes on as long as somebody looks.
+    #[must_use]
+    pub fn cloudctl_for(&self, seconds: u32, arguments: &[&str], stdin: &str) -> Output {
+        let mut command = Command::new("timeout");
+        command.arg(seconds.to_string()).arg(binary("cloudctl")).arg("--kubeconfig").arg(self.kubeconfig());
+        command.args(arguments).env("NO_COLOR", "1");
+        run_command(&mut command, stdin)
+    }
+
     /// `kubectl ARGUMENTS`, with a cache of its own.
     #[must_use]
     pub fn kubectl(&self, arguments: &[&str]) -> Output {

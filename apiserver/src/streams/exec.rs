@@ -1,4 +1,4 @@
-//! `exec` and `attach`: a session with a program, over WebSocket channels.
+//! `exec`, `attach` and `console`: a session with a program, or with what is at a console, over WebSocket channels.
 //!
 //! The program is started before the client hears that the connection is switched, so that a refusal is a plain Status.
 //! A session ends with the program or with the client, whichever goes first.

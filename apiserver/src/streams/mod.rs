@@ -147,7 +147,7 @@ pub trait Streams: Send + Sync + 'static {
     /// What a machine has written.
     async fn log(&self, target: &StreamTarget, options: LogOptions) -> Result<LogStream, StreamError>;
 
-    /// Starts a program inside a machine, or joins the one that runs where there is no command.
+    /// Starts a program inside a machine, or joins what is at its console where there is no command.
     async fn exec(&self, target: &StreamTarget, options: ExecOptions) -> Result<ExecSession, StreamError>;
 }
 
@@ -208,10 +208,10 @@ pub(crate) async fn connect(
     };
     match (subresource, request.method()) {
         ("log", &Method::GET) => log::log(call, &*streams, &target).await,
-        ("exec" | "attach", &Method::GET | &Method::POST) => {
-            exec::exec(call, streams, target, subresource == "attach", request).await
+        ("exec" | "attach" | "console", &Method::GET | &Method::POST) => {
+            exec::exec(call, streams, target, subresource != "exec", request).await
         }
-        ("log" | "exec" | "attach", _) => Err(not_allowed()),
+        ("log" | "exec" | "attach" | "console", _) => Err(not_allowed()),
         (other, _) => Err(ApiError::bad_request(format!("`{other}` is not supported by this server yet"))),
     }
 }

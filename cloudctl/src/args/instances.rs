@@ -50,6 +50,14 @@ pub(crate) struct ExecArgs {
     pub(crate) command: Vec<String>,
 }
 
+/// Arguments of `console`.
+#[derive(Args, Debug)]
+pub(crate) struct ConsoleArgs {
+    /// The Instance: NAME, or KIND/NAME for another kind with a console
+    #[arg(value_name = "NAME")]
+    pub(crate) target: String,
+}
+
 /// Arguments of `stop`, `start` and `restart`.
 #[derive(Args, Debug)]
 pub(crate) struct PowerArgs {

@@ -85,6 +85,9 @@ pub(crate) enum Command {
     /// Run a command inside an Instance
     #[command(display_order = 5)]
     Exec(instances::ExecArgs),
+    /// Sit at the serial console of a virtual machine
+    #[command(display_order = 5)]
+    Console(instances::ConsoleArgs),
     /// Delete objects and wait until they are gone
     #[command(display_order = 6)]
     Delete(objects::DeleteArgs),

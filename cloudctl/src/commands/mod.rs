@@ -44,6 +44,7 @@ pub(crate) async fn run(cli: Cli, screen: &Screen) -> Result<(), Error> {
         Command::Describe(args) => describe::run(args, global, screen).await,
         Command::Logs(args) => logs::run(args, global, screen).await,
         Command::Exec(args) => exec::run(args, global, screen).await,
+        Command::Console(args) => exec::console(args, global, screen).await,
         Command::Delete(args) => delete::run(args, global, screen).await,
         Command::Diff(args) => diff::run(args, global, screen).await,
         Command::Wait(args) => wait::run(args, global, screen).await,

@@ -157,6 +157,10 @@ impl Consoles for DockerConsoles {
             }),
         })
     }
+
+    async fn console(&self, _id: &MachineId) -> Result<ExecSession, Error> {
+        Err(Error::invalid("a container has no console: run a shell in it, with `cloudctl exec -it NAME -- sh`"))
+    }
 }
 
 fn parts(output: LogOutput) -> (Channel, Bytes) {

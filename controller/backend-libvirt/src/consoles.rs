@@ -1,5 +1,5 @@
 //! Logs of machines: what they wrote to their serial console. Nobody noted when; a virtual machine runs no command from
-//! outside.
+//! outside, but somebody may sit at that console.
 
 use std::io::SeekFrom;
 use std::path::PathBuf;
@@ -18,6 +18,7 @@ use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use crate::engine::Engine;
 use crate::machines::observe;
 use crate::places::Places;
+use crate::terminal::{self, Taken};
 
 /// How often a followed log is looked at.
 const LOOK: Duration = Duration::from_millis(250);
@@ -26,11 +27,13 @@ const PIECE: usize = 64 << 10;
 pub(crate) struct LibvirtConsoles {
     engine: Arc<Engine>,
     places: Places,
+    /// The machines at whose console somebody is.
+    taken: Arc<Taken>,
 }
 
 impl LibvirtConsoles {
     pub(crate) fn new(engine: Arc<Engine>, places: Places) -> Self {
-        Self { engine, places }
+        Self { engine, places, taken: Arc::default() }
     }
 }
 
@@ -54,14 +57,32 @@ impl Consoles for LibvirtConsoles {
     }
 
     async fn exec(&self, id: &MachineId, _spec: ExecSpec) -> Result<ExecSession, Error> {
-        let machine = self.engine.on_machine(id, "look at", observe).await?;
-        if machine.state != MachineState::Running {
-            let conflict = Conflict::State { what: format!("machine `{id}`"), state: "not running".to_owned() };
-            return Err(Error::conflict(conflict));
-        }
+        self.running(id).await?;
         Err(Error::invalid(
-            "a virtual machine runs no command from outside: log in over its network, by ssh at the address in its status",
+            "a virtual machine runs no command from outside: log in at its console, with `cloudctl console NAME`, or by ssh at \
+             the address in its status",
         ))
+    }
+
+    async fn console(&self, id: &MachineId) -> Result<ExecSession, Error> {
+        self.running(id).await?;
+        let place = self.taken.take(id)?;
+        let xml =
+            self.engine.on_machine(id, "look at the console of", |owned| Ok(owned.domain.get_xml_desc(0)?)).await?;
+        let terminal = terminal::of(&xml).ok_or_else(|| Error::invalid("the machine has no serial console"))?;
+        terminal::open(&terminal, place).map_err(|error| Error::failed("open the machine's console", error))
+    }
+}
+
+impl LibvirtConsoles {
+    /// `Conflict` unless the machine runs.
+    async fn running(&self, id: &MachineId) -> Result<(), Error> {
+        let machine = self.engine.on_machine(id, "look at", observe).await?;
+        if machine.state == MachineState::Running {
+            return Ok(());
+        }
+        let conflict = Conflict::State { what: format!("machine `{id}`"), state: "not running".to_owned() };
+        Err(Error::conflict(conflict))
     }
 }
 

@@ -22,6 +22,7 @@ mod probe;
 mod process_log;
 mod seed;
 mod shares;
+mod terminal;
 
 use std::io;
 use std::path::PathBuf;

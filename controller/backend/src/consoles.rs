@@ -20,6 +20,12 @@ pub trait Consoles: Send + Sync {
 
     /// Runs a command inside a running machine. `Conflict` (`State`) if it is not running.
     async fn exec(&self, id: &MachineId, spec: ExecSpec) -> Result<ExecSession, Error>;
+
+    /// The keyboard and screen of a running machine that has any, for one at a time; until the machine ends.
+    ///
+    /// # Errors
+    /// `Conflict` (`State`) if it is not running or somebody else is there, `Invalid` if it has none.
+    async fn console(&self, id: &MachineId) -> Result<ExecSession, Error>;
 }
 
 /// Pieces of output as they come; a piece is not always a whole line.

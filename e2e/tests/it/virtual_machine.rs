@@ -84,6 +84,16 @@ fn a_virtual_machine_boots_heals_survives_restarts_and_leaves_nothing() {
     let seen = cloud.docker().call(&["exec", &cloud.container("neighbour"), "timeout", "5", "wget", "-qO-", &url]);
     assert_eq!(seen.stdout, "vm\n", "{seen}");
 
+    // At its console somebody may type, whom nobody else disturbs.
+    eventually("what is typed at the console to be done", || {
+        let seen = cloud.cloudctl_for(4, &["console", "vm"], "\necho typed-$((40 + 2))\n");
+        if seen.stdout.contains("typed-42") { Ok(()) } else { Err(seen) }
+    });
+    let refused = cloud.cloudctl(&["console", "neighbour"]).failed();
+    assert!(refused.contains("cloudctl exec -it"), "{refused}");
+    let refused = cloud.cloudctl(&["exec", "vm", "--", "true"]).failed();
+    assert!(refused.contains("cloudctl console"), "{refused}");
+
     // A restart of cloudd leaves it alone.
     cloud.kill();
     cloud.launch();

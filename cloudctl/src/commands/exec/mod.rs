@@ -1,4 +1,5 @@
 //! `exec`: runs a command inside a machine over a WebSocket, with its input, output and terminal, and ends as it ended.
+//! `console`: the same with what is at its serial line, which ends with the machine, or with a key.
 
 use std::io::IsTerminal as _;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use tokio_tungstenite::tungstenite::Message;
 use super::targets;
 use crate::api::{Catalog, Query};
 use crate::args::Global;
-use crate::args::instances::ExecArgs;
+use crate::args::instances::{ConsoleArgs, ExecArgs};
 use crate::connect;
 use crate::error::{Error, Exit};
 use crate::output::Screen;
@@ -27,6 +28,9 @@ use terminal::Raw;
 
 /// How often the connection is kept awake.
 const PING: Duration = Duration::from_secs(10);
+
+/// Control and `]`: what ends a session at a console, as in telnet and virsh.
+const LEAVE: u8 = 0x1d;
 
 type Socket = WebSocketStream<TokioIo<hyper::upgrade::Upgraded>>;
 
@@ -58,7 +62,8 @@ pub(super) async fn run(args: &ExecArgs, global: &Global, screen: &Screen) -> Re
     let closes = connection.supports_stream_close();
     let raw = if tty { Some(Raw::enter().map_err(Error::Output)?) } else { None };
     let (sender, receiver) = connection.into_stream().split();
-    let ended = Pump { sender, closes, stdin: args.stdin, tty, screen }.run(receiver, tokio::io::stdin()).await;
+    let pump = Pump { sender, closes, stdin: args.stdin, tty, leave: None, screen };
+    let ended = pump.run(receiver, tokio::io::stdin()).await;
     // Before anything is printed.
     drop(raw);
     match ended? {
@@ -67,12 +72,35 @@ pub(super) async fn run(args: &ExecArgs, global: &Global, screen: &Screen) -> Re
     }
 }
 
+/// Sits at a console until the machine ends or somebody leaves.
+pub(super) async fn console(args: &ConsoleArgs, global: &Global, screen: &Screen) -> Result<(), Error> {
+    let session = connect::connect(global, screen).await?;
+    let catalog = Catalog::fetch(&session).await?;
+    let named = targets::with_stream(&args.target, "console", &catalog, session.namespace())?;
+    let tty = std::io::stdin().is_terminal();
+    let query = Query::new().with("stdin", "true").with("stdout", "true").with("tty", "true");
+    let path = named.resource.below(&named.namespace, &named.name, "console");
+    let connection = session.websocket(&query.on(&path)).await?;
+    let closes = connection.supports_stream_close();
+    if tty {
+        screen.note_bytes(b"At the console; Control and ] leave it. Enter shows what is there.\n");
+    }
+    let raw = if tty { Some(Raw::enter().map_err(Error::Output)?) } else { None };
+    let (sender, receiver) = connection.into_stream().split();
+    let pump = Pump { sender, closes, stdin: true, tty, leave: tty.then_some(LEAVE), screen };
+    let ended = pump.run(receiver, tokio::io::stdin()).await;
+    drop(raw);
+    ended.map(drop)
+}
+
 /// Carries bytes both ways until the command has ended.
 struct Pump<'a> {
     sender: SplitSink<Socket, Message>,
     closes: bool,
     stdin: bool,
     tty: bool,
+    /// The key that ends the session.
+    leave: Option<u8>,
     screen: &'a Screen,
 }
 
@@ -101,7 +129,14 @@ impl Pump<'_> {
                         self.stdin = false;
                         self.end_of_input().await?;
                     }
-                    Ok(count) => self.send(channel::stdin(&buffer[..count])).await?,
+                    Ok(count) => {
+                        let typed = &buffer[..count];
+                        let left = self.leave.and_then(|key| typed.iter().position(|byte| *byte == key));
+                        self.send(channel::stdin(&typed[..left.unwrap_or(count)])).await?;
+                        if left.is_some() {
+                            return Ok(0);
+                        }
+                    }
                 },
                 Some(()) = resized.recv(), if self.tty => self.size().await?,
                 _ = ping.tick() => self.message(Message::Ping(bytes::Bytes::new())).await?,

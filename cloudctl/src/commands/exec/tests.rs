@@ -40,12 +40,16 @@ async fn session(command: impl FnOnce(Vec<u8>) -> Vec<Vec<u8>> + Send + 'static)
 }
 
 async fn ended(session: &Session, input: &[u8]) -> (Result<u8, Error>, String) {
+    ended_by(session, input, None).await
+}
+
+async fn ended_by(session: &Session, input: &[u8], leave: Option<u8>) -> (Result<u8, Error>, String) {
     let connection = session.websocket("/exec?command=a+b&command=c").await.unwrap();
     let closes = connection.supports_stream_close();
     assert!(closes);
     let (screen, printed) = Screen::captured();
     let (sender, receiver) = connection.into_stream().split();
-    let pump = Pump { sender, closes, stdin: true, tty: false, screen: &screen };
+    let pump = Pump { sender, closes, stdin: true, tty: false, leave, screen: &screen };
     let result = tokio::time::timeout(Duration::from_secs(10), pump.run(receiver, input)).await.unwrap();
     (result, printed.text())
 }
@@ -63,6 +67,20 @@ async fn input_goes_in_output_comes_out_and_the_exit_code_is_passed_on() {
     let (result, printed) = ended(&session, b"hello").await;
     assert_eq!(result.unwrap(), 7);
     assert_eq!(printed, "out\nerr\n");
+}
+
+#[tokio::test]
+async fn key_that_leaves_ends_the_session_after_what_was_typed_before_it() {
+    let (tell, told) = std::sync::mpsc::channel();
+    let session = session(move |input| {
+        tell.send(input).unwrap();
+        Vec::new()
+    })
+    .await;
+    let (result, _) = ended_by(&session, b"ls\n\x1dnever", Some(LEAVE)).await;
+    assert_eq!(result.unwrap(), 0);
+    let received = tokio::task::spawn_blocking(move || told.recv_timeout(Duration::from_secs(10)));
+    assert_eq!(received.await.unwrap().unwrap(), b"ls\n");
 }
 
 #[tokio::test]

@@ -84,6 +84,10 @@ impl Consoles for View {
             })
         })
     }
+
+    async fn console(&self, _id: &MachineId) -> Result<ExecSession, Error> {
+        Err(Error::invalid("a container has no console: run a shell in it, with `cloudctl exec -it NAME -- sh`"))
+    }
 }
 
 struct Ended {
