@@ -61,5 +61,6 @@ pub use install::{InstallError, SCHEMA_VERSION};
 pub use server::{ApiServer, StartError};
 pub use service::Service;
 pub use streams::{
-    ExecOptions, ExecSession, Exit, LogOptions, LogStream, Output, StreamError, StreamTarget, Streams, TerminalSize,
+    Connection, Dialled, ExecOptions, ExecSession, Exit, LogOptions, LogStream, Output, StreamError, StreamTarget,
+    Streams, TerminalSize,
 };

@@ -1,4 +1,4 @@
-//! Joins the apiserver's port for logs and sessions to the controller's, in the one process that has both. Translates
+//! Joins the apiserver's port for logs, sessions and connections to the controller's, in the one process that has both. Translates
 //! words; decides nothing.
 
 use async_trait::async_trait;
@@ -11,8 +11,10 @@ use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
 use apiserver::{
-    ExecOptions, ExecSession, Exit, LogOptions, LogStream, Output, StreamError, StreamTarget, Streams, TerminalSize,
+    Dialled, ExecOptions, ExecSession, Exit, LogOptions, LogStream, Output, StreamError, StreamTarget, Streams,
+    TerminalSize,
 };
+use controller::streams::DialError;
 
 /// Pieces of input, or sizes, that may wait for a slow program.
 const WAITING: usize = 16;
@@ -95,6 +97,16 @@ impl Streams for BackendStreams {
         }
         .boxed();
         Ok(ExecSession { stdin, output, resize, exit })
+    }
+
+    async fn dial(&self, target: &StreamTarget, port: u16) -> Result<Dialled, StreamError> {
+        match self.0.dial(uid(target)?, port).await {
+            Ok(stream) => Ok(Box::new(stream)),
+            Err(DialError::Machine(error)) => Err(refusal(target, &error)),
+            Err(error @ DialError::Port { .. }) => {
+                Err(StreamError::Refused(format!("{} `{}`: {error}", target.kind, target.name)))
+            }
+        }
     }
 }
 

@@ -1,8 +1,33 @@
-//! Logs of machines and commands inside them, by the uid of the Instance: what the apiserver's connect subresources
-//! `log`, `exec` and `console` are answered with.
+//! Logs of machines, commands inside them and connections to their ports, by the uid of the Instance: what the
+//! apiserver's connect subresources `log`, `exec`, `console` and `portforward` are answered with.
 
-use controller_backend::{Backend, Error, ExecSession, ExecSpec, LogOptions, LogStream, Machine, MachineState};
+use std::io;
+use std::time::Duration;
+
+use controller_backend::{
+    Backend, Conflict, Error, ExecSession, ExecSpec, LogOptions, LogStream, Machine, MachineState,
+};
+use tokio::net::TcpStream;
 use uuid::Uuid;
+
+/// How long a machine may take to answer a connection.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Why there is no connection to a port.
+#[derive(Debug, thiserror::Error)]
+pub enum DialError {
+    /// There is no machine that could be connected to.
+    #[error(transparent)]
+    Machine(#[from] Error),
+    /// The machine runs, and this port of it can't be reached.
+    #[error("port {port} can't be reached: {source}")]
+    Port {
+        /// The port.
+        port: u16,
+        /// Why.
+        source: io::Error,
+    },
+}
 
 /// Finds the machine of an Instance and connects to it.
 #[derive(Debug, Clone)]
@@ -43,6 +68,29 @@ impl Streams {
     pub async fn console(&self, instance: Uuid) -> Result<ExecSession, Error> {
         let (backend, machine) = self.machine(instance).await?;
         backend.consoles.console(&machine.id).await
+    }
+
+    /// Connects to a TCP port of the Instance's machine, at its address in the Vpc.
+    ///
+    /// # Errors
+    /// `Machine` if the Instance has no machine that runs, `Port` if nobody answers there.
+    pub async fn dial(&self, instance: Uuid, port: u16) -> Result<TcpStream, DialError> {
+        let (_, machine) = self.machine(instance).await?;
+        let what = format!("machine `{}`", machine.id);
+        if machine.state != MachineState::Running {
+            let state = if machine.state == MachineState::Paused { "paused" } else { "not running" };
+            return Err(Error::conflict(Conflict::State { what, state: state.to_owned() }).into());
+        }
+        let attachment = machine.attachment.ok_or_else(|| Error::not_found(format!("address of {what}")))?;
+        let connect = TcpStream::connect((attachment.address, port));
+        let connected = tokio::time::timeout(PATIENCE, connect).await.unwrap_or_else(|_| {
+            let text = format!("no answer within {} s", PATIENCE.as_secs());
+            Err(io::Error::new(io::ErrorKind::TimedOut, text))
+        });
+        let stream = connected.map_err(|source| DialError::Port { port, source })?;
+        // What is passed on comes in pieces already.
+        let _ = stream.set_nodelay(true);
+        Ok(stream)
     }
 
     /// The one that runs, or else the newest.

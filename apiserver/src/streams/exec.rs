@@ -31,11 +31,11 @@ use crate::response::Answer;
 use crate::verbs::Call;
 
 /// The largest message that a client may send.
-const MESSAGE_BYTES: usize = 1 << 20;
+pub(super) const MESSAGE_BYTES: usize = 1 << 20;
 /// How often a client is asked whether it is there.
-const PING: Duration = Duration::from_secs(15);
+pub(super) const PING: Duration = Duration::from_secs(15);
 /// How long a client that is there says nothing, not even that.
-const SILENCE: Duration = Duration::from_secs(60);
+pub(super) const SILENCE: Duration = Duration::from_secs(60);
 /// How long a client may take nothing of the output: somebody may be reading it page by page.
 const STALLED: Duration = Duration::from_secs(300);
 
@@ -48,7 +48,7 @@ pub(super) async fn exec(
 ) -> Result<Answer, ApiError> {
     let options = options(&call.query, joins)?;
     let permit = request.extensions().get::<StreamPermit>().cloned();
-    let (answer, upgrade) = websocket::accept(request)?;
+    let (answer, upgrade) = websocket::accept(request, &websocket::PROTOCOLS)?;
     let session = streams.exec(&target, options).await.map_err(|error| refused(call, &error))?;
     let shutdown = call.state.config.shutdown.clone();
     call.state.config.tasks.spawn(async move {
@@ -130,7 +130,7 @@ async fn write<S: AsyncRead + AsyncWrite + Unpin>(
 }
 
 /// Whether the client took the message.
-async fn send(sink: &mut (impl Sink<Message> + Unpin), message: Message) -> bool {
+pub(super) async fn send(sink: &mut (impl Sink<Message> + Unpin), message: Message) -> bool {
     matches!(tokio::time::timeout(STALLED, sink.send(message)).await, Ok(Ok(())))
 }
 

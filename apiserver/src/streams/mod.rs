@@ -1,9 +1,10 @@
-//! Connect subresources: logs and sessions of running things, through a port that the binary fills.
+//! Connect subresources: logs, sessions and connections of running things, through a port that the binary fills.
 //!
 //! In: the object and what the client wants of it. Out: a stream of text, or a WebSocket session. It never knows what
 //! runs behind an object.
 
 mod exec;
+mod forward;
 mod log;
 mod websocket;
 
@@ -15,6 +16,7 @@ use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use http::{Method, Request};
 use jiff::Timestamp;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 
 use crate::body::RequestBody;
@@ -118,6 +120,14 @@ impl std::fmt::Debug for ExecSession {
     }
 }
 
+/// A connection to a port of a machine.
+pub trait Connection: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Connection for T {}
+
+/// A connection that stands. Dropping it closes it.
+pub type Dialled = Box<dyn Connection>;
+
 /// Why there is no stream. The text goes to the user.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StreamError {
@@ -127,6 +137,9 @@ pub enum StreamError {
     /// Nothing runs at the moment.
     #[error("{0}")]
     NotRunning(String),
+    /// The machine runs, and nobody in it takes connections on this port.
+    #[error("{0}")]
+    Refused(String),
     /// The wish makes no sense for this machine.
     #[error("{0}")]
     Invalid(String),
@@ -149,6 +162,12 @@ pub trait Streams: Send + Sync + 'static {
 
     /// Starts a program inside a machine, or joins what is at its console where there is no command.
     async fn exec(&self, target: &StreamTarget, options: ExecOptions) -> Result<ExecSession, StreamError>;
+
+    /// Connects to a TCP port of a machine.
+    ///
+    /// # Errors
+    /// `Refused` if the machine runs and the port can't be reached.
+    async fn dial(&self, target: &StreamTarget, port: u16) -> Result<Dialled, StreamError>;
 }
 
 /// Keeps a place among the open streams for as long as it lives.
@@ -211,7 +230,8 @@ pub(crate) async fn connect(
         ("exec" | "attach" | "console", &Method::GET | &Method::POST) => {
             exec::exec(call, streams, target, subresource != "exec", request).await
         }
-        ("log" | "exec" | "attach" | "console", _) => Err(not_allowed()),
+        ("portforward", &Method::GET | &Method::POST) => forward::forward(call, streams, target, request).await,
+        ("log" | "exec" | "attach" | "console" | "portforward", _) => Err(not_allowed()),
         (other, _) => Err(ApiError::bad_request(format!("`{other}` is not supported by this server yet"))),
     }
 }
@@ -223,7 +243,7 @@ fn refused(call: &Call, error: &StreamError) -> ApiError {
         StreamError::NotFound(_) => Reason::NotFound,
         StreamError::NotRunning(_) => Reason::Conflict,
         StreamError::Invalid(_) | StreamError::Unsupported(_) => Reason::BadRequest,
-        StreamError::Unavailable(_) => Reason::ServiceUnavailable,
+        StreamError::Refused(_) | StreamError::Unavailable(_) => Reason::ServiceUnavailable,
     };
     ApiError::new(reason, error.to_string()).about(&kind.group, &kind.plural, &call.path.name)
 }

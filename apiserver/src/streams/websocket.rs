@@ -15,10 +15,13 @@ pub(super) const STDOUT: u8 = 1;
 pub(super) const STDERR: u8 = 2;
 pub(super) const ERROR: u8 = 3;
 const RESIZE: u8 = 4;
-const CLOSE: u8 = 255;
+pub(super) const CLOSE: u8 = 255;
 
-/// Newest first. Both speak the same but for the end of the input.
-const PROTOCOLS: [&str; 2] = ["v5.channel.k8s.io", "v4.channel.k8s.io"];
+/// What kubectl offers for port forwarding: the frames of SPDY in messages of a WebSocket.
+const TUNNEL: &str = "SPDY/3.1+portforward.k8s.io";
+
+/// Those of sessions, newest first. Both speak the same but for the end of the input.
+pub(super) const PROTOCOLS: [&str; 2] = ["v5.channel.k8s.io", "v4.channel.k8s.io"];
 
 /// What a client says in one message.
 #[derive(Debug, PartialEq, Eq)]
@@ -50,8 +53,12 @@ pub(super) fn write(channel: u8, data: &[u8]) -> Bytes {
     [&[channel], data].concat().into()
 }
 
-/// Switches to WebSocket. The connection itself comes later, when the answer has been sent.
-pub(super) fn accept(request: &mut Request<RequestBody>) -> Result<(Answer, hyper::upgrade::OnUpgrade), ApiError> {
+/// Switches to WebSocket and the first of these protocols that the client offers. The connection itself comes later, when
+/// the answer has been sent.
+pub(super) fn accept(
+    request: &mut Request<RequestBody>,
+    protocols: &[&'static str],
+) -> Result<(Answer, hyper::upgrade::OnUpgrade), ApiError> {
     let headers = request.headers();
     let has = |name, word: &str| {
         let words = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
@@ -65,11 +72,16 @@ pub(super) fn accept(request: &mut Request<RequestBody>) -> Result<(Answer, hype
         .ok_or_else(|| ApiError::bad_request("`Sec-WebSocket-Key` is missing"))?
         .as_bytes();
     let accepted = derive_accept_key(key);
-    let protocol = choose(headers).ok_or_else(|| {
-        ApiError::bad_request(format!(
-            "no WebSocket subprotocol in common, this server speaks {}",
-            PROTOCOLS.join(", ")
-        ))
+    let offered = offered(headers);
+    let chosen = protocols.iter().copied().find(|known| offered.contains(known));
+    let protocol = chosen.ok_or_else(|| {
+        let spoken = protocols.join(", ");
+        if offered.contains(&TUNNEL) {
+            return ApiError::bad_request(format!(
+                "this server tunnels no SPDY; it forwards ports over WebSocket by {spoken}, as `cloudctl port-forward` does"
+            ));
+        }
+        ApiError::bad_request(format!("no WebSocket subprotocol in common, this server speaks {spoken}"))
     })?;
     let mut answer = Response::new(full(""));
     *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
@@ -83,19 +95,15 @@ pub(super) fn accept(request: &mut Request<RequestBody>) -> Result<(Answer, hype
     Ok((answer, hyper::upgrade::on(request)))
 }
 
-fn choose(headers: &HeaderMap) -> Option<&'static str> {
+fn offered(headers: &HeaderMap) -> Vec<&str> {
     let offered = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL);
-    let offered: Vec<&str> = offered
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(str::trim)
-        .collect();
-    PROTOCOLS.into_iter().find(|known| offered.contains(known))
+    offered.iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).map(str::trim).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use http_body_util::{BodyExt, Empty};
+
     use super::*;
 
     #[test]
@@ -108,12 +116,25 @@ mod tests {
         assert_eq!(read(&Bytes::from_static(b"\x04nonsense")), Said::Nothing);
     }
 
+    fn asking(protocols: &'static str) -> Request<RequestBody> {
+        let request = Request::builder()
+            .header(header::CONNECTION, "Upgrade")
+            .header(header::UPGRADE, "websocket")
+            .header(header::SEC_WEBSOCKET_KEY, "dGhlIHNhbXBsZSBub25jZQ==")
+            .header(header::SEC_WEBSOCKET_PROTOCOL, protocols);
+        request.body(RequestBody::new(Empty::new().map_err(|never| match never {}))).unwrap()
+    }
+
     #[test]
     fn the_newest_protocol_in_common_is_chosen() {
-        let mut headers = HeaderMap::new();
-        headers.insert(header::SEC_WEBSOCKET_PROTOCOL, "v4.channel.k8s.io, v5.channel.k8s.io".parse().unwrap());
-        assert_eq!(choose(&headers), Some("v5.channel.k8s.io"));
-        headers.insert(header::SEC_WEBSOCKET_PROTOCOL, "channel.k8s.io".parse().unwrap());
-        assert_eq!(choose(&headers), None);
+        let chosen = |offered, known: &[&'static str]| {
+            let (answer, _) = accept(&mut asking(offered), known).map_err(|error| error.to_string())?;
+            Ok::<_, String>(answer.headers()[header::SEC_WEBSOCKET_PROTOCOL].to_str().unwrap().to_owned())
+        };
+        assert_eq!(chosen("v4.channel.k8s.io, v5.channel.k8s.io", &PROTOCOLS).unwrap(), "v5.channel.k8s.io");
+        assert_eq!(chosen("v5.channel.k8s.io, v4.channel.k8s.io", &PROTOCOLS[1..]).unwrap(), "v4.channel.k8s.io");
+        assert!(chosen("channel.k8s.io", &PROTOCOLS).unwrap_err().contains("no WebSocket subprotocol in common"));
+        let tunnel = chosen("SPDY/3.1+portforward.k8s.io", &PROTOCOLS[1..]).unwrap_err();
+        assert!(tunnel.contains("tunnels no SPDY") && tunnel.contains("cloudctl port-forward"), "{tunnel}");
     }
 }

@@ -3,14 +3,23 @@
 use std::sync::Arc;
 
 use apiserver::{
-    ExecOptions, ExecSession, Exit, LogOptions, LogStream, Output, StreamError, StreamTarget, Streams, SystemClock, tls,
+    Dialled, ExecOptions, ExecSession, Exit, LogOptions, LogStream, Output, StreamError, StreamTarget, Streams,
+    SystemClock, tls,
 };
 use async_trait::async_trait;
 use futures::{AsyncBufReadExt, StreamExt, stream};
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::harness::{Server, TOKEN, WIDGETS, widget};
+
+/// The kind as a user of the client declares it.
+#[derive(kube::CustomResource, serde::Serialize, serde::Deserialize, schemars::JsonSchema, Debug, Clone)]
+#[kube(group = "wire.test", version = "v1", kind = "Widget", namespaced)]
+struct WidgetSpec {}
+
+impl kube::api::Portforward for Widget {}
 
 /// A machine that repeats what it is told.
 struct Echo;
@@ -42,6 +51,21 @@ impl Streams for Echo {
             resize: None,
             exit: Box::pin(async move { exit.await.map_err(|_| StreamError::Unavailable("gone".into())) }),
         })
+    }
+
+    async fn dial(&self, target: &StreamTarget, port: u16) -> Result<Dialled, StreamError> {
+        if target.name == "stopped" {
+            return Err(StreamError::NotRunning("it is stopped".into()));
+        }
+        if port != 7 {
+            return Err(StreamError::Refused(format!("port {port} refuses connections")));
+        }
+        let (near, far) = tokio::io::duplex(1024);
+        tokio::spawn(async move {
+            let (mut reader, mut writer) = tokio::io::split(far);
+            tokio::io::copy(&mut reader, &mut writer).await
+        });
+        Ok(Box::new(near))
     }
 }
 
@@ -81,6 +105,10 @@ impl Streams for Endless {
                 std::future::pending().await
             }),
         })
+    }
+
+    async fn dial(&self, _: &StreamTarget, _: u16) -> Result<Dialled, StreamError> {
+        Err(StreamError::Unsupported("it has no ports".into()))
     }
 }
 
@@ -148,7 +176,7 @@ async fn logs_are_plain_text_of_kinds_that_have_them() {
     server.get(&format!("{WIDGETS}/none/log")).await.refusal(404);
     let (_, message) = server.get(&format!("{WIDGETS}/w/log?previous=true")).await.refusal(404);
     assert_eq!(message, "there was no run before this one");
-    assert_eq!(server.get(&format!("{WIDGETS}/w/portforward")).await.code, 404, "the kind does not declare it");
+    assert_eq!(server.get(&format!("{WIDGETS}/w/console")).await.code, 404, "the kind does not declare it");
     assert_eq!(server.get("/api/v1/namespaces/default/log").await.code, 404);
 }
 
@@ -190,6 +218,47 @@ async fn kube_client_talks_with_a_program_over_tls() {
 
     server.shutdown.cancel();
     soon(task).await.unwrap();
+}
+
+#[tokio::test]
+async fn kube_client_reaches_ports_of_a_machine_over_tls() {
+    let server = with_echo().await;
+    server.post(WIDGETS, widget("stopped", json!({"color": "red"}))).await.expect(201);
+    let (client, task) = over_tls(&server).await;
+    let widgets: kube::Api<Widget> = kube::Api::namespaced(client.clone(), "a");
+    let mut forwarder = widgets.portforward("w", &[7, 9]).await.unwrap();
+    let mut echo = forwarder.take_stream(7).unwrap();
+    let refused = forwarder.take_error(9).unwrap();
+    assert_eq!(soon(refused).await.as_deref(), Some("port 9 refuses connections"));
+    echo.write_all(b"hello").await.unwrap();
+    let mut answer = [0; 5];
+    soon(echo.read_exact(&mut answer)).await.unwrap();
+    assert_eq!(&answer, b"hello");
+    drop(echo);
+    drop(forwarder);
+
+    let refusal = |result: Result<kube::client::Connection, kube::Error>| match result {
+        Err(kube::Error::Api(status)) => (status.code, status.message),
+        other => panic!("{:?}", other.map(|_| ())),
+    };
+    let connect = async |name: &str, query: &str| {
+        let request = http::Request::get(format!("{WIDGETS}/{name}/portforward{query}")).body(Vec::new()).unwrap();
+        refusal(client.connect(request).await)
+    };
+    assert_eq!(connect("stopped", "?ports=7").await, (409, "it is stopped".to_owned()));
+    assert_eq!(connect("none", "?ports=7").await.0, 404);
+    let (code, message) = connect("w", "").await;
+    assert_eq!((code, message.contains("`ports` is required")), (400, true), "{message}");
+
+    server.shutdown.cancel();
+    soon(task).await.unwrap();
+}
+
+#[tokio::test]
+async fn kubectls_port_forwarding_is_refused_in_words() {
+    let server = with_echo().await;
+    let (_, message) = server.get(&format!("{WIDGETS}/w/portforward?ports=7")).await.refusal(400);
+    assert!(message.contains("only WebSocket is spoken here"), "{message}");
 }
 
 fn pem(text: &str) -> Vec<u8> {

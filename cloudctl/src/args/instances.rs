@@ -1,5 +1,6 @@
 //! Decides the arguments of the verbs that act on running machines.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -56,6 +57,55 @@ pub(crate) struct ConsoleArgs {
     /// The Instance: NAME, or KIND/NAME for another kind with a console
     #[arg(value_name = "NAME")]
     pub(crate) target: String,
+}
+
+/// Arguments of `cp`.
+#[derive(Args, Debug)]
+pub(crate) struct CpArgs {
+    /// What to copy: NAME:/PATH in an Instance, or a path here
+    #[arg(value_name = "FROM")]
+    pub(crate) from: String,
+    /// Where to: the other of the two. Into a folder that is there, or under this name
+    #[arg(value_name = "TO")]
+    pub(crate) to: String,
+}
+
+/// Arguments of `port-forward`.
+#[derive(Args, Debug)]
+pub(crate) struct PortForwardArgs {
+    /// The Instance: NAME, or KIND/NAME for another kind with ports
+    #[arg(value_name = "NAME")]
+    pub(crate) target: String,
+    /// A port here and one of the machine; PORT for both, :REMOTE for any free one here
+    #[arg(value_name = "LOCAL:REMOTE", required_unless_present = "stdio")]
+    pub(crate) ports: Vec<String>,
+    /// Carry standard input and output to this port of the machine, as a ProxyCommand does
+    #[arg(long, value_name = "PORT", conflicts_with = "ports", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) stdio: Option<u16>,
+}
+
+/// Arguments of `ssh`.
+#[derive(Args, Debug)]
+#[command(override_usage = "cloudctl ssh [OPTIONS] <[USER@]NAME> [-- COMMAND...]")]
+pub(crate) struct SshArgs {
+    /// The Instance, with the user to log in as
+    #[arg(value_name = "[USER@]NAME")]
+    pub(crate) target: String,
+    /// The user to log in as
+    #[arg(short, long, value_name = "USER")]
+    pub(crate) login: Option<String>,
+    /// The file of the private key
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) identity: Option<PathBuf>,
+    /// The port that the machine's sshd listens on
+    #[arg(short, long, value_name = "PORT", default_value_t = 22, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: u16,
+    /// An option of ssh, as in ssh_config
+    #[arg(short, long, value_name = "OPTION=VALUE")]
+    pub(crate) option: Vec<String>,
+    /// The command to run instead of a shell
+    #[arg(last = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<String>,
 }
 
 /// Arguments of `stop`, `start` and `restart`.

@@ -21,7 +21,7 @@ Exit codes:
   3  not found
   4  a wait ran out of time
   5  no connection: no server, another server, or credentials that it refuses
-  `exec` ends with the exit code of the command it ran.
+  `exec` and `ssh` end with the exit code of the command they ran.
 
 The first of these says where the server is:
   --kubeconfig FILE, $CLOUDCONFIG, $CLOUD_HOME/kubeconfig,
@@ -88,6 +88,15 @@ pub(crate) enum Command {
     /// Sit at the serial console of a virtual machine
     #[command(display_order = 5)]
     Console(instances::ConsoleArgs),
+    /// Copy files and folders into and out of an Instance
+    #[command(display_order = 5)]
+    Cp(instances::CpArgs),
+    /// Reach ports of an Instance from here
+    #[command(name = "port-forward", display_order = 5)]
+    PortForward(instances::PortForwardArgs),
+    /// Log in to an Instance by ssh
+    #[command(display_order = 5)]
+    Ssh(instances::SshArgs),
     /// Delete objects and wait until they are gone
     #[command(display_order = 6)]
     Delete(objects::DeleteArgs),

@@ -12,6 +12,7 @@ mod annotate;
 mod api_resources;
 mod apply;
 mod completion;
+mod cp;
 mod create;
 mod delete;
 mod demo_heal;
@@ -26,10 +27,12 @@ mod get;
 mod label;
 mod logs;
 mod patch;
+mod port_forward;
 mod power;
 mod readiness;
 mod run;
 mod scale;
+mod ssh;
 mod targets;
 mod version;
 mod wait;
@@ -45,6 +48,9 @@ pub(crate) async fn run(cli: Cli, screen: &Screen) -> Result<(), Error> {
         Command::Logs(args) => logs::run(args, global, screen).await,
         Command::Exec(args) => exec::run(args, global, screen).await,
         Command::Console(args) => exec::console(args, global, screen).await,
+        Command::Cp(args) => cp::run(args, global, screen).await,
+        Command::PortForward(args) => port_forward::run(args, global, screen).await,
+        Command::Ssh(args) => ssh::run(args, global, screen).await,
         Command::Delete(args) => delete::run(args, global, screen).await,
         Command::Diff(args) => diff::run(args, global, screen).await,
         Command::Wait(args) => wait::run(args, global, screen).await,

@@ -22,8 +22,8 @@ use crate::quantity::Quantity;
     category = "all",
     category = "cloud",
     doc = "One machine.",
-    annotation("thecloud.dev/schema-version", "7"),
-    annotation("thecloud.dev/connect", "log,exec,console"),
+    annotation("thecloud.dev/schema-version", "8"),
+    annotation("thecloud.dev/connect", "log,exec,console,portforward"),
     annotation(
         "thecloud.dev/charges",
         r#"[

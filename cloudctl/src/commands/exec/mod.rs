@@ -1,19 +1,20 @@
 //! `exec`: runs a command inside a machine over a WebSocket, with its input, output and terminal, and ends as it ended.
 //! `console`: the same with what is at its serial line, which ends with the machine, or with a key.
 
-use std::io::IsTerminal as _;
+use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
 use futures::stream::{SplitSink, SplitStream};
 use futures::{SinkExt as _, StreamExt as _};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncReadExt as _};
+use kube::client::Connection;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
-use super::targets;
-use crate::api::{Catalog, Query};
+use super::targets::{self, Named};
+use crate::api::{Catalog, Query, Session};
 use crate::args::Global;
 use crate::args::instances::{ConsoleArgs, ExecArgs};
 use crate::connect;
@@ -26,6 +27,8 @@ mod terminal;
 use channel::Incoming;
 use terminal::Raw;
 
+/// What is kept of the errors of a command that another verb runs.
+const MOST_STDERR: usize = 4096;
 /// How often the connection is kept awake.
 const PING: Duration = Duration::from_secs(10);
 
@@ -49,20 +52,12 @@ pub(super) async fn run(args: &ExecArgs, global: &Global, screen: &Screen) -> Re
         screen.warning("no terminal for the command: standard input is not one");
         tty = false;
     }
-    let flag = |on: bool| if on { "true" } else { "false" };
-    let mut query = Query::new();
-    for word in &args.command {
-        query = query.with("command", word.clone());
-    }
-    // A terminal has one output for both.
-    let query =
-        query.with("stdin", flag(args.stdin)).with("stdout", "true").with("stderr", flag(!tty)).with("tty", flag(tty));
-    let path = named.resource.below(&named.namespace, &named.name, "exec");
-    let connection = session.websocket(&query.on(&path)).await?;
+    let words: Vec<_> = args.command.iter().map(String::as_str).collect();
+    let connection = open(&session, &named, &words, args.stdin, tty).await?;
     let closes = connection.supports_stream_close();
     let raw = if tty { Some(Raw::enter().map_err(Error::Output)?) } else { None };
     let (sender, receiver) = connection.into_stream().split();
-    let pump = Pump { sender, closes, stdin: args.stdin, tty, leave: None, screen };
+    let pump = Pump { sender, closes, stdin: args.stdin, tty, leave: None, output: screen };
     let ended = pump.run(receiver, tokio::io::stdin()).await;
     // Before anything is printed.
     drop(raw);
@@ -87,24 +82,99 @@ pub(super) async fn console(args: &ConsoleArgs, global: &Global, screen: &Screen
     }
     let raw = if tty { Some(Raw::enter().map_err(Error::Output)?) } else { None };
     let (sender, receiver) = connection.into_stream().split();
-    let pump = Pump { sender, closes, stdin: true, tty, leave: tty.then_some(LEAVE), screen };
+    let pump = Pump { sender, closes, stdin: true, tty, leave: tty.then_some(LEAVE), output: screen };
     let ended = pump.run(receiver, tokio::io::stdin()).await;
     drop(raw);
     ended.map(drop)
 }
 
+async fn open(session: &Session, named: &Named, command: &[&str], stdin: bool, tty: bool) -> Result<Connection, Error> {
+    let flag = |on: bool| if on { "true" } else { "false" };
+    let mut query = Query::new();
+    for word in command {
+        query = query.with("command", *word);
+    }
+    // A terminal has one output for both.
+    let query =
+        query.with("stdin", flag(stdin)).with("stdout", "true").with("stderr", flag(!tty)).with("tty", flag(tty));
+    let path = named.resource.below(&named.namespace, &named.name, "exec");
+    Ok(session.websocket(&query.on(&path)).await?)
+}
+
+/// How a command ended that another verb runs.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Ran {
+    /// Its exit code.
+    pub(super) code: u8,
+    /// The beginning of what it wrote to standard error.
+    pub(super) stderr: String,
+}
+
+/// Runs a command for another verb, which gives its input and takes its output.
+pub(super) async fn collect(
+    session: &Session,
+    named: &Named,
+    command: &[&str],
+    input: Option<impl AsyncRead + Unpin>,
+    output: impl AsyncWrite + Unpin,
+) -> Result<Ran, Error> {
+    let connection = open(session, named, command, input.is_some(), false).await?;
+    let closes = connection.supports_stream_close();
+    let (sender, receiver) = connection.into_stream().split();
+    let mut stderr = Vec::new();
+    let taken = Taken { output, stderr: &mut stderr };
+    let pump = Pump { sender, closes, stdin: input.is_some(), tty: false, leave: None, output: taken };
+    let code = match input {
+        Some(input) => pump.run(receiver, input).await?,
+        None => pump.run(receiver, tokio::io::empty()).await?,
+    };
+    Ok(Ran { code, stderr: String::from_utf8_lossy(&stderr).into_owned() })
+}
+
+/// Takes what a command writes.
+trait Output {
+    async fn stdout(&mut self, bytes: &[u8]) -> io::Result<()>;
+    fn stderr(&mut self, bytes: &[u8]);
+}
+
+impl Output for &Screen {
+    async fn stdout(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.bytes(bytes)
+    }
+
+    fn stderr(&mut self, bytes: &[u8]) {
+        self.note_bytes(bytes);
+    }
+}
+
+struct Taken<'a, W> {
+    output: W,
+    stderr: &'a mut Vec<u8>,
+}
+
+impl<W: AsyncWrite + Unpin> Output for Taken<'_, W> {
+    async fn stdout(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.output.write_all(bytes).await
+    }
+
+    fn stderr(&mut self, bytes: &[u8]) {
+        let room = MOST_STDERR.saturating_sub(self.stderr.len());
+        self.stderr.extend_from_slice(&bytes[..bytes.len().min(room)]);
+    }
+}
+
 /// Carries bytes both ways until the command has ended.
-struct Pump<'a> {
+struct Pump<O> {
     sender: SplitSink<Socket, Message>,
     closes: bool,
     stdin: bool,
     tty: bool,
     /// The key that ends the session.
     leave: Option<u8>,
-    screen: &'a Screen,
+    output: O,
 }
 
-impl Pump<'_> {
+impl<O: Output> Pump<O> {
     async fn run(mut self, mut receiver: SplitStream<Socket>, mut input: impl AsyncRead + Unpin) -> Result<u8, Error> {
         let mut buffer = vec![0; 32 * 1024];
         let mut resized = signal(SignalKind::window_change()).map_err(Error::Output)?;
@@ -117,7 +187,7 @@ impl Pump<'_> {
             tokio::select! {
                 message = receiver.next() => match message {
                     Some(Ok(message)) => {
-                        if let Some(code) = self.take(message)? {
+                        if let Some(code) = self.take(message).await? {
                             return Ok(code);
                         }
                     }
@@ -145,7 +215,7 @@ impl Pump<'_> {
     }
 
     /// The exit code, when the message brings the end.
-    fn take(&self, message: Message) -> Result<Option<u8>, Error> {
+    async fn take(&mut self, message: Message) -> Result<Option<u8>, Error> {
         let bytes = match message {
             Message::Binary(bytes) => bytes,
             Message::Text(text) => text.into(),
@@ -153,8 +223,8 @@ impl Pump<'_> {
             _ => return Ok(None),
         };
         match channel::incoming(&bytes) {
-            Incoming::Stdout(bytes) => self.screen.bytes(bytes)?,
-            Incoming::Stderr(bytes) => self.screen.note_bytes(bytes),
+            Incoming::Stdout(bytes) => self.output.stdout(bytes).await?,
+            Incoming::Stderr(bytes) => self.output.stderr(bytes),
             Incoming::Ended(code) => return Ok(Some(code)),
             Incoming::Failed(why) => return Err(Error::Failed(why)),
             Incoming::Nothing => {}

@@ -49,7 +49,7 @@ async fn ended_by(session: &Session, input: &[u8], leave: Option<u8>) -> (Result
     assert!(closes);
     let (screen, printed) = Screen::captured();
     let (sender, receiver) = connection.into_stream().split();
-    let pump = Pump { sender, closes, stdin: true, tty: false, leave, screen: &screen };
+    let pump = Pump { sender, closes, stdin: true, tty: false, leave, output: &screen };
     let result = tokio::time::timeout(Duration::from_secs(10), pump.run(receiver, input)).await.unwrap();
     (result, printed.text())
 }

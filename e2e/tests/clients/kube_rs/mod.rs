@@ -2,6 +2,7 @@
 
 mod controller;
 mod election;
+mod ports;
 mod watchers;
 
 use e2e::Cloud;
