@@ -62,5 +62,5 @@ pub use server::{ApiServer, StartError};
 pub use service::Service;
 pub use streams::{
     Connection, Dialled, ExecOptions, ExecSession, Exit, LogOptions, LogStream, Output, StreamError, StreamTarget,
-    Streams, TerminalSize,
+    Streams, TerminalSize, Usage,
 };

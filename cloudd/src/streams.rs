@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use apiserver::{
     Dialled, ExecOptions, ExecSession, Exit, LogOptions, LogStream, Output, StreamError, StreamTarget, Streams,
-    TerminalSize,
+    TerminalSize, Usage,
 };
 use controller::streams::DialError;
 
@@ -97,6 +97,11 @@ impl Streams for BackendStreams {
         }
         .boxed();
         Ok(ExecSession { stdin, output, resize, exit })
+    }
+
+    async fn usage(&self, target: &StreamTarget) -> Result<Usage, StreamError> {
+        let used = self.0.usage(uid(target)?).await.map_err(|error| refusal(target, &error))?;
+        Ok(Usage { at: used.at, cpu: used.cpu, memory_bytes: used.memory_bytes })
     }
 
     async fn dial(&self, target: &StreamTarget, port: u16) -> Result<Dialled, StreamError> {

@@ -1,11 +1,11 @@
 //! Logs of machines, commands inside them and connections to their ports, by the uid of the Instance: what the
-//! apiserver's connect subresources `log`, `exec`, `console` and `portforward` are answered with.
+//! apiserver's connect subresources `log`, `exec`, `console`, `portforward` and `metrics` are answered with.
 
 use std::io;
 use std::time::Duration;
 
 use controller_backend::{
-    Backend, Conflict, Error, ExecSession, ExecSpec, LogOptions, LogStream, Machine, MachineState,
+    Backend, Conflict, Error, ExecSession, ExecSpec, LogOptions, LogStream, Machine, MachineState, Usage,
 };
 use tokio::net::TcpStream;
 use uuid::Uuid;
@@ -68,6 +68,15 @@ impl Streams {
     pub async fn console(&self, instance: Uuid) -> Result<ExecSession, Error> {
         let (backend, machine) = self.machine(instance).await?;
         backend.consoles.console(&machine.id).await
+    }
+
+    /// What the Instance's machine has used.
+    ///
+    /// # Errors
+    /// `NotFound` if the Instance has no machine now, `Conflict` (`State`) if it is not running.
+    pub async fn usage(&self, instance: Uuid) -> Result<Usage, Error> {
+        let (backend, machine) = self.machine(instance).await?;
+        backend.machines.usage(&machine.id).await
     }
 
     /// Connects to a TCP port of the Instance's machine, at its address in the Vpc.

@@ -70,7 +70,7 @@ pub(super) async fn forward(
 }
 
 /// `ports=80,1234`, or one `ports` each.
-fn numbers(query: &Query) -> Result<Vec<u16>, ApiError> {
+pub(super) fn numbers(query: &Query) -> Result<Vec<u16>, ApiError> {
     let mut numbers = Vec::new();
     for word in query.all("ports").flat_map(|words| words.split(',')).map(str::trim).filter(|word| !word.is_empty()) {
         let number = word.parse().ok().filter(|number| *number > 0);

@@ -6,9 +6,11 @@
 mod exec;
 mod forward;
 mod log;
+mod metrics;
 mod websocket;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -16,6 +18,7 @@ use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use http::{Method, Request};
 use jiff::Timestamp;
+use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 
@@ -23,6 +26,7 @@ use crate::body::RequestBody;
 use crate::error::{ApiError, Reason};
 use crate::places::Place;
 use crate::policy::{self, Operation};
+use crate::query::Query;
 use crate::response::Answer;
 use crate::verbs::{Call, get, not_allowed};
 
@@ -128,6 +132,17 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Connection for T {}
 /// A connection that stands. Dropping it closes it.
 pub type Dialled = Box<dyn Connection>;
 
+/// What a machine has used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Usage {
+    /// When that was so.
+    pub at: Timestamp,
+    /// Processor time since the machine's start.
+    pub cpu: Duration,
+    /// Memory at that moment.
+    pub memory_bytes: u64,
+}
+
 /// Why there is no stream. The text goes to the user.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StreamError {
@@ -163,6 +178,9 @@ pub trait Streams: Send + Sync + 'static {
     /// Starts a program inside a machine, or joins what is at its console where there is no command.
     async fn exec(&self, target: &StreamTarget, options: ExecOptions) -> Result<ExecSession, StreamError>;
 
+    /// What a running machine has used.
+    async fn usage(&self, target: &StreamTarget) -> Result<Usage, StreamError>;
+
     /// Connects to a TCP port of a machine.
     ///
     /// # Errors
@@ -182,7 +200,33 @@ impl StreamPermit {
 
 /// Whether a subresource may be one of these.
 pub(crate) fn is_connect(subresource: &str) -> bool {
-    matches!(subresource, "log" | "exec" | "attach" | "portforward" | "console")
+    matches!(subresource, "log" | "exec" | "attach" | "portforward" | "console" | "metrics")
+}
+
+/// Whether it only looks.
+pub(crate) fn is_read(subresource: &str) -> bool {
+    matches!(subresource, "log" | "metrics")
+}
+
+/// What a policy sees of a connection: upstream's options for Pods.
+fn options(subresource: &str, query: &Query) -> Value {
+    if subresource == "portforward" {
+        let ports = forward::numbers(query).unwrap_or_default();
+        return json!({"kind": "PodPortForwardOptions", "apiVersion": "v1", "ports": ports});
+    }
+    let mut options = json!({"kind": "PodExecOptions", "apiVersion": "v1"});
+    for flag in ["stdin", "stdout", "stderr", "tty"] {
+        options[flag] = query.flag(flag).into();
+    }
+    if subresource == "exec" {
+        options["command"] = query.all("command").collect::<Vec<_>>().into();
+    } else {
+        options["kind"] = "PodAttachOptions".into();
+    }
+    if let Some(container) = query.text("container") {
+        options["container"] = container.into();
+    }
+    options
 }
 
 /// Answers a connect subresource that the kind declares.
@@ -192,7 +236,7 @@ pub(crate) async fn connect(
     request: &mut Request<RequestBody>,
 ) -> Result<Answer, ApiError> {
     // A session begins with a GET, but it does more than look: who may get everything may not yet come in.
-    if subresource != "log" && *request.method() == Method::GET {
+    if !is_read(subresource) && *request.method() == Method::GET {
         call.permit("create")?;
     }
     get::wait(call, None).await?;
@@ -205,21 +249,9 @@ pub(crate) async fn connect(
         name: entry.key.name.clone(),
         uid: entry.uid.to_string(),
     };
-    if subresource != "log" {
-        let query = &call.query;
-        let mut options = serde_json::json!({"kind": "PodExecOptions", "apiVersion": "v1"});
-        for flag in ["stdin", "stdout", "stderr", "tty"] {
-            options[flag] = query.flag(flag).into();
-        }
-        if subresource == "exec" {
-            options["command"] = query.all("command").collect::<Vec<_>>().into();
-        } else {
-            options["kind"] = "PodAttachOptions".into();
-        }
-        if let Some(container) = query.text("container") {
-            options["container"] = container.into();
-        }
+    if !is_read(subresource) {
         let place = (Operation::Connect, call.path.namespace.as_str());
+        let options = options(subresource, &call.query);
         policy::check_use(&call.state, &call.served, place, options, (&call.requester(), &call.warnings))?;
     }
     let Some(streams) = call.state.config.streams.clone() else {
@@ -227,11 +259,12 @@ pub(crate) async fn connect(
     };
     match (subresource, request.method()) {
         ("log", &Method::GET) => log::log(call, &*streams, &target).await,
+        ("metrics", &Method::GET) => metrics::metrics(call, &*streams, &target).await,
         ("exec" | "attach" | "console", &Method::GET | &Method::POST) => {
             exec::exec(call, streams, target, subresource != "exec", request).await
         }
         ("portforward", &Method::GET | &Method::POST) => forward::forward(call, streams, target, request).await,
-        ("log" | "exec" | "attach" | "console" | "portforward", _) => Err(not_allowed()),
+        ("log" | "exec" | "attach" | "console" | "portforward" | "metrics", _) => Err(not_allowed()),
         (other, _) => Err(ApiError::bad_request(format!("`{other}` is not supported by this server yet"))),
     }
 }
@@ -246,4 +279,20 @@ fn refused(call: &Call, error: &StreamError) -> ApiError {
         StreamError::Refused(_) | StreamError::Unavailable(_) => Reason::ServiceUnavailable,
     };
     ApiError::new(reason, error.to_string()).about(&kind.group, &kind.plural, &call.path.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn policies_see_the_options_that_upstream_has_for_pods() {
+        let seen = |subresource: &str, query: &str| options(subresource, &Query::parse(Some(query)));
+        let forward = json!({"kind": "PodPortForwardOptions", "apiVersion": "v1", "ports": [80, 81]});
+        assert_eq!(seen("portforward", "ports=80,81"), forward);
+        let exec = seen("exec", "command=sh&command=-c&stdin=1&container=web");
+        assert_eq!((&exec["kind"], &exec["command"]), (&json!("PodExecOptions"), &json!(["sh", "-c"])));
+        assert_eq!((&exec["stdin"], &exec["tty"], &exec["container"]), (&json!(true), &json!(false), &json!("web")));
+        assert_eq!(seen("attach", "stdout=1")["kind"], "PodAttachOptions");
+    }
 }

@@ -253,7 +253,7 @@ pub(crate) fn widgets() -> Value {
         "kind": "CustomResourceDefinition",
         "metadata": {
             "name": "widgets.wire.test",
-            "annotations": {"thecloud.dev/schema-version": "1", "thecloud.dev/connect": "log,exec,portforward"},
+            "annotations": {"thecloud.dev/schema-version": "1", "thecloud.dev/connect": "log,exec,portforward,metrics"},
         },
         "spec": {
             "group": "wire.test",

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use apiserver::{
     Dialled, ExecOptions, ExecSession, Exit, LogOptions, LogStream, Output, StreamError, StreamTarget, Streams,
-    SystemClock, tls,
+    SystemClock, Usage, tls,
 };
 use async_trait::async_trait;
 use futures::{AsyncBufReadExt, StreamExt, stream};
@@ -51,6 +51,14 @@ impl Streams for Echo {
             resize: None,
             exit: Box::pin(async move { exit.await.map_err(|_| StreamError::Unavailable("gone".into())) }),
         })
+    }
+
+    async fn usage(&self, target: &StreamTarget) -> Result<Usage, StreamError> {
+        if target.name == "stopped" {
+            return Err(StreamError::NotRunning("it is stopped".into()));
+        }
+        let at = "2026-01-01T00:00:00Z".parse().unwrap();
+        Ok(Usage { at, cpu: std::time::Duration::from_millis(1500), memory_bytes: 4096 })
     }
 
     async fn dial(&self, target: &StreamTarget, port: u16) -> Result<Dialled, StreamError> {
@@ -105,6 +113,10 @@ impl Streams for Endless {
                 std::future::pending().await
             }),
         })
+    }
+
+    async fn usage(&self, _: &StreamTarget) -> Result<Usage, StreamError> {
+        Err(StreamError::Unsupported("nobody counts".into()))
     }
 
     async fn dial(&self, _: &StreamTarget, _: u16) -> Result<Dialled, StreamError> {
@@ -252,6 +264,18 @@ async fn kube_client_reaches_ports_of_a_machine_over_tls() {
 
     server.shutdown.cancel();
     soon(task).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_a_machine_uses_is_read_with_the_right_to_get_it() {
+    let server = with_echo().await;
+    let usage = server.get(&format!("{WIDGETS}/w/metrics")).await.expect(200);
+    let told = json!({"timestamp": "2026-01-01T00:00:00Z", "cpu": {"usageNanoseconds": 1_500_000_000},
+        "memory": {"usageBytes": 4096}});
+    assert_eq!(usage, told);
+    server.post(WIDGETS, widget("stopped", json!({"color": "red"}))).await.expect(201);
+    server.get(&format!("{WIDGETS}/stopped/metrics")).await.refusal(409);
+    server.get(&format!("{WIDGETS}/none/metrics")).await.refusal(404);
 }
 
 #[tokio::test]

@@ -108,6 +108,23 @@ pub(crate) struct SshArgs {
     pub(crate) command: Vec<String>,
 }
 
+/// Arguments of `top`.
+#[derive(Args, Debug)]
+pub(crate) struct TopArgs {
+    /// Instances; all that run, when none is named
+    #[arg(value_name = "[inst] NAME")]
+    pub(crate) targets: Vec<String>,
+    /// Go on, with a new table every other second
+    #[arg(short, long)]
+    pub(crate) watch: bool,
+    /// Only those with these labels
+    #[arg(short = 'l', long, value_name = "LABELS")]
+    pub(crate) selector: Option<String>,
+    /// Those of all namespaces
+    #[arg(short = 'A', long)]
+    pub(crate) all_namespaces: bool,
+}
+
 /// Arguments of `stop`, `start` and `restart`.
 #[derive(Args, Debug)]
 pub(crate) struct PowerArgs {

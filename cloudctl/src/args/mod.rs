@@ -97,6 +97,9 @@ pub(crate) enum Command {
     /// Log in to an Instance by ssh
     #[command(display_order = 5)]
     Ssh(instances::SshArgs),
+    /// Show what Instances use of what they were given
+    #[command(display_order = 5)]
+    Top(instances::TopArgs),
     /// Delete objects and wait until they are gone
     #[command(display_order = 6)]
     Delete(objects::DeleteArgs),

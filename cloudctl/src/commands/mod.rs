@@ -34,6 +34,7 @@ mod run;
 mod scale;
 mod ssh;
 mod targets;
+mod top;
 mod version;
 mod wait;
 mod whoami;
@@ -51,6 +52,7 @@ pub(crate) async fn run(cli: Cli, screen: &Screen) -> Result<(), Error> {
         Command::Cp(args) => cp::run(args, global, screen).await,
         Command::PortForward(args) => port_forward::run(args, global, screen).await,
         Command::Ssh(args) => ssh::run(args, global, screen).await,
+        Command::Top(args) => top::run(args, global, screen).await,
         Command::Delete(args) => delete::run(args, global, screen).await,
         Command::Diff(args) => diff::run(args, global, screen).await,
         Command::Wait(args) => wait::run(args, global, screen).await,

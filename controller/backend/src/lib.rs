@@ -33,7 +33,7 @@ pub use host_ports::HostPorts;
 pub use images::{Image, Images, PullError};
 pub use machines::{
     Attachment, EnvVar, ExitState, FirstBoot, Machine, MachineId, MachineSpec, MachineState, MachineSummary, Machines,
-    Mount, MountSource, NetworkAttachment, PortSpec, Protocol, Publish, PublishedPort, Resources,
+    Mount, MountSource, NetworkAttachment, PortSpec, Protocol, Publish, PublishedPort, Resources, Usage,
 };
 pub use names::{DOMAIN, Names, Zone, Zones};
 pub use networks::{Network, NetworkSpec, Networks, OccupiedRange};

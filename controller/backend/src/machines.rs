@@ -56,6 +56,9 @@ pub trait Machines: Send + Sync {
     /// Changes cpu and memory in place, whether it runs or not.
     async fn resize(&self, id: &MachineId, resources: Resources) -> Result<(), Error>;
 
+    /// What a machine has used since its start. `Conflict` (`State`) if it is not running.
+    async fn usage(&self, id: &MachineId) -> Result<Usage, Error>;
+
     /// Removes a machine, stopping it hard if it runs. Its Volumes and file sets are left alone.
     async fn remove(&self, id: &MachineId) -> Result<(), Error>;
 }
@@ -263,6 +266,17 @@ pub struct Resources {
     /// Processor time, in thousandths of a core.
     pub cpu_millis: u64,
     /// Memory, with no swap on top.
+    pub memory_bytes: u64,
+}
+
+/// What a machine has used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Usage {
+    /// When that was so.
+    pub at: Timestamp,
+    /// Processor time since the machine's start.
+    pub cpu: Duration,
+    /// Memory at that moment, without what it would give back when asked.
     pub memory_bytes: u64,
 }
 

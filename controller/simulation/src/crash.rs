@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use controller_backend::{
     Backend, DiskImage, DiskImageSpec, DiskImages, Error, FileSet, Files, Image, Images, Machine, MachineId,
     MachineSpec, MachineSummary, Machines, Network, NetworkSpec, Networks, OccupiedRange, Owner, Progress, PullError,
-    Resources, Snapshot, SnapshotSpec, Snapshots, Volume, VolumeSpec, Volumes,
+    Resources, Snapshot, SnapshotSpec, Snapshots, Usage, Volume, VolumeSpec, Volumes,
 };
 use http::{Method, Request};
 use tokio::sync::Notify;
@@ -153,6 +153,10 @@ impl Machines for Ports {
 
     async fn resize(&self, id: &MachineId, resources: Resources) -> Result<(), Error> {
         self.after(self.backend.machines.resize(id, resources).await).await
+    }
+
+    async fn usage(&self, id: &MachineId) -> Result<Usage, Error> {
+        self.backend.machines.usage(id).await
     }
 
     async fn remove(&self, id: &MachineId) -> Result<(), Error> {

@@ -23,7 +23,7 @@ use crate::quantity::Quantity;
     category = "cloud",
     doc = "One machine.",
     annotation("thecloud.dev/schema-version", "8"),
-    annotation("thecloud.dev/connect", "log,exec,console,portforward"),
+    annotation("thecloud.dev/connect", "log,exec,console,portforward,metrics"),
     annotation(
         "thecloud.dev/charges",
         r#"[

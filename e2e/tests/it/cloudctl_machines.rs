@@ -165,3 +165,28 @@ fn ssh_asks_the_machines_port_through_the_server() {
     let absent = e2e::run_command(cloudctl(&cloud).env("PATH", "/nonexistent").args(["ssh", "root@old"]), "");
     assert!(absent.code == 1 && absent.stderr.contains("`ssh` is not installed here"), "{absent}");
 }
+
+#[test]
+fn top_and_get_wide_tell_what_a_user_looks_for() {
+    skip_unless!(docker_is_there(), "no Docker daemon answers");
+    let cloud = web();
+    cloud.apply(&sleeper("busy", "command: [sh, -c]\nargs: [\"while :; do :; done\"]"));
+    cloud.await_ready("instances", "busy");
+    let said = cloud.cloudctl(&["top", "inst"]).ok();
+    let millis = |name: &str| {
+        let row: Vec<_> = said.lines().find(|line| line.starts_with(name)).unwrap().split_whitespace().collect();
+        assert!(row[3].ends_with("Mi/128Mi") && row[4].ends_with('%'), "{said}");
+        row[1].strip_suffix("m/250m").unwrap().parse::<u32>().unwrap()
+    };
+    assert!(millis("busy") > 20 && millis("web") < 10, "{said}");
+    assert_eq!(cloud.cloudctl(&["top", "web"]).ok().lines().count(), 2);
+
+    let wide = cloud.cloudctl(&["get", "inst", "-o", "wide"]).ok();
+    let headings: Vec<_> = wide.lines().next().unwrap().split_whitespace().collect();
+    for wanted in ["NAME", "PHASE", "IP", "PUBLISHED", "BACKEND", "AGE"] {
+        assert!(headings.contains(&wanted), "{wide}");
+    }
+    let _ = cloud.cloudctl(&["stop", "web"]).ok();
+    let stopped = cloud.cloudctl(&["top", "web"]);
+    assert!(stopped.code == 1 && stopped.stderr.contains("does not run: it is Stopped"), "{stopped}");
+}

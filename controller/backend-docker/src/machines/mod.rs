@@ -11,12 +11,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bollard::models::{ContainerInspectResponse, ContainerUpdateBody};
 use bollard::query_parameters::{
-    CreateContainerOptionsBuilder, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
+    CreateContainerOptionsBuilder, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder, StatsOptionsBuilder,
     StopContainerOptionsBuilder,
 };
 use controller_backend::{
     Conflict, Error, Machine, MachineId, MachineSpec, MachineState, MachineSummary, Machines, MountSource, Resources,
+    Usage,
 };
+use futures::StreamExt as _;
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::engine::Engine;
@@ -211,6 +214,22 @@ impl Machines for DockerMachines {
         let what = format!("machine `{id}`");
         let updated = self.engine.client().await?.update_container(&id.0, body).await;
         updated.map_err(|error| translate(&what, &format!("resize {what}"), error))
+    }
+
+    async fn usage(&self, id: &MachineId) -> Result<Usage, Error> {
+        if self.owned(id).await?.state != MachineState::Running {
+            return Err(wrong_state(id, "not running", None));
+        }
+        let what = format!("machine `{id}`");
+        let action = format!("read what {what} uses");
+        // Without `one_shot` Docker itself waits a second for a second look.
+        let options = StatsOptionsBuilder::default().stream(false).one_shot(true).build();
+        let client = self.engine.client().await?;
+        let told = client.stats(&id.0, Some(options)).boxed().next().await;
+        let told = told.ok_or_else(|| Error::failed(action.as_str(), "Docker said nothing"))?;
+        let told = told.map_err(|error| translate(&what, &action, error))?;
+        // One that ended meanwhile has used nothing, says Docker.
+        observation::usage(&told, Timestamp::now()).ok_or_else(|| wrong_state(id, "not running", None))
     }
 
     async fn remove(&self, id: &MachineId) -> Result<(), Error> {

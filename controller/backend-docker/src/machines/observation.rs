@@ -1,14 +1,15 @@
 //! Decides what Docker's answers say about machines. Pure; an answer that lacks our marks says nothing.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use bollard::models::{
-    ContainerInspectResponse, ContainerState, ContainerStateStatusEnum, ContainerSummary, ContainerSummaryStateEnum,
-    EndpointSettings, HostConfig, PortMap,
+    ContainerInspectResponse, ContainerState, ContainerStateStatusEnum, ContainerStatsResponse, ContainerSummary,
+    ContainerSummaryStateEnum, EndpointSettings, HostConfig, PortMap,
 };
 use controller_backend::{
     Attachment, ExitState, Machine, MachineId, MachineState, MachineSummary, Protocol, Publish, PublishedPort,
-    Resources,
+    Resources, Usage,
 };
 use jiff::Timestamp;
 
@@ -34,6 +35,17 @@ pub(crate) fn summary(container: &ContainerSummary) -> Option<MachineSummary> {
         attachment: networks.and_then(|networks| attachment(marks, networks)),
         volumes: labels::volumes(marks),
     })
+}
+
+/// What the container uses; `now` is when Docker was asked.
+pub(crate) fn usage(stats: &ContainerStatsResponse, now: Timestamp) -> Option<Usage> {
+    let cpu = stats.cpu_stats.as_ref()?.cpu_usage.as_ref()?.total_usage?;
+    let memory = stats.memory_stats.as_ref()?;
+    // The page cache counts as used and is given up when it is asked for; its name depends on the version of cgroups.
+    let details = memory.stats.as_ref();
+    let cache = details.and_then(|details| details.get("total_inactive_file").or_else(|| details.get("inactive_file")));
+    let memory_bytes = memory.usage?.saturating_sub(cache.copied().unwrap_or_default());
+    Some(Usage { at: now, cpu: Duration::from_nanos(cpu), memory_bytes })
 }
 
 pub(crate) fn machine(container: &ContainerInspectResponse) -> Option<Machine> {

@@ -14,7 +14,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use controller_backend::{
     Attachment, Backend, Conflict, Error, Machine, MachineId, MachineSpec, MachineState, MachineSummary, Machines,
-    PublishedPort, Resources,
+    PublishedPort, Resources, Usage,
 };
 use jiff::Timestamp;
 use tokio::fs;
@@ -395,6 +395,24 @@ impl Machines for LibvirtMachines {
             marks.write(&domain)
         };
         self.engine.call(&what, &action, resize).await
+    }
+
+    async fn usage(&self, id: &MachineId) -> Result<Usage, Error> {
+        if self.owned(id).await?.state != MachineState::Running {
+            return Err(wrong_state(id, "not running"));
+        }
+        let read = |owned: &Owned| {
+            let info = owned.domain.get_info()?;
+            let resident = owned.domain.memory_stats(0)?;
+            let resident = resident.iter().find(|stat| stat.tag == sys::VIR_DOMAIN_MEMORY_STAT_RSS);
+            Ok(Usage {
+                at: Timestamp::now(),
+                cpu: Duration::from_nanos(info.cpu_time),
+                // Of QEMU as a whole: what the guest itself has free, only the guest knows.
+                memory_bytes: resident.map_or(info.memory, |stat| stat.val).saturating_mul(1024),
+            })
+        };
+        self.engine.on_machine(id, "read what is used of", read).await
     }
 
     async fn remove(&self, id: &MachineId) -> Result<(), Error> {

@@ -193,6 +193,25 @@ pub async fn machine_is_resized_in_place(fixture: &Fixture) {
     }
 }
 
+/// What a machine uses is told while it runs, and only then.
+pub async fn usage_is_told_while_it_runs(fixture: &Fixture) {
+    let machines = &fixture.backend.machines;
+    let spec = fixture.machine("worker", 2);
+    let id = machines.create(&spec).await.expect("create");
+    let refused = async || {
+        let error = machines.usage(&id).await.expect_err("it does not run");
+        assert!(matches!(error.as_conflict(), Some(Conflict::State { .. })), "{error:?}");
+    };
+    refused().await;
+    machines.start(&id).await.expect("start");
+    let first = machines.usage(&id).await.expect("usage");
+    let second = machines.usage(&id).await.expect("usage");
+    assert!(second.at >= first.at && second.cpu >= first.cpu, "{first:?}, then {second:?}");
+    assert!(second.memory_bytes > 0, "{second:?}");
+    machines.stop(&id, Duration::ZERO).await.expect("stop");
+    refused().await;
+}
+
 /// A port that is taken is a conflict that names it; the machine stays as it was and starts when the port is free.
 pub async fn taken_port_is_named(fixture: &Fixture) {
     let machines = &fixture.backend.machines;

@@ -11,7 +11,7 @@ use super::world::{FakeMachine, LogEntry, World};
 use super::{View, shell};
 use crate::{
     Attachment, Conflict, Error, Happening, Machine, MachineId, MachineSpec, MachineState, MachineSummary, Machines,
-    MountSource, PublishedPort, Resources,
+    MountSource, PublishedPort, Resources, Usage,
 };
 
 #[async_trait]
@@ -82,6 +82,20 @@ impl Machines for View {
         self.perform(Operation::ResizeMachine, |world, installation| {
             ours(world, installation, id)?.machine.resources = resources;
             Ok(())
+        })
+    }
+
+    async fn usage(&self, id: &MachineId) -> Result<Usage, Error> {
+        self.perform(Operation::MachineUsage, |world, installation| {
+            let at = world.now;
+            let machine = &ours(world, installation, id)?.machine;
+            let Some(started) = machine.started_at.filter(|_| machine.state == MachineState::Running) else {
+                return Err(wrong_state(id, &machine.state));
+            };
+            // A tenth of the processor that it was given, and a quarter of the memory.
+            let runs = Duration::try_from(at.duration_since(started)).unwrap_or_default();
+            let share = u32::try_from(machine.resources.cpu_millis).unwrap_or(u32::MAX);
+            Ok(Usage { at, cpu: runs.saturating_mul(share) / 10_000, memory_bytes: machine.resources.memory_bytes / 4 })
         })
     }
 
