@@ -28,6 +28,10 @@ pub(crate) enum Role {
     Apiserver(ApiserverArgs),
     /// Bring the schema of the store up to date and say what was done. Starting any other role does the same.
     Migrate(MigrateArgs),
+    /// Look at what this host offers a cloud, and say what is missing and what to do about it. Changes nothing.
+    ///
+    /// Takes the options of the daemon. Ends with 1 if something fails; warnings are no failure.
+    Doctor(Box<AllInOneArgs>),
 }
 
 /// Everything in one process.
@@ -198,6 +202,7 @@ impl Cli {
             None => self.all.state.log_format,
             Some(Role::Apiserver(args)) => args.state.log_format,
             Some(Role::Migrate(args)) => args.state.log_format,
+            Some(Role::Doctor(args)) => args.state.log_format,
         }
     }
 }
@@ -246,6 +251,9 @@ mod tests {
         assert!(Cli::try_parse_from(["cloudd", "apiserver", "--compute-backend", "fake"]).is_err());
         assert!(Cli::try_parse_from(["cloudd", "--store", "memory", "apiserver"]).is_err(), "it would go unheard");
         assert!(Cli::try_parse_from(["cloudd", "migrate", "--check"]).is_ok());
+        let doctor =
+            Cli::try_parse_from(["cloudd", "doctor", "--data-dir", "/d", "--compute-backend", "fake"]).unwrap();
+        assert!(matches!(doctor.role, Some(Role::Doctor(args)) if args.compute.compute_backend == BackendChoice::Fake));
     }
 
     #[test]

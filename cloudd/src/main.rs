@@ -1,6 +1,7 @@
 //! The only daemon: wires apiserver, store, controllers and backend together, all in one process or a part of them.
 
 mod args;
+mod doctor;
 mod high_water;
 mod keys;
 mod kubeconfig;
@@ -39,7 +40,7 @@ fn main() -> ExitCode {
         ended
     });
     match ended {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             tracing::error!(error = format!("{error:#}"), "cloudd can't go on");
             ExitCode::FAILURE
@@ -47,10 +48,14 @@ fn main() -> ExitCode {
     }
 }
 
-async fn run(cli: Cli) -> anyhow::Result<()> {
+async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.role {
-        None => roles::all_in_one::run(cli.all).await,
-        Some(Role::Apiserver(args)) => roles::apiserver::run(args).await,
-        Some(Role::Migrate(args)) => roles::migrate::run(&args).await,
+        None => roles::all_in_one::run(cli.all).await?,
+        Some(Role::Apiserver(args)) => roles::apiserver::run(args).await?,
+        Some(Role::Migrate(args)) => roles::migrate::run(&args).await?,
+        Some(Role::Doctor(args)) => {
+            return Ok(if doctor::run(&args).await { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
     }
+    Ok(ExitCode::SUCCESS)
 }

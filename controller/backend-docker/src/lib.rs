@@ -21,7 +21,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use controller_backend::{Backend, Firewall, Names};
+use controller_backend::{Backend, Error, Firewall, Names};
 use uuid::Uuid;
 
 use consoles::DockerConsoles;
@@ -86,6 +86,16 @@ pub fn open(options: &DockerOptions, firewall: Arc<dyn Firewall>, names: Arc<dyn
         host_ports: None,
         host: Arc::new(DockerHost::new(engine)),
     })
+}
+
+/// The version of the Docker that listens here.
+///
+/// # Errors
+/// `Unavailable` if nobody answers.
+pub async fn version(socket: &Path) -> Result<String, Error> {
+    let version = Engine::new(socket, Uuid::nil()).client().await?.version().await;
+    let version = version.map_err(|error| error::translate("Docker", "ask Docker for its version", error))?;
+    Ok(version.version.unwrap_or_default())
 }
 
 /// Mount tables tell resolved paths, so that ours must be resolved too.

@@ -28,7 +28,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use controller_backend::{Backend, HostPorts};
+use controller_backend::{Backend, Error, HostPorts};
 use uuid::Uuid;
 
 use consoles::LibvirtConsoles;
@@ -75,6 +75,16 @@ pub enum OpenError {
         /// Why.
         source: virt::error::Error,
     },
+}
+
+/// The version of the libvirt that answers here.
+///
+/// # Errors
+/// `Unavailable` if none does.
+pub async fn version(uri: &str) -> Result<String, Error> {
+    let engine = Arc::new(Engine::new(uri, Uuid::nil()));
+    let version = engine.call("libvirt", "ask libvirt for its version", |connection| Ok(connection.get_lib_version()?));
+    version.await.map(|number| format!("{}.{}.{}", number / 1_000_000, number / 1000 % 1000, number % 1000))
 }
 
 /// The ports on libvirt, beside those of `host`, whose networks, volumes and files the machines use, and `host_ports`,

@@ -10,6 +10,7 @@ mod crash;
 mod deletion;
 mod disk_full;
 mod docker_stops;
+mod doctor;
 mod heal;
 mod kubectl;
 mod machine;
