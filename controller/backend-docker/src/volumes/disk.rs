@@ -43,9 +43,12 @@ pub(super) async fn make(place: &Place, record: &Record) -> Result<(), Error> {
         "--".as_ref(),
         unfinished.as_os_str(),
     ];
-    tools::run("mkfs.ext4", arguments)
-        .await
-        .map_err(|error| error.during(format!("format `{}`", unfinished.display())))?;
+    if let Err(error) = tools::run("mkfs.ext4", arguments).await {
+        // On a full disk what was written of it would keep that full, and nothing could be said of it.
+        let _ = fs::remove_dir_all(&seed).await;
+        remove_file(&unfinished).await?;
+        return Err(error.during(format!("format `{}`", unfinished.display())));
+    }
     match fs::remove_dir_all(&seed).await {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(trouble("remove", &seed)(error)),
         _ => Ok(()),
@@ -136,4 +139,31 @@ pub(super) async fn allocated_bytes(file: &Path) -> Result<u64, Error> {
 pub(super) fn used_bytes(mount: &Path) -> Option<u64> {
     let statistics = rustix::fs::statvfs(mount).ok()?;
     Some(statistics.f_blocks.saturating_sub(statistics.f_bfree).saturating_mul(statistics.f_frsize))
+}
+
+#[cfg(test)]
+mod tests {
+    use controller_backend::{Owner, VolumeMode};
+    use uuid::Uuid;
+
+    use super::super::layout::Layout;
+    use super::*;
+
+    #[tokio::test]
+    async fn what_can_not_be_formatted_leaves_nothing_that_fills_the_disk() {
+        let root = tempfile::tempdir().unwrap();
+        let owner = Owner {
+            installation: Uuid::from_u128(1),
+            kind: "Volume".to_owned(),
+            namespace: "default".to_owned(),
+            name: "tiny".to_owned(),
+            uid: Uuid::from_u128(2),
+        };
+        let place = Layout::new(root.path(), owner.installation).place(owner.uid);
+        // No file system is as small as this.
+        let record = Record::new(owner, 512, VolumeMode::Filesystem);
+        let refused = make(&place, &record).await.unwrap_err().to_string();
+        assert!(refused.starts_with("format "), "{refused}");
+        assert!(!place.unfinished_disk().exists() && !place.seed().exists());
+    }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use controller_backend::{Error, MachineSpec, MountSource};
+use controller_backend::{Error, MachineSpec, MountSource, VolumeMode};
 use uuid::Uuid;
 
 use super::LibvirtMachines;
@@ -38,6 +38,13 @@ impl LibvirtMachines {
     /// The directory of a volume that is ready.
     pub(super) async fn volume(&self, owner: Uuid) -> Result<PathBuf, Error> {
         let found = self.host.volumes.find(owner).await?;
+        if let Some(volume) = found.as_ref().filter(|volume| volume.mode == VolumeMode::Block) {
+            let name = &volume.owner.name;
+            return Err(Error::invalid(format!(
+                "Volume `{name}` is a raw device (`volumeMode: Block`), which only containers get: give the virtual machine \
+                 one with `volumeMode: Filesystem`"
+            )));
+        }
         let directory = found.filter(|volume| volume.ready).and_then(|volume| volume.directory);
         directory.ok_or_else(|| Error::not_found(format!("volume of `{owner}`")))
     }
