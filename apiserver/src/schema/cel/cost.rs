@@ -1,7 +1,11 @@
 //! Decides what evaluating a rule costs at most: a polynomial in the size of the object, made from the rule's text.
 
+use std::collections::BTreeMap;
+
 use kube_cel::cel::Value as CelValue;
 use serde_json::Value;
+
+use super::growth::Growth;
 
 /// How large the values are that a rule sees.
 #[derive(Debug, Clone, Copy, Default)]
@@ -87,7 +91,15 @@ pub(super) struct Cost {
     literal: usize,
     /// Whether the rule can make a list out of a string.
     pub(super) splits: bool,
+    /// Texts that are made: how many times `W^loops * L^power` bytes, by loops and power, where W is the longest
+    /// collection and L the longest text.
+    texts: BTreeMap<(u32, u32), f64>,
 }
+
+/// Bytes of the object's texts that are copied in one step, with all that is around them.
+const COPIED_A_STEP: f64 = 64.0;
+/// Bytes of a text that are written in one step.
+const WRITTEN_A_STEP: f64 = 256.0;
 
 impl Cost {
     pub(super) fn step() -> Self {
@@ -109,15 +121,31 @@ impl Cost {
         add(&mut self.copies, &other.copies);
         self.literal = self.literal.max(other.literal);
         self.splits |= other.splits;
+        for (key, times) in other.texts {
+            *self.texts.entry(key).or_default() += times;
+        }
         self
     }
 
-    /// The cost of doing it once for every element of a collection.
-    pub(super) fn for_each(mut self) -> Self {
-        self.steps.insert(0, 0.0);
-        if !self.copies.is_empty() {
-            self.copies.insert(0, 0.0);
+    /// A step that makes a text of this size, or a list as long.
+    pub(super) fn making(growth: Growth) -> Self {
+        let texts = [((growth.loops, growth.power), growth.times), ((1, 0), (growth.width - 1.0) * WRITTEN_A_STEP)];
+        let texts = texts.into_iter().filter(|(_, times)| *times > 0.0).collect();
+        Self { texts, ..Self::step() }
+    }
+
+    /// The cost of doing it once for every element of a collection, which is so many times as long as the longest that
+    /// there was.
+    pub(super) fn for_each(mut self, width: f64) -> Self {
+        let width = width.max(1.0);
+        for costs in [&mut self.steps, &mut self.copies] {
+            costs.iter_mut().for_each(|cost| *cost *= width);
+            if !costs.is_empty() {
+                costs.insert(0, 0.0);
+            }
         }
+        let texts = self.texts.into_iter();
+        self.texts = texts.map(|((loops, power), times)| ((loops + 1, power), times * width)).collect();
         self
     }
 
@@ -127,9 +155,20 @@ impl Cost {
             widest = widest.max(size.longest);
         }
         let (widest, nodes) = (float(widest), float(size.nodes));
+        let longest = float(size.longest);
+        // A loop is gone through once at least, as an estimate.
+        let bytes = self.texts.iter().map(|((loops, power), times)| {
+            times * float_power(widest.max(1.0), *loops) * float_power(longest.max(1.0), *power)
+        });
+        let texts = bytes.sum::<f64>() / WRITTEN_A_STEP;
         // Long strings cost too, wherever something is copied.
-        polynomial(&self.steps, widest) + (nodes + float(size.longest) / 64.0) * polynomial(&self.copies, widest)
+        let copied = nodes + float(size.longest) / COPIED_A_STEP;
+        polynomial(&self.steps, widest) + copied * polynomial(&self.copies, widest) + texts
     }
+}
+
+fn float_power(base: f64, power: u32) -> f64 {
+    base.powi(i32::try_from(power).unwrap_or(i32::MAX))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "sizes are far below 2^52, and this is an estimate")]
@@ -158,7 +197,7 @@ mod tests {
 
     #[test]
     fn nested_loops_cost_the_product_of_their_lengths() {
-        let cost = Cost::step().for_each().plus(Cost::step()).for_each();
+        let cost = Cost::step().for_each(1.0).plus(Cost::step()).for_each(1.0);
         let size = Size::of(&json!((0..100).collect::<Vec<_>>()));
         assert!((cost.at(&size) - 10_100.0).abs() < 1e-6);
     }

@@ -8,6 +8,7 @@ use kube_cel::cel::{Context, ExecutionError, IdedExpr, Value as CelValue};
 
 use super::super::node::{Additional, Node, Type};
 use super::cost::Cost;
+use super::growth::Growth;
 use super::request::Names;
 use super::values::escaped;
 
@@ -94,6 +95,25 @@ impl<'a> Shape<'a> {
         }
     }
 
+    /// Whether it is declared to be a number or a flag.
+    fn is_number(self) -> bool {
+        match self {
+            Self::Of(node) => {
+                !node.int_or_string && matches!(node.kind, Some(Type::Integer | Type::Number | Type::Boolean))
+            }
+            _ => false,
+        }
+    }
+
+    /// What is known of its size, given what it is a part of.
+    fn bounds(self, growth: Growth) -> Growth {
+        match self {
+            _ if self.is_number() => Growth::NONE,
+            _ if self.is_scalar() => growth.of_text(),
+            _ => growth,
+        }
+    }
+
     /// An element of a list, or a value of a map.
     fn element(self) -> Self {
         let Self::Of(node) = self else { return Self::Unknown };
@@ -128,7 +148,7 @@ impl<'a> Shape<'a> {
 pub(super) fn inspect(expression: &IdedExpr, scope: &Scope<'_>, functions: &Context<'_>) -> Result<Findings, String> {
     let mut inspector =
         Inspector { scope: *scope, functions, bound: Vec::new(), old_self: false, variables: BTreeSet::new() };
-    let (_, cost) = inspector.walk(expression, 0)?;
+    let (_, _, cost) = inspector.walk(expression, 0)?;
     Ok(Findings { cost, old_self: inspector.old_self, variables: inspector.variables })
 }
 
@@ -136,26 +156,34 @@ struct Inspector<'a, 'c> {
     scope: Scope<'a>,
     functions: &'c Context<'c>,
     /// Loop variables, innermost last.
-    bound: Vec<(String, Shape<'a>)>,
+    bound: Vec<(String, Shape<'a>, Growth)>,
     old_self: bool,
     variables: BTreeSet<String>,
 }
 
 impl<'a> Inspector<'a, '_> {
-    fn walk(&mut self, expression: &IdedExpr, depth: usize) -> Result<(Shape<'a>, Cost), String> {
+    fn walk(&mut self, expression: &IdedExpr, depth: usize) -> Result<(Shape<'a>, Growth, Cost), String> {
         if depth > MAX_DEPTH {
             return Err(format!("an expression must not nest deeper than {MAX_DEPTH} levels"));
         }
         let depth = depth + 1;
         match &expression.expr {
-            Expr::Literal(_) => Ok((Shape::Scalar, Cost::step())),
-            Expr::Ident(name) => Ok((self.variable(name)?, Cost::step())),
+            Expr::Literal(literal) => Ok(match literal {
+                LiteralValue::String(text) => (Shape::Scalar, Growth::written(text.inner().len().max(1)), Cost::step()),
+                LiteralValue::Bytes(text) => (Shape::Scalar, Growth::written(text.inner().len().max(1)), Cost::step()),
+                _ => (Shape::Scalar, Growth::NONE, Cost::step()),
+            }),
+            Expr::Ident(name) => {
+                let (shape, growth) = self.variable(name)?;
+                Ok((shape, growth, Cost::step()))
+            }
             Expr::Select(select) => {
                 self.look_at_field(&select.operand, &select.field)?;
-                let (operand, cost) = self.walk(&select.operand, depth)?;
+                let (operand, growth, cost) = self.walk(&select.operand, depth)?;
                 // A test for a field is a flag.
                 let field = operand.field(&select.field)?;
-                Ok((if select.test { Shape::Scalar } else { field }, cost.plus(Cost::step())))
+                let growth = if select.test { Growth::NONE } else { field.bounds(growth) };
+                Ok((if select.test { Shape::Scalar } else { field }, growth, cost.plus(Cost::step())))
             }
             Expr::Call(call) => {
                 if matches!(self.scope, Scope::Request(_)) && call.target.as_deref().is_some_and(asks_for_access) {
@@ -165,10 +193,11 @@ impl<'a> Inspector<'a, '_> {
                     self.function(&call.func_name, call.target.as_deref())?;
                 }
                 let mut cost = Cost::default();
-                let mut shapes = Vec::new();
+                let (mut shapes, mut growths) = (Vec::new(), Vec::new());
                 for part in call.target.as_deref().into_iter().chain(&call.args) {
-                    let (shape, part) = self.walk(part, depth)?;
+                    let (shape, growth, part) = self.walk(part, depth)?;
                     shapes.push(shape);
+                    growths.push(growth);
                     cost = cost.plus(part);
                 }
                 cost.splits |= matches!(call.func_name.as_str(), "split" | "findAll");
@@ -189,22 +218,40 @@ impl<'a> Inspector<'a, '_> {
                 };
                 // Operands of a scalar's size are cheap to handle; others may be copied whole.
                 let copies = !is_cheap(&call.func_name) && !shapes.iter().any(|shape| shape.is_scalar());
-                Ok((shape, cost.plus(if copies { Cost::copy() } else { Cost::step() })))
+                cost = cost.plus(if copies { Cost::copy() } else { Cost::step() });
+                let name = call.func_name.as_str();
+                let is_sum = name == operators::ADD;
+                if yields_number(name) || shape.is_number() || is_sum && growths.contains(&Growth::NONE) {
+                    return Ok((shape, Growth::NONE, cost));
+                }
+                if is_sum && call.args.iter().any(|part| matches!(part.expr, Expr::List(_))) {
+                    return Ok((shape, Growth::lists(&growths), cost));
+                }
+                let growth = shape.bounds(Growth::made_by(name, &growths));
+                Ok((shape, growth, if is_cheap(name) { cost } else { cost.plus(Cost::making(growth)) }))
             }
             Expr::List(list) => {
                 let mut cost = Cost::literal(list.elements.len());
+                let mut growth = Growth { width: 1.0, ..Growth::NONE };
                 for element in &list.elements {
-                    cost = cost.plus(self.walk(element, depth)?.1);
+                    let (_, element, part) = self.walk(element, depth)?;
+                    growth = growth.or(element);
+                    cost = cost.plus(part);
                 }
-                Ok((Shape::Unknown, cost))
+                Ok((Shape::Unknown, growth, cost))
             }
             Expr::Map(map) => {
                 let mut cost = Cost::literal(map.entries.len());
+                let mut growth = Growth { width: 1.0, ..Growth::NONE };
                 for entry in &map.entries {
                     let EntryExpr::MapEntry(entry) = &entry.expr else { continue };
-                    cost = cost.plus(self.walk(&entry.key, depth)?.1).plus(self.walk(&entry.value, depth)?.1);
+                    for part in [&entry.key, &entry.value] {
+                        let (_, part, costs) = self.walk(part, depth)?;
+                        growth = growth.or(part);
+                        cost = cost.plus(costs);
+                    }
                 }
-                Ok((Shape::Unknown, cost))
+                Ok((Shape::Unknown, growth, cost))
             }
             Expr::Comprehension(comprehension) => self.comprehension(comprehension, depth),
             Expr::Struct(message) => Err(format!("undeclared reference to '{}' (in container '')", message.type_name)),
@@ -212,9 +259,9 @@ impl<'a> Inspector<'a, '_> {
         }
     }
 
-    fn comprehension(&mut self, loop_: &ComprehensionExpr, depth: usize) -> Result<(Shape<'a>, Cost), String> {
-        let (range, cost) = self.walk(&loop_.iter_range, depth)?;
-        let (accumulator, start) = self.walk(&loop_.accu_init, depth)?;
+    fn comprehension(&mut self, loop_: &ComprehensionExpr, depth: usize) -> Result<(Shape<'a>, Growth, Cost), String> {
+        let (range, growth, cost) = self.walk(&loop_.iter_range, depth)?;
+        let (accumulator, _, start) = self.walk(&loop_.accu_init, depth)?;
         let outer = self.bound.len();
         // Over a list the variable is an element; over a map, a key.
         let variable = match range {
@@ -222,24 +269,31 @@ impl<'a> Inspector<'a, '_> {
             Shape::Of(node) if node.kind == Some(Type::Object) => Shape::Scalar,
             _ => Shape::Unknown,
         };
-        self.bound.push((loop_.iter_var.clone(), variable));
-        self.bound.extend(loop_.iter_var2.iter().map(|name| (name.clone(), Shape::Unknown)));
-        self.bound.push((loop_.accu_var.clone(), accumulator));
-        let (_, condition) = self.walk(&loop_.loop_cond, depth)?;
-        let (_, step) = self.walk(&loop_.loop_step, depth)?;
-        let (shape, result) = self.walk(&loop_.result, depth)?;
+        self.bound.push((loop_.iter_var.clone(), variable, variable.bounds(growth)));
+        self.bound.extend(loop_.iter_var2.iter().map(|name| (name.clone(), Shape::Unknown, growth)));
+        // What a macro builds has an element for each turn, so that only the elements' own size counts.
+        self.bound.push((loop_.accu_var.clone(), accumulator, Growth::EMPTY));
+        let (_, _, condition) = self.walk(&loop_.loop_cond, depth)?;
+        let (_, element, step) = self.walk(&loop_.loop_step, depth)?;
+        let (shape, _, result) = self.walk(&loop_.result, depth)?;
         self.bound.truncate(outer);
         // The interpreter copies each element, and a list that it builds is copied on every turn.
         let builds = matches!(loop_.accu_init.expr, Expr::List(_) | Expr::Map(_));
         let turn = if builds { Cost::copy() } else { Cost::step() };
-        let cost = cost.plus(start).plus(Cost::copy()).plus(condition.plus(step).plus(turn).for_each()).plus(result);
-        Ok((shape, cost))
+        let turns = condition.plus(step).plus(turn).for_each(growth.width);
+        let cost = cost.plus(start).plus(Cost::copy()).plus(turns).plus(result);
+        Ok((shape, growth.or(element), cost))
     }
 
-    fn variable(&mut self, name: &str) -> Result<Shape<'a>, String> {
-        if let Some((_, shape)) = self.bound.iter().rev().find(|(bound, _)| bound == name) {
-            return Ok(*shape);
+    fn variable(&mut self, name: &str) -> Result<(Shape<'a>, Growth), String> {
+        if let Some((_, shape, growth)) = self.bound.iter().rev().find(|(bound, _, _)| bound == name) {
+            return Ok((*shape, *growth));
         }
+        let shape = self.given(name)?;
+        Ok((shape, shape.bounds(Growth::GIVEN)))
+    }
+
+    fn given(&mut self, name: &str) -> Result<Shape<'a>, String> {
         match (self.scope, name) {
             (Scope::Rule(root), "self") => Ok(Shape::Of(root)),
             (Scope::Rule(_), "oldSelf") => {
@@ -296,7 +350,7 @@ impl<'a> Inspector<'a, '_> {
     }
 
     fn is_bound(&self, name: &str) -> bool {
-        self.bound.iter().any(|(bound, _)| bound == name)
+        self.bound.iter().any(|(bound, _, _)| bound == name)
     }
 }
 
@@ -308,6 +362,11 @@ fn asks_for_access(expression: &IdedExpr) -> bool {
         Expr::Select(select) => asks_for_access(&select.operand),
         _ => false,
     }
+}
+
+/// Whether the result is a number or a flag, whatever the operands.
+fn yields_number(function: &str) -> bool {
+    yields_scalar(function) && !matches!(function, "string" | "lowerAscii" | "upperAscii" | "trim")
 }
 
 /// Whether the result is a single value, whatever the operands.

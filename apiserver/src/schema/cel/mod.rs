@@ -6,6 +6,7 @@
 
 mod compile;
 mod cost;
+mod growth;
 mod inspect;
 pub(crate) mod request;
 mod values;

@@ -14,6 +14,7 @@ fn widget(rule: Value) -> Structural {
         "replicas": {"type": "integer"},
         "max": {"type": "integer"},
         "note": {"type": "string"},
+        "text": {"type": "string"},
         "ratio": {"type": "number"},
         "at": {"type": "string", "format": "date-time"},
         "for": {"type": "string", "format": "duration"},
@@ -227,6 +228,44 @@ fn a_rule_that_would_run_for_long_is_refused_instead() {
     let errors = check(&schema, json!({"names": names}), None);
     assert!(errors[0].contains("call cost exceeds limit for rule"), "{errors:?}");
     assert_eq!(check(&schema, json!({"names": ["a", "b"]}), None), [""; 0]);
+}
+
+#[test]
+fn texts_and_lists_that_grow_without_bound_are_refused() {
+    let grown = |grow: &str, times: usize| format!("{}.size() > 0", grow.repeat(times));
+    for rule in [
+        format!("[self.text]{}", grown(".map(x, x + x)", 40)),
+        format!("[[1]]{}", grown(".map(x, x + x)", 40)),
+        format!("['ab']{}", grown(".map(x, x + x)", 40)),
+        format!("self.text{}", grown(".replace('', self.text)", 3)),
+        format!("self.names.map(x, self.text){}", grown(".map(x, self.names.map(y, x).join(x))", 3)),
+        format!("(self.text{}).size() > 0", " + self.text".repeat(100)),
+    ] {
+        let schema = widget(json!({"rule": rule}));
+        let object = json!({"text": "0123456789".repeat(100_000), "names": ["a", "b", "c"]});
+        let begun = std::time::Instant::now();
+        let errors = check(&schema, object, None);
+        assert!(errors[0].contains("call cost exceeds limit for rule"), "{rule}: {errors:?}");
+        assert!(begun.elapsed().as_secs() < 10, "{rule} took {:?}", begun.elapsed());
+    }
+}
+
+#[test]
+fn texts_and_lists_that_grow_as_far_as_anybody_wants_are_let_through() {
+    let names: Vec<String> = (0..500).map(|n| format!("n{n}")).collect();
+    let object = json!({"text": "0123456789".repeat(500), "names": names, "ports": [{"name": "a", "port": 1}]});
+    for rule in [
+        "self.names.map(x, x + '.' + x).filter(x, x.size() > 2).join(',').size() > 0",
+        "(self.text + self.text + self.text).size() == 3 * self.text.size()",
+        "self.text.replace('0', '').size() < self.text.size()",
+        "self.names.all(x, ('pre-' + x).startsWith('pre-'))",
+        "self.ports.all(p, p.port + 1 > 1 && p.name + 'x' != '')",
+        "(self.names + self.names + ['c']).size() == 1001",
+        "self.text.lowerAscii().trim().split('5').size() > 1",
+    ] {
+        let schema = widget(json!({"rule": rule}));
+        assert_eq!(check(&schema, object.clone(), None), [""; 0], "{rule}");
+    }
 }
 
 #[test]
