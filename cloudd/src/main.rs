@@ -28,7 +28,9 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    logging::start(cli.log_format());
+    // What the doctor finds out is what it prints.
+    let level = if matches!(cli.role, Some(Role::Doctor(_))) { "warn" } else { "info" };
+    logging::start(cli.log_format(), level);
     open_files::allow_many();
     // Before anything speaks TLS; a second provider compiled in somewhere would make rustls refuse to choose.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();

@@ -129,6 +129,8 @@ impl Engine {
     /// A connection of its own, for who keeps it: the events.
     pub(crate) fn connect_anew(&self) -> Result<Connection, Error> {
         let unanswered = |error| Error::unavailable(self.name(), error);
+        // The library prints every error by itself otherwise, though each is told by whoever asked.
+        virt::error::clear_error_callback();
         let connection = Connection(Connect::open(Some(&self.uri)).map_err(unanswered)?);
         // A driver inside this process has nothing to keep alive.
         let _ = connection.set_keep_alive(KEEPALIVE_SECONDS, KEEPALIVE_COUNT);
