@@ -146,7 +146,8 @@ impl Draw {
                 0 if !*is_virtual => *image = self.image(),
                 // A virtual machine gets it at its next start, which an accident may be.
                 1 if !*is_virtual => *cpu += 50,
-                _ => *power = ["Stopped", "Paused"][self.below(2)].to_owned(),
+                // Not stopped: whether such a one has a machine tells whether it had one before.
+                _ => "Paused".clone_into(power),
             },
             Thing::Vpc(_) | Thing::VpcPeering { .. } | Thing::Snapshot(_) | Thing::Image => return false,
         }
