@@ -1,8 +1,8 @@
 //! The whole system in memory: the real apiserver over the memory store, the real controllers, a fake engine, and a
 //! clock that only moves when everybody waits. Controllers can be killed after any change that they make.
 //!
-//! [`Cloud`] is what a test drives, as a user would; [`tour`], [`virtual_tour`] and [`retained_tour`] are the stories that
-//! the crash tests tell again and again, [`schedule`] draws ever new ones.
+//! [`Cloud`] is what a test drives, as a user would; [`tour`], [`virtual_tour`] and [`retained_tour`] are stories, which
+//! [`story`] tells again and again with crashes and faults; [`schedule`] draws ever new ones.
 //! Nothing here decides anything: what is tested is the product's own code.
 
 mod cloud;
@@ -11,6 +11,7 @@ mod gauge;
 mod objects;
 pub mod retained_tour;
 pub mod schedule;
+pub mod story;
 pub mod tour;
 mod virtual_clock;
 pub mod virtual_tour;

@@ -4,7 +4,7 @@ use crds::storage::volume::{DeletionPolicy, Volume, VolumeSource};
 use crds::storage::volume_snapshot::VolumeSnapshot;
 
 use crate::objects::{copy, snapshot, volume};
-use crate::tour::{Diary, settled};
+use crate::story::{Diary, settled};
 use crate::{Cloud, INSTALLATION};
 
 /// Tells the whole story to a cloud whose controllers run.

@@ -1,8 +1,6 @@
 //! The story that the crash tests tell: two Vpcs that are peers, a SecurityGroup, a Volume with a snapshot and copies, and
 //! two Instances come, change, and go.
 
-use std::time::Duration;
-
 use crds::compute::instance::Instance;
 use crds::network::security_group::SecurityGroup;
 use crds::network::vpc::Vpc;
@@ -14,18 +12,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::json;
 
 use crate::objects::{copy, instance, published, security_group, snapshot, volume, volume_mount, vpc, vpc_peering};
+use crate::story::{Diary, settled};
 use crate::{Cloud, INSTALLATION};
-
-/// What a tour left at its stations, and what must be the same in every run.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Diary {
-    /// After everything was made.
-    pub made: String,
-    /// After everything was changed.
-    pub changed: String,
-    /// After everything was deleted.
-    pub gone: String,
-}
 
 /// Tells the whole story to a cloud whose controllers run.
 pub async fn tell(cloud: &Cloud) -> Diary {
@@ -122,18 +110,4 @@ async fn delete(cloud: &Cloud) {
     cloud.until_gone::<Volume>("restored").await;
     cloud.until_gone::<Volume>("cloned").await;
     cloud.api::<ConfigMap>().delete("web", &Default::default()).await.expect("the deletion is accepted");
-}
-
-/// The state once nothing moves any more.
-pub(crate) async fn settled(cloud: &Cloud) -> String {
-    let mut last = cloud.state().await;
-    for _ in 0..60 {
-        cloud.pass(Duration::from_secs(45)).await;
-        let now = cloud.state().await;
-        if now == last {
-            return now;
-        }
-        last = now;
-    }
-    panic!("it never settles: {last}");
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::Cloud;
 use crate::cloud::DISK_FILE;
 use crate::objects::{cluster_image, published, virtual_machine, vpc};
-use crate::tour::{Diary, settled};
+use crate::story::{Diary, settled};
 
 /// Tells the whole story to a cloud whose controllers run.
 pub async fn tell(cloud: &Cloud) -> Diary {

@@ -2,8 +2,8 @@
 //! purged by name.
 
 use controller::orphans::{Adoption, Orphan, OrphanError};
-use controller_backend::fake::{FaultKind, Operation};
-use controller_simulation::tour::Diary;
+use controller_backend::fake::Operation;
+use controller_simulation::story::Retold;
 use controller_simulation::{Cloud, INSTALLATION, Tripwire, instance, retained_tour, snapshot, volume, volume_mount};
 use crds::compute::instance::Instance;
 use crds::storage::volume::{DeletionPolicy, Volume};
@@ -14,44 +14,19 @@ use kube::{Api, ResourceExt};
 use std::time::Duration;
 use uuid::Uuid;
 
-/// Tells the story to a cloud from whose earlier ones nothing is left, with new controllers.
-async fn tell(cloud: &mut Cloud, wire: &Tripwire) -> Diary {
-    cloud.kill();
-    cloud.start_wired(wire);
-    let diary = retained_tour::tell(cloud).await;
-    cloud.engine.clear_faults();
-    diary
-}
-
-async fn undisturbed(cloud: &mut Cloud) -> (Diary, u64) {
-    let wire = Tripwire::default();
-    // The first controllers of an installation make more than the later ones.
-    tell(cloud, &Tripwire::default()).await;
-    let diary = tell(cloud, &wire).await;
-    (diary, wire.changes())
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_crash_after_any_single_change_ends_in_the_same_state() {
-    let mut cloud = Cloud::new().await;
-    let (expected, changes) = undisturbed(&mut cloud).await;
+    let mut story = Retold::begin(Cloud::new().await, retained_tour::tell).await;
+    let expected = &story.expected;
     assert!(expected.changed.contains("volume Volume/default/heir"), "{}", expected.changed);
     assert_eq!(expected.gone.trim(), "", "something is left over");
-    assert!(changes > 20, "the story makes only {changes} changes");
-    for at in 1..=changes {
-        let wire = Tripwire::default();
-        wire.set(at);
-        let diary = tell(&mut cloud, &wire).await;
-        assert!(wire.changes() >= at, "change {at} was never made");
-        assert_eq!(diary, expected, "after a crash at change {at}");
-    }
+    assert!(story.changes > 20, "the story makes only {} changes", story.changes);
+    story.crashed_after_each_change().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn any_call_that_fails_once_ends_in_the_same_state() {
-    let mut cloud = Cloud::new().await;
-    let (expected, _) = undisturbed(&mut cloud).await;
-    for operation in [
+    let calls = [
         Operation::FindVolume,
         Operation::EnsureVolume,
         Operation::RetainVolume,
@@ -60,15 +35,9 @@ async fn any_call_that_fails_once_ends_in_the_same_state() {
         Operation::EnsureSnapshot,
         Operation::RetainSnapshot,
         Operation::RemoveSnapshot,
-    ] {
-        for kind in [FaultKind::Fail, FaultKind::Unavailable, FaultKind::LostAnswer] {
-            for nth in 1..=2 {
-                cloud.engine.fail_nth(operation, nth, kind);
-                let diary = tell(&mut cloud, &Tripwire::default()).await;
-                assert_eq!(diary, expected, "{operation} number {nth}: {kind:?}");
-            }
-        }
-    }
+    ];
+    let mut story = Retold::begin(Cloud::new().await, retained_tour::tell).await;
+    story.with_each_call_failing(&calls, 1..=2).await;
 }
 
 async fn running_cloud() -> Cloud {

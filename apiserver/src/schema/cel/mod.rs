@@ -29,6 +29,7 @@ use super::words;
 use crate::error::{FieldError, FieldErrorKind};
 
 pub(crate) use self::compile::compile;
+pub(crate) use self::values::RESERVED;
 
 /// What one evaluation of one rule may cost, in steps of roughly a tenth of a microsecond.
 const RULE_BUDGET: f64 = 5_000_000.0;

@@ -13,7 +13,8 @@ use serde_json::{Number, Value};
 use super::super::formats::Format;
 use super::super::node::{Additional, Node, Type};
 
-const RESERVED: [&str; 21] = [
+/// Words that are no names in CEL.
+pub(crate) const RESERVED: [&str; 21] = [
     "true",
     "false",
     "null",

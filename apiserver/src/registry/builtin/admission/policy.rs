@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::{Kind, POLICIES, age, column, items, matching, openapi, text};
 use crate::error::FieldError;
 use crate::registry::{CellForm, Column};
+use crate::schema::cel::RESERVED;
 use crate::schema::cel::request::{Expression, Names, Wanted};
 use crate::schema::fields::names::{label_1035_problems, qualified_name_problems, subdomain_problems};
 use crate::schema::words;
@@ -18,29 +19,6 @@ const MAX_ANNOTATION: usize = 5 * 1024;
 /// Compiling takes time; upstream has no limit of its own.
 const MAX_EXPRESSIONS: u64 = 256;
 const REASONS: [&str; 3] = ["Forbidden", "Invalid", "RequestEntityTooLarge"];
-const RESERVED: [&str; 21] = [
-    "true",
-    "false",
-    "null",
-    "in",
-    "as",
-    "break",
-    "const",
-    "continue",
-    "else",
-    "for",
-    "function",
-    "if",
-    "import",
-    "let",
-    "loop",
-    "package",
-    "namespace",
-    "return",
-    "var",
-    "void",
-    "while",
-];
 
 pub(super) fn kind() -> Kind {
     let mut schema = openapi::schema::<ValidatingAdmissionPolicy>();

@@ -1,5 +1,8 @@
 //! What is planned for an Instance in one situation after the other, and that planning comes to an end in all of them.
 
+mod endings;
+mod virtual_machines;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
@@ -365,19 +368,6 @@ fn the_old_machine_goes_on_while_the_new_image_can_not_be_had() {
 }
 
 #[test]
-fn the_old_machine_is_started_again_while_the_new_one_can_not_be_made() {
-    let mut scene = running(spec());
-    scene.instance.spec.image = "nginx:0".to_owned();
-    scene.observed.image = None;
-    scene.machine().state = exited(137, 0);
-    let plan = scene.plan(Goal::Present);
-    assert_eq!(names(&plan.steps), ["RecordEnding", "Start", "RecordStart", "Pull"]);
-    // One that isn't restarted rests.
-    scene.instance.spec.restart_policy = RestartPolicy::Never;
-    assert_eq!(names(&scene.plan(Goal::Present).steps), ["RecordEnding", "Pull"]);
-}
-
-#[test]
 fn other_amounts_apply_in_place() {
     let mut scene = running(spec());
     scene.observed.size = Target::Ready(Resources { cpu_millis: 250, memory_bytes: 1 << 28 });
@@ -392,74 +382,6 @@ fn virtual_scene() -> Scene {
     scene.observed.backend = BackendName::Libvirt;
     scene.observed.disk = Some(Disk { image: Target::Ready(DISK), bytes: None });
     scene
-}
-
-#[test]
-fn a_virtual_machine_is_made_from_the_uid_of_its_image_once_that_is_ready() {
-    let mut scene = virtual_scene();
-    for (image, reason) in [
-        (Target::Missing, "DependencyMissing"),
-        (Target::NotReady(DISK, "is not ready (Importing)".to_owned()), "DependencyNotReady"),
-    ] {
-        scene.observed.disk = Some(Disk { image, bytes: None });
-        scene.converge(Goal::Present);
-        assert_eq!((scene.ready().1, scene.observed.machines.len()), (reason, 0));
-    }
-    scene.observed.disk = Some(Disk { image: Target::Ready(DISK), bytes: Some(1 << 30) });
-    let steps = scene.converge(Goal::Present);
-    let made = steps.iter().find_map(|step| if let Step::Create(spec) = step { Some(spec) } else { None }).unwrap();
-    assert_eq!((made.image.as_str(), made.disk_bytes), (DISK.to_string().as_str(), Some(1 << 30)));
-    assert!(made.first_boot.is_some());
-    assert_eq!(scene.ready(), ("True", "Running"));
-}
-
-#[test]
-fn a_virtual_machine_loses_its_disk_only_where_the_token_says_so() {
-    let mut scene = virtual_scene();
-    scene.converge(Goal::Present);
-    let kept = scene.machine().id.clone();
-    scene.instance.spec.ssh_authorized_keys.push("ssh-ed25519 AAAA".to_owned());
-    assert_eq!(scene.converge(Goal::Present), []);
-    assert_eq!(scene.ready(), ("False", "NotReplaced"));
-    assert_eq!(scene.machine().id, kept);
-    scene.machine().state = exited(137, 5);
-    scene.observed.now = second(6);
-    let steps = names(&scene.converge(Goal::Present));
-    assert!(steps.contains(&"Start".to_owned()) && !steps.contains(&"Remove".to_owned()), "{steps:?}");
-    scene.instance.spec.replace_token = Some("now".to_owned());
-    let steps = names(&scene.converge(Goal::Present));
-    assert!(steps.contains(&"Remove".to_owned()) && steps.contains(&"Create".to_owned()), "{steps:?}");
-    assert_eq!(scene.ready(), ("True", "Running"));
-}
-
-#[test]
-fn a_virtual_machine_mounts_what_it_was_made_with() {
-    let mount =
-        VolumeMount { mount_path: "/data".to_owned(), volume: Some("data".to_owned()), ..VolumeMount::default() };
-    let mut scene = virtual_scene();
-    scene.instance.spec.volumes.push(mount);
-    scene.observed.volumes = [("data".to_owned(), Target::Ready(VOLUME))].into();
-    let steps = scene.converge(Goal::Present);
-    let made = steps.iter().find_map(|step| if let Step::Create(spec) = step { Some(spec) } else { None }).unwrap();
-    assert_eq!(made.mounts[0].source, MountSource::Volume(VOLUME));
-    assert_eq!(scene.ready(), ("True", "Running"));
-    scene.instance.spec.volumes.clear();
-    scene.observed.volumes.clear();
-    assert_eq!(scene.converge(Goal::Present), []);
-    assert_eq!(scene.ready(), ("False", "NotReplaced"), "its root disk isn't lost for that");
-}
-
-#[test]
-fn a_virtual_machine_gets_other_amounts_while_it_is_stopped() {
-    let mut scene = virtual_scene();
-    scene.converge(Goal::Present);
-    scene.observed.size = Target::Ready(Resources { cpu_millis: 2000, memory_bytes: 1 << 30 });
-    assert_eq!(scene.converge(Goal::Present), []);
-    assert_eq!(scene.ready(), ("False", "RestartNeeded"));
-    scene.instance.spec.restart_token = Some("now".to_owned());
-    assert_eq!(names(&scene.converge(Goal::Present)), ["Stop", "Resize", "RecordRestart", "Start"]);
-    assert_eq!(scene.ready(), ("True", "Running"));
-    assert_eq!(scene.machine().resources.cpu_millis, 2000);
 }
 
 #[test]
@@ -483,172 +405,6 @@ fn a_port_that_is_not_published_replaces_nothing() {
     let mut scene = running(spec());
     scene.instance.spec.ports.push(Port { port: 81, ..Port::default() });
     assert_eq!(names(&scene.converge(Goal::Present)), ["Allocate"]);
-}
-
-#[test]
-fn a_machine_stopped_on_purpose_starts_again_whatever_the_restart_policy() {
-    let mut scene = running(InstanceSpec { restart_policy: RestartPolicy::Never, ..spec() });
-    scene.instance.spec.power_state = PowerState::Stopped;
-    assert_eq!(names(&scene.converge(Goal::Present)), ["Stop"]);
-    assert_eq!(scene.ready(), ("True", "Stopped"));
-    assert_eq!(scene.phase(), InstancePhase::Stopped);
-    scene.instance.spec.power_state = PowerState::Running;
-    assert_eq!(names(&scene.converge(Goal::Present)), ["Start"]);
-    assert_eq!(scene.instance.status.unwrap().restart_count, Some(0));
-}
-
-#[test]
-fn another_token_restarts_the_machine_once_whatever_the_restart_policy() {
-    for policy in [RestartPolicy::Always, RestartPolicy::Never] {
-        let mut scene = running(InstanceSpec { restart_policy: policy, ..spec() });
-        scene.instance.spec.restart_token = Some("one".to_owned());
-        assert_eq!(names(&scene.converge(Goal::Present)), ["Stop", "RecordRestart", "Start"]);
-        assert_eq!(scene.ready(), ("True", "Running"));
-        let status = scene.instance.status.clone().unwrap();
-        assert_eq!((status.restart_token.as_deref(), status.restart_count), (Some("one"), Some(0)));
-        assert_eq!(scene.converge(Goal::Present), []);
-        scene.instance.spec.restart_token = None;
-        assert_eq!(scene.converge(Goal::Present), []);
-    }
-}
-
-#[test]
-fn a_restart_that_is_cut_off_anywhere_goes_on_and_does_not_take_place_twice() {
-    for policy in [RestartPolicy::Always, RestartPolicy::Never] {
-        for done in 0..3 {
-            let mut scene = running(InstanceSpec { restart_policy: policy, ..spec() });
-            scene.instance.spec.restart_token = Some("one".to_owned());
-            let mut taken = Vec::new();
-            while taken.len() < done {
-                let step = scene.plan(Goal::Present).steps[0].clone();
-                scene.model(&step);
-                taken.push(step);
-            }
-            taken.extend(scene.converge(Goal::Present));
-            assert_eq!(names(&taken), ["Stop", "RecordRestart", "Start"], "cut off after {done}");
-        }
-    }
-}
-
-#[test]
-fn a_restart_starts_what_has_ended_or_waits_and_leaves_alone_what_is_stopped() {
-    let mut ended = running(InstanceSpec { restart_policy: RestartPolicy::Never, ..spec() });
-    ended.machine().state = exited(0, 5);
-    ended.observed.now = second(6);
-    assert_eq!(names(&ended.converge(Goal::Present)), ["RecordEnding"]);
-    ended.instance.spec.restart_token = Some("one".to_owned());
-    assert_eq!(names(&ended.converge(Goal::Present)), ["RecordRestart", "Start"]);
-
-    let mut stopped = running(InstanceSpec { power_state: PowerState::Running, ..spec() });
-    stopped.instance.spec.power_state = PowerState::Stopped;
-    stopped.converge(Goal::Present);
-    stopped.instance.spec.restart_token = Some("one".to_owned());
-    assert_eq!(stopped.converge(Goal::Present), []);
-    assert_eq!(stopped.ready(), ("True", "Stopped"));
-    stopped.instance.spec.power_state = PowerState::Running;
-    assert_eq!(names(&stopped.converge(Goal::Present)), ["Start"]);
-}
-
-#[test]
-fn a_restart_that_could_not_start_again_stops_nothing() {
-    let mut scene = running(spec());
-    scene.instance.spec.restart_token = Some("one".to_owned());
-    scene.observed.inputs.missing.insert("Secret `db`".to_owned());
-    assert_eq!(scene.converge(Goal::Present), []);
-    assert_eq!(scene.ready(), ("False", "DependencyMissing"));
-    scene.observed.inputs.missing.clear();
-    assert_eq!(names(&scene.converge(Goal::Present)), ["Stop", "RecordRestart", "Start"]);
-}
-
-#[test]
-fn a_machine_is_frozen_and_thawed() {
-    let mut scene = running(spec());
-    scene.instance.spec.power_state = PowerState::Paused;
-    assert_eq!(names(&scene.converge(Goal::Present)), ["Pause"]);
-    assert_eq!(scene.ready(), ("True", "Paused"));
-    scene.instance.spec.power_state = PowerState::Stopped;
-    assert_eq!(names(&scene.converge(Goal::Present)), ["Unpause", "Stop"]);
-}
-
-#[test]
-fn the_first_crash_restarts_at_once_and_the_next_ones_wait_longer_and_longer() {
-    let mut scene = running(spec());
-    let mut pauses = Vec::new();
-    for crash in 0..5 {
-        scene.observed.now += SignedDuration::from_secs(1);
-        let now = scene.observed.now;
-        let exit = ExitState { code: 1, out_of_memory: false, finished_at: now };
-        scene.machine().state = MachineState::Exited(exit);
-        let steps = names(&scene.converge(Goal::Present));
-        if crash == 0 {
-            assert_eq!(steps, ["RecordEnding", "Start", "RecordStart"]);
-        } else {
-            assert_eq!(steps, ["RecordEnding"]);
-            assert_eq!(scene.ready(), ("False", "BackOff"));
-            assert_eq!(scene.phase(), InstancePhase::Failed);
-            let due = scene.instance.status.as_ref().unwrap().next_restart.clone().unwrap().0;
-            assert_eq!(scene.plan(Goal::Present).look_again, Some(due));
-            pauses.push(due.duration_since(now).as_secs());
-            scene.observed.now = due;
-            assert_eq!(names(&scene.converge(Goal::Present)), ["Start", "RecordStart"]);
-        }
-        assert_eq!(scene.ready(), ("True", "Running"));
-    }
-    assert_eq!(pauses, [10, 20, 40, 80]);
-    let status = scene.instance.status.clone().unwrap();
-    assert_eq!((status.restart_count, status.crash_count), (Some(5), Some(5)));
-    assert_eq!(status.next_restart, None);
-
-    // After ten minutes it is no crash any more.
-    scene.observed.now += SignedDuration::from_mins(10);
-    scene.converge(Goal::Present);
-    assert_eq!(scene.instance.status.clone().unwrap().crash_count, None);
-    let finished_at = scene.observed.now;
-    scene.machine().state = MachineState::Exited(ExitState { code: 1, out_of_memory: false, finished_at });
-    assert_eq!(names(&scene.converge(Goal::Present)), ["RecordEnding", "Start", "RecordStart"]);
-}
-
-#[test]
-fn a_machine_that_is_killed_by_hand_again_and_again_is_back_at_once_but_not_for_ever() {
-    let mut scene = running(spec());
-    let mut at_once = 0;
-    for kill in 1..10 {
-        scene.observed.now += SignedDuration::from_secs(2);
-        let finished_at = scene.observed.now;
-        scene.machine().state = MachineState::Exited(ExitState { code: 137, out_of_memory: false, finished_at });
-        if names(&scene.converge(Goal::Present)) != ["RecordEnding", "Start", "RecordStart"] {
-            break;
-        }
-        at_once = kill;
-    }
-    assert_eq!(at_once, 6);
-}
-
-#[test]
-fn what_ended_well_stays_so_unless_the_policy_says_always() {
-    let mut scene = running(InstanceSpec { restart_policy: RestartPolicy::OnFailure, ..spec() });
-    scene.machine().state = exited(0, 5);
-    assert_eq!(names(&scene.converge(Goal::Present)), ["RecordEnding"]);
-    assert_eq!(scene.ready(), ("True", "Completed"));
-    assert_eq!(scene.phase(), InstancePhase::Succeeded);
-    // Nor is it run a second time when somebody removes the machine.
-    scene.observed.machines.clear();
-    assert_eq!(scene.converge(Goal::Present), []);
-    assert_eq!(scene.ready(), ("True", "Completed"));
-    // Another spec is another run.
-    scene.instance.metadata.generation = Some(2);
-    assert_eq!(names(&scene.converge(Goal::Present)), ["Create", "Start"]);
-}
-
-#[test]
-fn what_failed_and_is_not_started_again_needs_the_user() {
-    let mut scene = running(InstanceSpec { restart_policy: RestartPolicy::Never, ..spec() });
-    scene.machine().state = exited(3, 5);
-    assert_eq!(names(&scene.converge(Goal::Present)), ["RecordEnding"]);
-    assert_eq!(scene.ready(), ("False", "Failed"));
-    let status = scene.instance.status.unwrap();
-    assert_eq!(condition(&status.conditions, STALLED).unwrap().status, "True");
-    assert_eq!(status.last_exit.unwrap().code, 3);
 }
 
 #[test]
@@ -832,32 +588,6 @@ fn no_step_shows_a_secret_value() {
     assert!(!format!("{steps:?}").contains("hunter2"));
     scene.observed.inputs.environment[0].value = "hunter3".to_owned();
     assert_eq!(wanted_hash(&scene.instance, &scene.observed), hash_before);
-}
-
-#[test]
-fn ports_of_a_virtual_machine_are_kept_at_the_host_while_it_should_run() {
-    let port = HostPort { port: 8080, protocol: Protocol::Tcp, address: "127.0.0.1".parse().unwrap() };
-    let mut scene = virtual_scene();
-    scene.observed.held = Some(BTreeSet::new());
-    scene.instance.spec.ports = vec![published(Some(8080))];
-    assert_eq!(names(&scene.converge(Goal::Present)), ["Allocate", "Create", "Start"]);
-    assert_eq!(scene.observed.held, Some(BTreeSet::from([port])), "before the status says so");
-    assert_eq!(scene.ready(), ("True", "Running"));
-
-    // A new process has nothing yet, and leaves the machine alone.
-    scene.observed.held = Some(BTreeSet::new());
-    assert_eq!(names(&scene.converge(Goal::Present)), ["HoldPorts"]);
-    // One more is no reason for another machine.
-    scene.instance.spec.ports.push(Port { port: 81, ..published(Some(8081)) });
-    assert_eq!(names(&scene.converge(Goal::Present)), ["Allocate"]);
-    assert_eq!(scene.observed.held.as_ref().map(BTreeSet::len), Some(2));
-
-    scene.instance.spec.power_state = PowerState::Stopped;
-    assert_eq!(names(&scene.converge(Goal::Present)), ["Stop", "HoldPorts"]);
-    assert_eq!(scene.observed.held, Some(BTreeSet::new()), "nothing is kept where nothing runs");
-    scene.instance.spec.power_state = PowerState::Running;
-    assert_eq!(names(&scene.converge(Goal::Present)), ["HoldPorts", "Start"]);
-    assert_eq!(names(&scene.converge(Goal::Absent)), ["Stop", "Remove", "HoldPorts"]);
 }
 
 prop_compose! {

@@ -1,6 +1,10 @@
 //! What goes wrong around a cloud, and that it mends itself: woken by events where there are any, at the latest by the
 //! slow resync; each time with a clear word in the status.
 
+mod images;
+mod strangers;
+mod volumes;
+
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -43,6 +47,18 @@ async fn until_running(cloud: &Cloud, uid: Uuid) -> Duration {
         cloud.pass(Duration::from_millis(100)).await;
     }
     panic!("it never runs again: {}", cloud.state().await);
+}
+
+/// What `Ready` of an Instance says, each time that it says something else.
+fn verdicts(history: &[Instance]) -> Vec<String> {
+    let ready = |web: &Instance| {
+        let status = web.status.as_ref()?;
+        let ready = condition(&status.conditions, READY)?;
+        Some(format!("{} {} {:?}", ready.status, ready.reason, status.phase?))
+    };
+    let mut verdicts: Vec<String> = history.iter().filter_map(ready).collect();
+    verdicts.dedup();
+    verdicts
 }
 
 #[tokio::test(start_paused = true)]
@@ -123,22 +139,6 @@ async fn controllers_that_start_without_an_engine_go_on_when_it_comes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn another_engine_is_refused_and_nothing_on_it_is_touched() {
-    let (mut cloud, _) = with_web().await;
-    cloud.kill();
-    cloud.engine.set_identity("another");
-    let before = cloud.engine.changes();
-    cloud.start();
-    let web = cloud.until_condition::<Instance>("web", "Ready", "Unknown", Some("WrongHost")).await;
-    assert!(message(&web).contains("another"), "{}", message(&web));
-    assert_eq!(cloud.engine.changes(), before);
-
-    // The way out that the log names.
-    cloud.forget_host().await;
-    cloud.until_ready::<Instance>("web").await;
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_taken_port_is_named_and_used_as_soon_as_it_is_free() {
     let cloud = running_cloud().await;
     let at = Publish { address: "127.0.0.1".parse().unwrap(), port: 8080 };
@@ -186,125 +186,6 @@ async fn two_instances_that_want_one_port_get_it_one_after_the_other() {
     assert_eq!(message(&waiting), "TCP port 127.0.0.1:8080 is taken by Instance `first`.");
     cloud.delete::<Instance>("first").await;
     cloud.until_ready::<Instance>("second").await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_image_that_does_not_exist_is_named_and_used_as_soon_as_it_does() {
-    let cloud = running_cloud().await;
-    cloud.create(&instance("web", "web:3")).await;
-    let web = cloud.until_condition::<Instance>("web", "Ready", "False", Some("ImageNotFound")).await;
-    assert_eq!(message(&web), "There is no image `web:3`.");
-    cloud.engine.set_registry_reachable(false);
-    let web = cloud.until_condition::<Instance>("web", "Ready", "False", Some("ImagePullFailed")).await;
-    assert!(message(&web).contains("`web:3`"));
-    cloud.engine.set_registry_reachable(true);
-    cloud.engine.add_registry_image("web:3", Program::Runs);
-    cloud.until_ready::<Instance>("web").await;
-}
-
-/// What `Ready` of an Instance says, each time that it says something else.
-fn verdicts(history: &[Instance]) -> Vec<String> {
-    let ready = |web: &Instance| {
-        let status = web.status.as_ref()?;
-        let ready = condition(&status.conditions, READY)?;
-        Some(format!("{} {} {:?}", ready.status, ready.reason, status.phase?))
-    };
-    let mut verdicts: Vec<String> = history.iter().filter_map(ready).collect();
-    verdicts.dedup();
-    verdicts
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_missing_image_is_said_without_wavering_and_tried_after_longer_and_longer_pauses() {
-    let (cloud, _) = with_web().await;
-    cloud.delete::<Instance>("web").await;
-    cloud.until_gone::<Instance>("web").await;
-    let history = cloud.watch::<Instance>().await;
-    cloud.create(&instance("web", "web:3")).await;
-    let web = cloud.until_condition::<Instance>("web", "Stalled", "True", Some("ImageNotFound")).await;
-    assert_eq!(web.status.unwrap().phase, Some(InstancePhase::Failed));
-    cloud.pass(Duration::from_secs(600)).await;
-    let events = cloud.events("web").await;
-    assert!(events.iter().filter(|event| event.starts_with("ImageNotFound")).count() == 1, "{events:?}");
-    cloud.pass(Duration::from_secs(3000)).await;
-    let status = cloud.get::<Instance>("web").await.unwrap().status.unwrap();
-    // After 10, 20, 40, 80 and 160 s, then every 300 s.
-    let attempts = cloud.engine.calls()[&Operation::PullImage];
-    assert!((15..=17).contains(&attempts), "{attempts} attempts in an hour");
-    assert_eq!(status.pull_failures.map(i64::from), i64::try_from(attempts).ok());
-    let next = status.next_pull.expect("the next try is shown").0;
-    assert!(next > cloud.clock.time(), "{next} is in the past");
-    let said = verdicts(&history.so_far());
-    assert_eq!(said, ["False PullingImage Provisioning", "False ImageNotFound Failed"]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_image_that_comes_to_the_host_or_is_corrected_ends_the_waiting_at_once() {
-    let cloud = running_cloud().await;
-    for name in ["loaded", "corrected"] {
-        cloud.create(&instance(name, "web:3")).await;
-    }
-    cloud.pass(Duration::from_secs(3600)).await;
-    let start = cloud.clock.elapsed();
-    cloud.change::<Instance>("corrected", json!({"spec": {"image": "web:1"}})).await;
-    let corrected = cloud.until_ready::<Instance>("corrected").await.status.unwrap();
-    assert_eq!((corrected.pull_failures, corrected.next_pull), (None, None));
-    assert!(!corrected.conditions.iter().any(|condition| condition.type_ == "Stalled"));
-    cloud.engine.add_image("web:3", Program::Runs);
-    let loaded = cloud.until_ready::<Instance>("loaded").await.status.unwrap();
-    assert_eq!((loaded.pull_failures, loaded.next_pull), (None, None));
-    assert!(cloud.clock.elapsed() - start < Duration::from_secs(1));
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_pauses_between_attempts_to_fetch_an_image_outlive_the_process() {
-    let mut cloud = running_cloud().await;
-    cloud.create(&instance("web", "web:3")).await;
-    // Not when an attempt is due: one that is cut off is made again.
-    cloud.pass(Duration::from_secs(3603)).await;
-    let attempts = cloud.engine.calls()[&Operation::PullImage];
-    for _ in 0..10 {
-        cloud.kill();
-        cloud.start();
-        cloud.pass(Duration::from_secs(5)).await;
-    }
-    let now = cloud.engine.calls()[&Operation::PullImage];
-    assert!(now <= attempts + 1, "a restart must not ask the registry again: {attempts} attempts, then {now}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn ready_is_false_from_the_end_of_a_machine_until_it_runs_again() {
-    let (cloud, uid) = with_web().await;
-    let history = cloud.watch::<Instance>().await;
-    cloud.engine.crash(uid, 137);
-    cloud.until("web", "restarted", |web: &Instance| web.status.as_ref().unwrap().restart_count == Some(1)).await;
-    cloud.until_ready::<Instance>("web").await;
-    cloud.engine.remove_by_hand(uid);
-    cloud.pass(Duration::from_secs(5)).await;
-    let said = verdicts(&history.so_far());
-    let expected = [
-        "True Running Running",
-        "False Restarting Provisioning",
-        "True Running Running",
-        "False Provisioning Provisioning",
-        "True Running Running",
-    ];
-    assert_eq!(said, expected);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_volume_that_can_not_be_made_is_said_without_wavering() {
-    let cloud = running_cloud().await;
-    let history = cloud.watch::<Volume>().await;
-    cloud.engine.fail_always(Operation::EnsureVolume, FaultKind::Fail);
-    cloud.create(&volume("data", "64Mi")).await;
-    cloud.pass(Duration::from_secs(600)).await;
-    let reasons = |volume: &Volume| condition(&volume.status.as_ref()?.conditions, READY).map(|it| it.reason.clone());
-    let mut said: Vec<String> = history.so_far().iter().filter_map(reasons).collect();
-    said.dedup();
-    assert_eq!(said, ["Provisioning", "BackendFailed"]);
-    cloud.engine.clear_faults();
-    cloud.until_ready::<Volume>("data").await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -365,132 +246,6 @@ async fn what_is_missing_is_named_and_goes_on_the_moment_it_exists() {
     assert!(cloud.clock.elapsed() - before < Duration::from_secs(1));
     assert!(!cloud.state().await.contains("hunter2"));
     assert!(!cloud.events("web").await.is_empty());
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_volume_has_one_writer_and_the_next_gets_it_when_the_first_is_gone() {
-    let cloud = running_cloud().await;
-    cloud.create(&volume("data", "64Mi")).await;
-    for name in ["first", "second"] {
-        let mut wanted = instance(name, "web:1");
-        wanted.spec.volumes = vec![volume_mount("data", "/data")];
-        cloud.create(&wanted).await;
-        if name == "first" {
-            cloud.until_ready::<Instance>("first").await;
-        }
-    }
-    let second = cloud.until_condition::<Instance>("second", "Ready", "False", Some("VolumeInUse")).await;
-    assert!(message(&second).contains("`first`"), "{}", message(&second));
-    let data =
-        cloud.until("data", "attached", |data: &Volume| !data.status.as_ref().unwrap().attached_to.is_empty()).await;
-    assert_eq!(data.status.unwrap().attached_to, ["first"]);
-    cloud.delete::<Instance>("first").await;
-    cloud.until_ready::<Instance>("second").await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn who_waits_for_a_volume_gets_it_when_the_other_lets_go_of_it() {
-    let cloud = running_cloud().await;
-    cloud.create(&volume("data", "64Mi")).await;
-    for name in ["first", "second"] {
-        let mut wanted = instance(name, "web:1");
-        wanted.spec.volumes = vec![volume_mount("data", "/data")];
-        cloud.create(&wanted).await;
-        if name == "first" {
-            cloud.until_ready::<Instance>("first").await;
-        }
-    }
-    cloud.until_condition::<Instance>("second", "Ready", "False", Some("VolumeInUse")).await;
-    // The first machine has the Volume until it is replaced by one without.
-    cloud.change::<Instance>("first", json!({"spec": {"volumes": null}})).await;
-    let start = cloud.clock.elapsed();
-    cloud.until_ready::<Instance>("second").await;
-    assert!(cloud.clock.elapsed() - start < Duration::from_secs(60), "only the resync woke it");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_volume_that_grows_only_at_rest_does_so_when_its_machine_ends() {
-    let cloud = running_cloud().await;
-    cloud.engine.let_volumes_grow_at_rest_only();
-    cloud.create(&volume("data", "64Mi")).await;
-    let mut wanted = instance("web", "web:1");
-    wanted.spec.volumes = vec![volume_mount("data", "/data")];
-    wanted.spec.restart_policy = RestartPolicy::Never;
-    cloud.create(&wanted).await;
-    cloud.until_ready::<Instance>("web").await;
-    cloud.change::<Volume>("data", json!({"spec": {"size": "128Mi"}})).await;
-    let waiting = cloud.until_condition::<Volume>("data", "Ready", "False", Some("InUse")).await;
-    assert_eq!(waiting.status.unwrap().size.unwrap().0, "64Mi");
-    // By now attempts are half a minute apart, and the next is not near.
-    cloud.pass(Duration::from_secs(100)).await;
-    cloud.engine.crash(cloud.uid::<Instance>("web").await, 0);
-    let start = cloud.clock.elapsed();
-    let grown = cloud.until_ready::<Volume>("data").await;
-    assert_eq!(grown.status.unwrap().size.unwrap().0, "128Mi");
-    assert!(cloud.clock.elapsed() - start < Duration::from_secs(3), "only the next attempt woke it");
-}
-
-#[tokio::test(start_paused = true)]
-async fn lost_data_is_said_and_never_replaced_by_an_empty_volume() {
-    let mut cloud = running_cloud().await;
-    cloud.create(&volume("data", "64Mi")).await;
-    cloud.until_ready::<Volume>("data").await;
-    let uid = cloud.uid::<Volume>("data").await;
-    cloud.kill();
-    cloud.engine.backend(INSTALLATION).volumes.remove(uid).await.unwrap();
-    cloud.start();
-    cloud.until_condition::<Volume>("data", "Ready", "False", Some("DataMissing")).await;
-    cloud.pass(Duration::from_secs(3600)).await;
-    assert!(cloud.engine.backend(INSTALLATION).volumes.find(uid).await.unwrap().is_none());
-    cloud.delete::<Volume>("data").await;
-    cloud.until_gone::<Volume>("data").await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_size_that_can_not_be_enforced_is_said_and_machines_run_on_it() {
-    let cloud = running_cloud().await;
-    cloud.engine.cannot_enforce_sizes(Some("no loop devices"));
-    cloud.create(&volume("data", "64Mi")).await;
-    let mut user = instance("web", "web:1");
-    user.spec.volumes = vec![volume_mount("data", "/data")];
-    cloud.create(&user).await;
-    cloud.until_ready::<Instance>("web").await;
-    cloud.until_condition::<Volume>("data", "SizeEnforced", "False", Some("NoLoopMount")).await;
-    // What was made so stays so; what is made later is not.
-    cloud.engine.cannot_enforce_sizes(None);
-    cloud.create(&volume("later", "64Mi")).await;
-    cloud.until_condition::<Volume>("later", "SizeEnforced", "True", None).await;
-    cloud.pass(Duration::from_secs(1200)).await;
-    cloud.until_condition::<Volume>("data", "SizeEnforced", "False", Some("NoLoopMount")).await;
-    assert_eq!(cloud.events("data").await, ["Provisioned x1", "SizeNotEnforced x1"]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn readers_share_a_volume() {
-    let cloud = running_cloud().await;
-    cloud.create(&volume("data", "64Mi")).await;
-    for name in ["first", "second"] {
-        let mut wanted = instance(name, "web:1");
-        wanted.spec.volumes = vec![volume_mount("data", "/data")];
-        wanted.spec.volumes[0].read_only = true;
-        cloud.create(&wanted).await;
-        cloud.until_ready::<Instance>(name).await;
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn retained_data_outlives_its_object() {
-    let cloud = running_cloud().await;
-    let mut data = volume("data", "64Mi");
-    data.spec.deletion_policy = DeletionPolicy::Retain;
-    cloud.create(&data).await;
-    cloud.until_ready::<Volume>("data").await;
-    cloud.delete::<Volume>("data").await;
-    cloud.until_gone::<Volume>("data").await;
-    assert!(cloud.engine.state(INSTALLATION).contains("retained=true"));
-    // Nor does the sweep take it, ever.
-    cloud.pass(Duration::from_secs(7200)).await;
-    assert!(cloud.engine.state(INSTALLATION).contains("retained=true"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -576,85 +331,6 @@ async fn a_failing_health_check_is_said_and_restarts_the_machine_if_asked_to() {
     assert_eq!(web.status.unwrap().last_exit.unwrap().reason, "Unhealthy");
     cloud.change::<Instance>("web", json!({"spec": {"healthCheck": {"exec": {"command": ["true"]}}}})).await;
     cloud.until_condition::<Instance>("web", "Available", "True", Some("Healthy")).await;
-}
-
-fn orphan(installation: Uuid) -> MachineSpec {
-    let owner = Owner {
-        installation,
-        kind: "Instance".to_owned(),
-        namespace: "default".to_owned(),
-        name: "lost".to_owned(),
-        uid: Uuid::from_u128(99),
-    };
-    MachineSpec {
-        name: controller_backend::machine_name(&owner),
-        owner,
-        hostname: "lost".to_owned(),
-        image: "web:1".to_owned(),
-        command: None,
-        args: None,
-        working_dir: None,
-        user: None,
-        env: Vec::new(),
-        labels: Default::default(),
-        network: None,
-        ports: Vec::new(),
-        mounts: Vec::new(),
-        resources: Resources { cpu_millis: 100, memory_bytes: 1 << 20 },
-        pids_limit: 10,
-        stop_grace: Duration::from_secs(1),
-        first_boot: None,
-        disk_bytes: None,
-        spec_hash: "x".to_owned(),
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_machine_without_an_object_is_swept_and_another_installation_is_never_touched() {
-    let (cloud, uid) = with_web().await;
-    let other = Uuid::from_u128(7);
-    for installation in [INSTALLATION, other] {
-        let mut spec = orphan(installation);
-        spec.name = format!("{}-{installation}", spec.name);
-        let machines = cloud.engine.backend(installation).machines;
-        let id = machines.create(&spec).await.unwrap();
-        machines.start(&id).await.unwrap();
-    }
-    let before = cloud.engine.state(other);
-    cloud.pass(Duration::from_secs(1300)).await;
-    assert_eq!(cloud.engine.state(other), before);
-    let ours = cloud.engine.state(INSTALLATION);
-    assert!(!ours.contains("lost") && ours.contains("web"), "{ours}");
-    assert_eq!(cloud.engine.machines_of(uid).len(), 1);
-}
-
-#[tokio::test(start_paused = true)]
-async fn after_a_restore_nothing_is_swept_until_somebody_confirms() {
-    let (cloud, _) = with_web().await;
-    cloud.restored.store(true, Ordering::Relaxed);
-    let machines = cloud.engine.backend(INSTALLATION).machines;
-    machines.create(&orphan(INSTALLATION)).await.unwrap();
-    cloud.pass(Duration::from_secs(7200)).await;
-    assert!(cloud.engine.state(INSTALLATION).contains("lost"));
-    cloud.restored.store(false, Ordering::Relaxed);
-    cloud.pass(Duration::from_secs(1300)).await;
-    assert!(!cloud.engine.state(INSTALLATION).contains("lost"));
-}
-
-#[tokio::test(start_paused = true)]
-async fn two_clouds_on_one_engine_do_not_see_each_other() {
-    let (cloud, uid) = with_web().await;
-    let mut other = Cloud::on(cloud.engine.clone(), cloud.clock, Uuid::from_u128(7)).await;
-    other.start();
-    other.create(&instance("web", "web:1")).await;
-    let theirs = other.until_ready::<Instance>("web").await;
-    let range = other.until_ready::<Vpc>("default").await.status.unwrap().cidr.unwrap();
-    assert_ne!(range, cloud.until_ready::<Vpc>("default").await.status.unwrap().cidr.unwrap());
-    other.delete::<Instance>("web").await;
-    other.until_gone::<Instance>("web").await;
-    cloud.pass(Duration::from_secs(3600)).await;
-    assert_ne!(theirs.metadata.uid.unwrap(), uid.to_string());
-    assert_eq!(cloud.engine.machines_of(uid)[0].state, MachineState::Running);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,0 +1,97 @@
+//! What differs for an Instance that is a virtual machine.
+
+use super::*;
+
+#[test]
+fn a_virtual_machine_is_made_from_the_uid_of_its_image_once_that_is_ready() {
+    let mut scene = virtual_scene();
+    for (image, reason) in [
+        (Target::Missing, "DependencyMissing"),
+        (Target::NotReady(DISK, "is not ready (Importing)".to_owned()), "DependencyNotReady"),
+    ] {
+        scene.observed.disk = Some(Disk { image, bytes: None });
+        scene.converge(Goal::Present);
+        assert_eq!((scene.ready().1, scene.observed.machines.len()), (reason, 0));
+    }
+    scene.observed.disk = Some(Disk { image: Target::Ready(DISK), bytes: Some(1 << 30) });
+    let steps = scene.converge(Goal::Present);
+    let made = steps.iter().find_map(|step| if let Step::Create(spec) = step { Some(spec) } else { None }).unwrap();
+    assert_eq!((made.image.as_str(), made.disk_bytes), (DISK.to_string().as_str(), Some(1 << 30)));
+    assert!(made.first_boot.is_some());
+    assert_eq!(scene.ready(), ("True", "Running"));
+}
+
+#[test]
+fn a_virtual_machine_loses_its_disk_only_where_the_token_says_so() {
+    let mut scene = virtual_scene();
+    scene.converge(Goal::Present);
+    let kept = scene.machine().id.clone();
+    scene.instance.spec.ssh_authorized_keys.push("ssh-ed25519 AAAA".to_owned());
+    assert_eq!(scene.converge(Goal::Present), []);
+    assert_eq!(scene.ready(), ("False", "NotReplaced"));
+    assert_eq!(scene.machine().id, kept);
+    scene.machine().state = exited(137, 5);
+    scene.observed.now = second(6);
+    let steps = names(&scene.converge(Goal::Present));
+    assert!(steps.contains(&"Start".to_owned()) && !steps.contains(&"Remove".to_owned()), "{steps:?}");
+    scene.instance.spec.replace_token = Some("now".to_owned());
+    let steps = names(&scene.converge(Goal::Present));
+    assert!(steps.contains(&"Remove".to_owned()) && steps.contains(&"Create".to_owned()), "{steps:?}");
+    assert_eq!(scene.ready(), ("True", "Running"));
+}
+
+#[test]
+fn a_virtual_machine_mounts_what_it_was_made_with() {
+    let mount =
+        VolumeMount { mount_path: "/data".to_owned(), volume: Some("data".to_owned()), ..VolumeMount::default() };
+    let mut scene = virtual_scene();
+    scene.instance.spec.volumes.push(mount);
+    scene.observed.volumes = [("data".to_owned(), Target::Ready(VOLUME))].into();
+    let steps = scene.converge(Goal::Present);
+    let made = steps.iter().find_map(|step| if let Step::Create(spec) = step { Some(spec) } else { None }).unwrap();
+    assert_eq!(made.mounts[0].source, MountSource::Volume(VOLUME));
+    assert_eq!(scene.ready(), ("True", "Running"));
+    scene.instance.spec.volumes.clear();
+    scene.observed.volumes.clear();
+    assert_eq!(scene.converge(Goal::Present), []);
+    assert_eq!(scene.ready(), ("False", "NotReplaced"), "its root disk isn't lost for that");
+}
+
+#[test]
+fn a_virtual_machine_gets_other_amounts_while_it_is_stopped() {
+    let mut scene = virtual_scene();
+    scene.converge(Goal::Present);
+    scene.observed.size = Target::Ready(Resources { cpu_millis: 2000, memory_bytes: 1 << 30 });
+    assert_eq!(scene.converge(Goal::Present), []);
+    assert_eq!(scene.ready(), ("False", "RestartNeeded"));
+    scene.instance.spec.restart_token = Some("now".to_owned());
+    assert_eq!(names(&scene.converge(Goal::Present)), ["Stop", "Resize", "RecordRestart", "Start"]);
+    assert_eq!(scene.ready(), ("True", "Running"));
+    assert_eq!(scene.machine().resources.cpu_millis, 2000);
+}
+
+#[test]
+fn ports_of_a_virtual_machine_are_kept_at_the_host_while_it_should_run() {
+    let port = HostPort { port: 8080, protocol: Protocol::Tcp, address: "127.0.0.1".parse().unwrap() };
+    let mut scene = virtual_scene();
+    scene.observed.held = Some(BTreeSet::new());
+    scene.instance.spec.ports = vec![published(Some(8080))];
+    assert_eq!(names(&scene.converge(Goal::Present)), ["Allocate", "Create", "Start"]);
+    assert_eq!(scene.observed.held, Some(BTreeSet::from([port])), "before the status says so");
+    assert_eq!(scene.ready(), ("True", "Running"));
+
+    // A new process has nothing yet, and leaves the machine alone.
+    scene.observed.held = Some(BTreeSet::new());
+    assert_eq!(names(&scene.converge(Goal::Present)), ["HoldPorts"]);
+    // One more is no reason for another machine.
+    scene.instance.spec.ports.push(Port { port: 81, ..published(Some(8081)) });
+    assert_eq!(names(&scene.converge(Goal::Present)), ["Allocate"]);
+    assert_eq!(scene.observed.held.as_ref().map(BTreeSet::len), Some(2));
+
+    scene.instance.spec.power_state = PowerState::Stopped;
+    assert_eq!(names(&scene.converge(Goal::Present)), ["Stop", "HoldPorts"]);
+    assert_eq!(scene.observed.held, Some(BTreeSet::new()), "nothing is kept where nothing runs");
+    scene.instance.spec.power_state = PowerState::Running;
+    assert_eq!(names(&scene.converge(Goal::Present)), ["HoldPorts", "Start"]);
+    assert_eq!(names(&scene.converge(Goal::Absent)), ["Stop", "Remove", "HoldPorts"]);
+}
