@@ -23,6 +23,12 @@ pub fn draw(seed: u64) -> Vec<Step> {
             draw.wish(Step::Write(thing.clone()));
         }
     }
+    // What is stopped runs again before it is compared: whether a stopped one still has a machine tells of the past.
+    for thing in &mut things {
+        if Draw::start(thing) {
+            draw.wish(Step::Write(thing.clone()));
+        }
+    }
     draw.steps.push(Step::Settle);
     let mut some: Vec<Thing> = things.iter().filter(|_| draw.one_in(3)).cloned().collect();
     let left: Vec<Thing> = things.iter().filter(|thing| !some.contains(thing)).cloned().collect();
@@ -146,12 +152,21 @@ impl Draw {
                 0 if !*is_virtual => *image = self.image(),
                 // A virtual machine gets it at its next start, which an accident may be.
                 1 if !*is_virtual => *cpu += 50,
-                // Not stopped: whether such a one has a machine tells whether it had one before.
-                _ => "Paused".clone_into(power),
+                _ => *power = ["Stopped", "Paused"][self.below(2)].to_owned(),
             },
             Thing::Vpc(_) | Thing::VpcPeering { .. } | Thing::Snapshot(_) | Thing::Image => return false,
         }
         true
+    }
+
+    /// Starts what is stopped; whether it was.
+    fn start(thing: &mut Thing) -> bool {
+        let Thing::Instance { power, .. } = thing else { return false };
+        let stopped = power == "Stopped";
+        if stopped {
+            "Running".clone_into(power);
+        }
+        stopped
     }
 
     fn accident(&mut self) -> Step {

@@ -21,17 +21,8 @@ pub(super) fn named(state: &str, addresses: &BTreeMap<String, String>) -> String
     let things = lines.iter().position(|line| line.starts_with('{')).unwrap_or(lines.len());
     lines[..things].sort_unstable();
     lines.retain(|line| !is_history(line));
-    lines.iter_mut().for_each(forget_code);
     // What is left out may have been the last of its object.
     lines.iter().map(|line| line.trim_end_matches(',')).collect::<Vec<_>>().join("\n")
-}
-
-/// A machine that is stopped may have been stopped, or have died before that.
-fn forget_code(line: &mut String) {
-    const EXITED: &str = " exited(";
-    let Some(start) = line.find(EXITED).map(|at| at + EXITED.len()) else { return };
-    let Some(end) = line[start..].find(')') else { return };
-    line.replace_range(start..start + end, "");
 }
 
 /// Whether a line tells of the past.
@@ -61,11 +52,6 @@ mod tests {
     fn addresses_go_by_name_and_others_that_begin_like_them_do_not() {
         let addresses = BTreeMap::from([("10.0.0.2".to_owned(), "<web>".to_owned())]);
         assert_eq!(named("x 10.0.0.2 10.0.0.23 10.0.0.2:80\n", &addresses), "x <web> 10.0.0.23 <web>:80");
-    }
-
-    #[test]
-    fn how_a_machine_ended_tells_of_the_past() {
-        assert_eq!(named("machine web exited(137) cpu=1\n", &BTreeMap::new()), "machine web exited() cpu=1");
     }
 
     #[test]
