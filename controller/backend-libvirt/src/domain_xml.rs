@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use controller_backend::{MachineSpec, Resources};
 use uuid::Uuid;
 
+use crate::devices;
 use crate::marks::Marks;
 use crate::probe::Acceleration;
 use crate::shares::{self, Mounts};
@@ -51,8 +52,7 @@ pub(crate) fn domain(spec: &MachineSpec, needs: &Needs, marks: &Marks) -> String
     let mut xml = format!("<domain type='{kind}'><name>{}</name><uuid>{}</uuid>", escape(&spec.name), needs.id);
     let _ = write!(xml, "<metadata>{}</metadata>{}", marks.element(), amounts(spec.resources));
     if !needs.mounts.shares.is_empty() {
-        // Who serves the files answers in the machine's own memory.
-        xml.push_str("<memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking>");
+        xml.push_str(shares::MEMORY);
     }
     xml.push_str(
         "<os><type arch='x86_64' machine='pc'>hvm</type><boot dev='hd'/></os><features><acpi/><apic/></features>",
@@ -67,16 +67,20 @@ pub(crate) fn domain(spec: &MachineSpec, needs: &Needs, marks: &Marks) -> String
         xml,
         "<disk type='file' device='disk'><driver name='qemu' type='qcow2' discard='unmap'/><source file='{}'/>\
          <backingStore type='file'><format type='qcow2'/><source file='{}'><seclabel model='dac' relabel='no'/></source>\
-         <backingStore/></backingStore><target dev='vda' bus='virtio'/></disk>",
+         <backingStore/></backingStore><target dev='vda' bus='virtio'/>{}</disk>",
         path(&needs.disk),
         path(&needs.base),
+        slot(3),
     );
     let _ = write!(
         xml,
         "<disk type='file' device='disk'><driver name='qemu' type='raw'/><source file='{}'/>\
-         <target dev='vdb' bus='virtio'/><readonly/></disk>",
+         <target dev='vdb' bus='virtio'/><readonly/>{}</disk>",
         path(&needs.seed),
+        slot(4),
     );
+    let volumes = devices::elements(&needs.mounts.devices, &xml);
+    xml.push_str(&volumes);
     xml.push_str(&shares::devices(&needs.mounts.shares, &needs.read_only_server));
     if let Some(wire) = &needs.wire {
         let _ = write!(
@@ -100,6 +104,11 @@ pub(crate) fn domain(spec: &MachineSpec, needs: &Needs, marks: &Marks) -> String
          <backend model='random'>/dev/urandom</backend></rng></devices></domain>",
     );
     xml
+}
+
+/// The machine's own disks are the first ones, whatever is plugged in and out later: a guest names disks by their places.
+fn slot(number: u8) -> String {
+    format!("<address type='pci' domain='0x0000' bus='0x00' slot='{number:#04x}' function='0x0'/>")
 }
 
 /// Memory, processors, and how much of their time.

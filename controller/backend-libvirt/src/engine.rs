@@ -120,10 +120,20 @@ impl Engine {
         action: &str,
         call: impl FnOnce(&Owned) -> Result<T, CallError> + Send + 'static,
     ) -> Result<T, Error> {
+        self.on_definition(id, action, move |_, owned| call(owned)).await
+    }
+
+    /// Runs a call that defines a machine of this installation anew.
+    pub(crate) async fn on_definition<T: Send + 'static>(
+        self: &Arc<Self>,
+        id: &MachineId,
+        action: &str,
+        call: impl FnOnce(&Connection, &Owned) -> Result<T, CallError> + Send + 'static,
+    ) -> Result<T, Error> {
         let what = format!("machine `{id}`");
         let action = format!("{action} {what}");
         let (id, installation) = (id.clone(), self.installation);
-        self.call(&what, &action, move |connection| call(&owned(connection, &id, installation)?)).await
+        self.call(&what, &action, move |connection| call(connection, &owned(connection, &id, installation)?)).await
     }
 
     /// A connection of its own, for who keeps it: the events.

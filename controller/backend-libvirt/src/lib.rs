@@ -5,6 +5,7 @@
 #![cfg(feature = "libvirt")]
 
 mod consoles;
+mod devices;
 mod disks;
 mod domain_xml;
 mod engine;
@@ -20,6 +21,7 @@ mod marks;
 mod places;
 mod probe;
 mod process_log;
+mod remount;
 mod seed;
 mod shares;
 mod terminal;

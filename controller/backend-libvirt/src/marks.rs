@@ -1,6 +1,6 @@
 //! The marks of a machine, kept in its domain's metadata: whose it is, and what libvirt doesn't remember itself.
 
-use controller_backend::{Attachment, MachineId, Owner, PublishedPort, Resources, machine_name};
+use controller_backend::{Attachment, MachineId, Mount, Owner, PublishedPort, Resources, machine_name};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -14,6 +14,8 @@ use crate::engine::CallError;
 /// The namespace of our metadata.
 pub(crate) const URI: &str = "https://thecloud.dev/libvirt/1";
 const KEY: &str = "cloud";
+/// The element that holds them in a definition.
+pub(crate) const ELEMENT: &str = "cloud:machine";
 
 /// What a domain bears.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +33,12 @@ pub(crate) struct Marks {
     /// The volumes that it mounts, by owner's uid, sorted.
     #[serde(default)]
     pub(crate) volumes: Vec<Uuid>,
+    /// What it mounts at its next start; `None` of one that was made before this was noted.
+    #[serde(default)]
+    pub(crate) mounts: Option<Vec<Mount>>,
+    /// Those volumes that are devices, or were while it has run: it may still have one that it shall not.
+    #[serde(default)]
+    pub(crate) devices: Vec<Uuid>,
     /// Whether its disks are there: false until all of it was made.
     pub(crate) complete: bool,
 }
@@ -109,6 +117,8 @@ mod tests {
             published: Vec::new(),
             resources: Resources { cpu_millis: 1000, memory_bytes: 1 << 30 },
             volumes: vec![Uuid::from_u128(4)],
+            mounts: Some(Vec::new()),
+            devices: vec![Uuid::from_u128(4)],
             complete: true,
         };
         assert_eq!(parse(&marks.element()), Some(marks));

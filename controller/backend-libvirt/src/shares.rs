@@ -8,7 +8,11 @@ use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use crate::devices::Device;
 use crate::domain_xml::escape;
+
+/// What a machine's memory must be where anything is shared: who serves the files answers in it.
+pub(crate) const MEMORY: &str = "<memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking>";
 
 /// A directory of the host, as a machine sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +41,8 @@ pub(crate) struct Memory {
 pub(crate) struct Mounts {
     pub(crate) shares: Vec<Share>,
     pub(crate) memory: Vec<Memory>,
+    /// Disks of which the machine makes what it will.
+    pub(crate) devices: Vec<Device>,
 }
 
 /// The tag of a machine's mount, by its place in the list.
@@ -61,7 +67,7 @@ pub(crate) fn devices(shares: &[Share], read_only: &Path) -> String {
 
 /// What cloud-init runs at every boot, before anything that the user told it; `None` where nothing is mounted.
 pub(crate) fn script(mounts: &Mounts) -> Option<String> {
-    if *mounts == Mounts::default() {
+    if mounts.shares.is_empty() && mounts.memory.is_empty() {
         return None;
     }
     let mut text = "#cloud-boothook\n#!/bin/sh\n".to_owned();
@@ -127,7 +133,8 @@ mod tests {
     #[test]
     fn machine_is_told_what_to_mount_where_and_a_path_is_never_a_command() {
         let memory = vec![Memory { path: "/tmp/x".to_owned(), size_bytes: 4096 }];
-        let text = script(&Mounts { shares: vec![share("/data/it's; reboot", false)], memory }).unwrap();
+        let text =
+            script(&Mounts { shares: vec![share("/data/it's; reboot", false)], memory, devices: Vec::new() }).unwrap();
         let path = r"'/data/it'\''s; reboot'";
         let first = format!("mkdir -p {path}; mountpoint -q {path} || mount -t virtiofs cloud0 {path}\n");
         assert!(text.starts_with("#cloud-boothook\n#!/bin/sh\n") && text.contains(&first), "{text}");

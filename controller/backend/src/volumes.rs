@@ -110,6 +110,8 @@ pub struct Volume {
     pub retained: bool,
     /// The directory of the host that holds its files, while it is ready and where it has one.
     pub directory: Option<PathBuf>,
+    /// The device of the host that holds its data, while it is ready and where it is one.
+    pub device: Option<PathBuf>,
     /// How machines see it.
     pub mode: VolumeMode,
     /// Why its size is not enforced; `None` if it is.

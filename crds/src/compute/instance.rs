@@ -22,7 +22,7 @@ use crate::quantity::Quantity;
     category = "all",
     category = "cloud",
     doc = "One machine.",
-    annotation("thecloud.dev/schema-version", "8"),
+    annotation("thecloud.dev/schema-version", "9"),
     annotation("thecloud.dev/connect", "log,exec,console,portforward,metrics"),
     annotation(
         "thecloud.dev/charges",
@@ -421,7 +421,8 @@ pub struct VolumeMount {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]
     pub name: Option<String>,
-    /// Where it shows inside: an absolute path. Of a Block Volume, that of the device, such as `/dev/data`.
+    /// Where it shows inside: an absolute path. Of a Block Volume, that of the device, such as `/dev/data`; a virtual machine
+    /// has it as the disk with that serial, `/dev/disk/by-id/virtio-data`.
     #[x_kube(validation = Rule::new("self.startsWith('/') && self != '/' && !self.contains(':') && !self.split('/').exists(part, part == '..')")
         .message("must be an absolute path other than / and without '..' or ':'"))]
     #[schemars(length(max = 1024))]

@@ -23,6 +23,7 @@ mod security;
 mod storage;
 mod three_apiservers;
 mod tour;
+mod virtual_disks;
 mod virtual_machine;
 mod virtual_network;
 mod virtual_volumes;

@@ -3,6 +3,7 @@
 
 use std::ffi::OsStr;
 use std::io;
+use std::path::PathBuf;
 
 use controller_backend::Error;
 use tokio::fs;
@@ -37,7 +38,7 @@ pub(super) async fn attach(place: &Place) -> Result<(), Error> {
         let attached = tools::run("losetup", arguments).await;
         attached.map_err(|error| error.during(format!("put a loop device on `{}`", disk.display())))?;
     }
-    if is_attached(place).await? {
+    if attached(place).await?.is_some() {
         return Ok(());
     }
     let devices = loop_devices(&disk).await?;
@@ -49,15 +50,15 @@ pub(super) async fn attach(place: &Place) -> Result<(), Error> {
     fs::rename(&new, &link).await.map_err(trouble("rename", &new))
 }
 
-/// Whether the link leads to a device that is on this very file now: after a restart of the host it may be another's.
-pub(super) async fn is_attached(place: &Place) -> Result<bool, Error> {
+/// Where the link leads, if that device is on this very file now: after a restart of the host it may be another's.
+pub(super) async fn attached(place: &Place) -> Result<Option<PathBuf>, Error> {
     let link = place.device();
     let target = match fs::read_link(&link).await {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         other => other.map_err(trouble("read", &link))?,
     };
     let devices = loop_devices(&place.disk()).await?;
-    Ok(devices.iter().any(|device| device.path == target && !device.deleted))
+    Ok(devices.iter().any(|device| device.path == target && !device.deleted).then_some(target))
 }
 
 /// Grows the file and its device, also under a machine.

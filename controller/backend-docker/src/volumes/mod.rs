@@ -112,7 +112,9 @@ impl Layout {
     pub(crate) async fn may_start(&self, owner: Uuid) -> Result<bool, Error> {
         let place = self.place(owner);
         match self.record(&place).await? {
-            Some(record) if record.mode == VolumeMode::Block => block::is_attached(&place).await,
+            Some(record) if record.mode == VolumeMode::Block => {
+                block::attached(&place).await.map(|device| device.is_some())
+            }
             _ => Ok(true),
         }
     }
@@ -131,39 +133,39 @@ impl DockerVolumes {
 
     async fn observe(&self, place: &Place) -> Result<Option<Volume>, Error> {
         let Some(record) = self.layout.record(place).await? else { return Ok(None) };
-        let retained = place.is_retained().await?;
-        if let Some(why) = &record.plain {
-            let unenforced = Some(why.clone());
-            let (owner, size_bytes) = (record.owner, record.size_bytes);
-            let (ready, directory) = (!retained, (!retained).then(|| place.plain()));
-            let (used_bytes, mode) = (None, VolumeMode::Filesystem);
-            return Ok(Some(Volume { owner, size_bytes, used_bytes, ready, retained, mode, directory, unenforced }));
+        let mut volume = Volume {
+            size_bytes: record.size_bytes,
+            used_bytes: None,
+            ready: false,
+            retained: place.is_retained().await?,
+            directory: None,
+            device: None,
+            mode: record.mode,
+            unenforced: record.plain.clone(),
+            owner: record.owner.clone(),
+        };
+        if record.plain.is_some() {
+            volume.ready = !volume.retained;
+            volume.directory = volume.ready.then(|| place.plain());
+            volume.mode = VolumeMode::Filesystem;
+            return Ok(Some(volume));
         }
         if record.mode == VolumeMode::Block {
-            let ready = block::is_attached(place).await?;
-            let used_bytes = Some(disk::allocated_bytes(&place.disk()).await?);
-            let (owner, size_bytes, mode) = (record.owner, record.size_bytes, record.mode);
-            let (directory, unenforced) = (None, None);
-            return Ok(Some(Volume { owner, size_bytes, used_bytes, ready, retained, mode, directory, unenforced }));
+            volume.device = block::attached(place).await?;
+            volume.ready = volume.device.is_some();
+            volume.used_bytes = Some(disk::allocated_bytes(&place.disk()).await?);
+            return Ok(Some(volume));
         }
-        let ready = mounts::is_disk_mounted(&place.disk(), &place.mount()).await?;
-        if ready {
+        volume.ready = mounts::is_disk_mounted(&place.disk(), &place.mount()).await?;
+        if volume.ready {
             self.has_mounted.store(true, Ordering::Relaxed);
+            if self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(record.owner.uid) {
+                freeze::thaw(&place.mount()).await;
+            }
+            volume.used_bytes = disk::used_bytes(&place.mount());
+            volume.directory = Some(place.data(&record));
         }
-        if ready && self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(record.owner.uid) {
-            freeze::thaw(&place.mount()).await;
-        }
-        let directory = ready.then(|| place.data(&record));
-        Ok(Some(Volume {
-            owner: record.owner,
-            size_bytes: record.size_bytes,
-            used_bytes: if ready { disk::used_bytes(&place.mount()) } else { None },
-            ready,
-            retained,
-            directory,
-            mode: record.mode,
-            unenforced: None,
-        }))
+        Ok(Some(volume))
     }
 
     /// Docker's handle, as it should be; made anew if it leads elsewhere.

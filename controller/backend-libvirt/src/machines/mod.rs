@@ -207,7 +207,7 @@ impl Machines for LibvirtMachines {
         let image = self.images.named(&spec.image).await?;
         let image = image.ok_or_else(|| Error::not_found(format!("image `{}`", spec.image)))?;
         let network = self.network(spec).await?;
-        let mounts = self.mounts(spec).await?;
+        let mounts = self.mounts(spec.owner.uid, &spec.mounts).await?;
         if let Some(bytes) = spec.disk_bytes.filter(|bytes| *bytes < image.disk_bytes) {
             let needed = image.disk_bytes;
             return Err(Error::invalid(format!(
@@ -241,7 +241,9 @@ impl Machines for LibvirtMachines {
                 .map(|network| Attachment { network: network.network, address: network.address }),
             published: published(spec),
             resources: spec.resources,
-            volumes: mounts::volumes(spec),
+            volumes: mounts::volumes(&spec.mounts),
+            mounts: Some(spec.mounts.clone()),
+            devices: needs.mounts.devices.iter().map(|device| device.volume).collect(),
             complete: false,
         };
         let xml = domain_xml::domain(spec, &needs, &marks);
@@ -290,9 +292,7 @@ impl Machines for LibvirtMachines {
         if !fs::try_exists(self.places.disk(owner, id)).await.unwrap_or(false) {
             return Err(Error::not_found(format!("disk of machine `{id}`")));
         }
-        for volume in machine.volumes {
-            self.volume(volume).await?;
-        }
+        self.renew_mounts(id).await?;
         // What it wrote so far is that of its last run.
         let _ = fs::rename(self.places.console(owner, id), self.places.previous_console(owner, id)).await;
         self.change_state(id, "start", |domain| {
@@ -378,23 +378,17 @@ impl Machines for LibvirtMachines {
         if matches!(machine.state, MachineState::Running | MachineState::Paused) {
             return Err(wrong_state(id, "running: a virtual machine gets other amounts while it is stopped"));
         }
-        let installation = self.engine.installation();
-        let (what, id) = (format!("machine `{id}`"), id.clone());
-        let action = format!("resize {what}");
-        let resize = move |connection: &crate::engine::Connection| {
-            let uuid: Uuid = id.0.parse().map_err(|_| CallError::NotOurs)?;
-            let domain = Domain::lookup_by_uuid(connection, uuid)?;
-            let known = crate::marks::read(&domain)?.filter(|marks| marks.owner.installation == installation);
-            let marks = Marks { resources, ..known.ok_or(CallError::NotOurs)? };
+        let resize = move |connection: &crate::engine::Connection, owned: &Owned| {
+            let marks = Marks { resources, ..owned.marks.clone() };
             // With what is secret, or it would be lost.
-            let xml = domain.get_xml_desc(sys::VIR_DOMAIN_XML_SECURE | sys::VIR_DOMAIN_XML_INACTIVE)?;
+            let xml = owned.domain.get_xml_desc(sys::VIR_DOMAIN_XML_SECURE | sys::VIR_DOMAIN_XML_INACTIVE)?;
             let changed = domain_xml::with_amounts(&xml, resources);
             let changed =
                 changed.ok_or_else(|| CallError::Told(Error::failed("resize", "the definition is another")))?;
             let domain = Domain::define_xml(connection, &changed)?;
             marks.write(&domain)
         };
-        self.engine.call(&what, &action, resize).await
+        self.engine.on_definition(id, "resize", resize).await
     }
 
     async fn usage(&self, id: &MachineId) -> Result<Usage, Error> {

@@ -3,25 +3,49 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use controller_backend::{Error, MachineSpec, MountSource, VolumeMode};
+use controller_backend::{Error, MachineId, Mount, MountSource, VolumeMode};
 use uuid::Uuid;
+use virt::domain::Domain;
+use virt_sys as sys;
 
 use super::LibvirtMachines;
+use crate::devices::{self, Device};
+use crate::engine::{CallError, Connection, Owned};
+use crate::marks::Marks;
+use crate::remount;
 use crate::shares::{self, Memory, Mounts, Share};
+
+/// What a volume is to a machine.
+pub(super) enum Offer {
+    Directory(PathBuf),
+    Device(PathBuf),
+}
 
 impl LibvirtMachines {
     /// What is mounted, which must be there.
-    pub(super) async fn mounts(&self, spec: &MachineSpec) -> Result<Mounts, Error> {
+    pub(super) async fn mounts(&self, owner: Uuid, wanted: &[Mount]) -> Result<Mounts, Error> {
         let mut mounts = Mounts::default();
-        for (number, mount) in spec.mounts.iter().enumerate() {
+        for (number, mount) in wanted.iter().enumerate() {
             let (directory, read_only) = match &mount.source {
-                MountSource::Volume(uid) => (self.volume(*uid).await?, mount.read_only),
+                MountSource::Volume(uid) => match self.volume(*uid).await? {
+                    Offer::Directory(directory) => (directory, mount.read_only),
+                    Offer::Device(path) => {
+                        if mounts.devices.iter().any(|device| device.volume == *uid) {
+                            let message =
+                                "a virtual machine has a Volume with `volumeMode: Block` as one disk: mount it once";
+                            return Err(Error::invalid(message));
+                        }
+                        let (serial, read_only) = (devices::serial(&mount.path), mount.read_only);
+                        mounts.devices.push(Device { volume: *uid, path, serial, read_only });
+                        continue;
+                    }
+                },
                 MountSource::Files(name) => {
                     let missing = || Error::not_found(format!("file set `{name}`"));
-                    if !self.host.files.list().await?.contains(&spec.owner.uid) {
+                    if !self.host.files.list().await?.contains(&owner) {
                         return Err(missing());
                     }
-                    let directory = self.host.files.directory(spec.owner.uid, name);
+                    let directory = self.host.files.directory(owner, name);
                     // Projected content is ours to change, never the machine's.
                     (directory.ok_or_else(missing)?, true)
                 }
@@ -35,24 +59,61 @@ impl LibvirtMachines {
         Ok(mounts)
     }
 
-    /// The directory of a volume that is ready.
-    pub(super) async fn volume(&self, owner: Uuid) -> Result<PathBuf, Error> {
-        let found = self.host.volumes.find(owner).await?;
-        if let Some(volume) = found.as_ref().filter(|volume| volume.mode == VolumeMode::Block) {
-            let name = &volume.owner.name;
-            return Err(Error::invalid(format!(
-                "Volume `{name}` is a raw device (`volumeMode: Block`), which only containers get: give the virtual machine \
-                 one with `volumeMode: Filesystem`"
-            )));
+    /// Looks for all that a machine mounts once more before it starts: devices have other numbers after a restart of the host.
+    pub(super) async fn renew_mounts(&self, id: &MachineId) -> Result<(), Error> {
+        let marks = self.engine.on_machine(id, "look at", |owned| Ok(owned.marks.clone())).await?;
+        match &marks.mounts {
+            Some(mounts) if !marks.devices.is_empty() => self.redefine(id, mounts).await,
+            _ => {
+                for volume in marks.volumes {
+                    self.volume(volume).await?;
+                }
+                Ok(())
+            }
         }
-        let directory = found.filter(|volume| volume.ready).and_then(|volume| volume.directory);
-        directory.ok_or_else(|| Error::not_found(format!("volume of `{owner}`")))
+    }
+
+    /// Defines what a machine mounts from its next start on, at one stroke with the marks that tell of it.
+    async fn redefine(&self, id: &MachineId, wanted: &[Mount]) -> Result<(), Error> {
+        let known = self.engine.on_machine(id, "look at", |owned| Ok(owned.marks.clone())).await?;
+        let mounts = self.mounts(known.owner.uid, wanted).await?;
+        let (program, wanted) = (self.places.read_only_server(), wanted.to_vec());
+        let define = move |connection: &Connection, owned: &Owned| {
+            let domain = &owned.domain;
+            let mut devices: BTreeSet<Uuid> = mounts.devices.iter().map(|device| device.volume).collect();
+            if domain.is_active()? {
+                devices.extend(&owned.marks.devices);
+            }
+            let marks = Marks {
+                volumes: volumes(&wanted),
+                mounts: Some(wanted),
+                devices: devices.into_iter().collect(),
+                ..owned.marks.clone()
+            };
+            // With what is secret, or it would be lost.
+            let xml = domain.get_xml_desc(sys::VIR_DOMAIN_XML_SECURE | sys::VIR_DOMAIN_XML_INACTIVE)?;
+            let changed = remount::with_mounts(&xml, &mounts, &program, &marks);
+            let changed =
+                changed.ok_or_else(|| CallError::Told(Error::failed("mount", "the definition is another")))?;
+            Ok(Domain::define_xml(connection, &changed).map(drop)?)
+        };
+        self.engine.on_definition(id, "define the mounts of", define).await
+    }
+
+    /// What a volume that is ready is to a machine.
+    pub(super) async fn volume(&self, owner: Uuid) -> Result<Offer, Error> {
+        let found = self.host.volumes.find(owner).await?.filter(|volume| volume.ready);
+        let offer = found.and_then(|volume| match volume.mode {
+            VolumeMode::Filesystem => volume.directory.map(Offer::Directory),
+            VolumeMode::Block => volume.device.map(Offer::Device),
+        });
+        offer.ok_or_else(|| Error::not_found(format!("volume of `{owner}`")))
     }
 }
 
-/// The volumes that it mounts.
-pub(super) fn volumes(spec: &MachineSpec) -> Vec<Uuid> {
-    let uids = spec.mounts.iter().filter_map(|mount| match mount.source {
+/// The volumes among these.
+pub(super) fn volumes(mounts: &[Mount]) -> Vec<Uuid> {
+    let uids = mounts.iter().filter_map(|mount| match mount.source {
         MountSource::Volume(uid) => Some(uid),
         _ => None,
     });

@@ -110,6 +110,7 @@ fn ensure(world: &mut World, installation: Uuid, spec: &VolumeSpec) -> Result<Vo
             ready: true,
             retained: false,
             directory: None,
+            device: None,
             mode: spec.mode,
             unenforced,
         },

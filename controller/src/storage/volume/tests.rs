@@ -50,6 +50,7 @@ fn model(observed: &mut Observed, step: &Step) {
                 ready: true,
                 retained: false,
                 directory: None,
+                device: None,
                 mode: *mode,
                 unenforced: None,
             });
@@ -270,6 +271,7 @@ proptest! {
         observed.volume = real.map(|(size_bytes, ready, retained)| RealVolume {
             owner: observed.owner.clone(), size_bytes, used_bytes: None, ready, retained,
             directory: None,
+            device: None,
             mode: Default::default(),
             unenforced: None,
         });
