@@ -134,6 +134,15 @@ pub(crate) struct ComputeArgs {
     /// The only directory that a ClusterImage may name a file of. Without it none can be imported by path.
     #[arg(long, env = "CLOUD_IMAGE_DIR")]
     pub(crate) image_dir: Option<PathBuf>,
+
+    /// Lets images be downloaded from addresses that aren't public. Whoever may make an image can then look at what this
+    /// host can reach: its own services, its network's, a cloud's metadata.
+    #[arg(long, env = "CLOUD_IMAGE_ALLOW_PRIVATE")]
+    pub(crate) image_allow_private: bool,
+
+    /// The most that an image may have: as a file that is downloaded, and as a disk.
+    #[arg(long, env = "CLOUD_IMAGE_MAX_SIZE", default_value = "64Gi", value_parser = parse_size)]
+    pub(crate) image_max_size: u64,
 }
 
 /// Which database holds the state.
@@ -193,6 +202,11 @@ fn parse_range(text: &str) -> Result<PortRange, String> {
         return Err("must not be empty or start at 0".to_owned());
     }
     Ok(range)
+}
+
+fn parse_size(text: &str) -> Result<u64, String> {
+    let bytes = crds::quantity::Quantity::from(text).units().map_err(|error| error.to_string())?;
+    if bytes == 0 { Err("must be more than nothing".to_owned()) } else { Ok(bytes) }
 }
 
 impl Cli {

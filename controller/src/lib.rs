@@ -12,6 +12,7 @@ mod options;
 pub mod orphans;
 mod run;
 mod runtime;
+mod slow;
 mod storage;
 pub mod streams;
 mod sweep;

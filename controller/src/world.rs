@@ -123,10 +123,18 @@ impl World {
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + std::fmt::Debug + DeserializeOwned,
     {
-        let api: Api<K> = Api::namespaced(self.client.clone(), &object.namespace().unwrap_or_default());
-        let body = json!({"metadata": {"resourceVersion": object.resource_version()}, "status": status});
-        api.patch_status(&object.name_any(), &PatchParams::default(), &Patch::Merge(body))
-            .await
-            .map_err(Failure::api("write the status"))
+        let api = Api::namespaced(self.client.clone(), &object.namespace().unwrap_or_default());
+        patch_status(&api, object, status).await
     }
+}
+
+/// Writes some fields of an object's status, if nobody has changed the object since it was read.
+pub(crate) async fn patch_status<K>(api: &Api<K>, object: &K, status: Value) -> Result<K, Failure>
+where
+    K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + DeserializeOwned,
+{
+    let body = json!({"metadata": {"resourceVersion": object.resource_version()}, "status": status});
+    api.patch_status(&object.name_any(), &PatchParams::default(), &Patch::Merge(body))
+        .await
+        .map_err(Failure::api("write the status"))
 }

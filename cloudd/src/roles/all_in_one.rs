@@ -134,6 +134,11 @@ fn open_virtual_machines(
         uri: args.compute.libvirt_uri.clone(),
         machine_dir: args.compute.machine_dir.clone(),
         image_dir: args.compute.image_dir.clone(),
+        downloads: controller_backend_libvirt::DownloadLimits {
+            allow_private: args.compute.image_allow_private,
+            max_bytes: args.compute.image_max_size,
+            ..controller_backend_libvirt::DownloadLimits::default()
+        },
     };
     controller_backend_libvirt::open(&options, host, controller_backend_host::host_ports())
         .map(Some)

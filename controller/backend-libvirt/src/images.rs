@@ -1,14 +1,17 @@
 //! Disk images: imported once into a file of their own that nobody changes, with a note beside it. The note is written
-//! last, so that an image is there whole or not at all.
+//! last, so that an image is there whole or not at all. What is downloaded lies beside it until it is imported.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Component, Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use controller_backend::{
-    Conflict, DiskImage, DiskImageSpec, DiskImages, DiskSource, Error, Image, Images, Owner, PullError,
+    Checksum, Conflict, DiskImage, DiskImageSpec, DiskImages, DiskSource, Error, Image, Images, ImportError, Owner,
+    Progress, PullError,
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -18,8 +21,14 @@ use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use crate::disks;
+use crate::download::{Downloader, gibibytes};
 use crate::engine::{Engine, all_owned};
 use crate::places::Places;
+
+/// How many images one namespace downloads at a time: a slow server holds a place for long.
+const DOWNLOADS: usize = 4;
+/// How often the room on the host is looked at while a disk is written.
+const LOOK: Duration = Duration::from_secs(1);
 
 pub(crate) struct HostImages {
     engine: Arc<Engine>,
@@ -27,6 +36,9 @@ pub(crate) struct HostImages {
     image_dir: Option<PathBuf>,
     /// One at a time: each reads a whole disk, and two of the same image would write one file.
     importing: Mutex<()>,
+    downloader: Downloader,
+    /// How many images each namespace downloads.
+    downloading: Arc<std::sync::Mutex<BTreeMap<String, usize>>>,
 }
 
 /// What is written beside an image.
@@ -39,8 +51,8 @@ struct Note {
 }
 
 impl HostImages {
-    pub(crate) fn new(engine: Arc<Engine>, places: Places, image_dir: Option<PathBuf>) -> Self {
-        Self { engine, places, image_dir, importing: Mutex::new(()) }
+    pub(crate) fn new(engine: Arc<Engine>, places: Places, image_dir: Option<PathBuf>, downloader: Downloader) -> Self {
+        Self { engine, places, image_dir, importing: Mutex::new(()), downloader, downloading: Arc::default() }
     }
 
     /// The image that a machine names: by its owner's uid, or by the id of its content.
@@ -52,8 +64,7 @@ impl HostImages {
     }
 
     /// The file to import from, inside of what may be imported from whatever links say.
-    async fn source(&self, source: &DiskSource) -> Result<PathBuf, Error> {
-        let DiskSource::File(path) = source else { return Err(Error::invalid("this source is not supported")) };
+    async fn file(&self, path: &str) -> Result<PathBuf, Error> {
         let Some(dir) = &self.image_dir else {
             return Err(Error::invalid("the server imports no images by path: it was started without --image-dir"));
         };
@@ -77,29 +88,103 @@ impl HostImages {
         Ok(file)
     }
 
-    async fn import(&self, spec: &DiskImageSpec) -> Result<DiskImage, Error> {
-        let source = self.source(&spec.source).await?;
-        let owner = spec.owner.uid;
-        let unfit = |why: String| Error::invalid(format!("the source can't be an image: {why}"));
-        let info = disks::info(&source, spec.format).await.map_err(|error| match error {
+    /// Makes an image of what is served somewhere.
+    async fn download(
+        &self,
+        spec: &DiskImageSpec,
+        url: &str,
+        checksum: &Checksum,
+        progress: &Progress,
+    ) -> Result<DiskImage, ImportError> {
+        let _place = Place::take(&self.downloading, &spec.owner.namespace)?;
+        self.make_folders().map_err(ImportError::backend)?;
+        let file = self.places.image_download(spec.owner.uid);
+        let outcome = async {
+            self.downloader.fetch(url, checksum, &file, progress).await?;
+            self.import(spec, &file).await
+        }
+        .await;
+        remove_file(&file).await.map_err(|error| ImportError::backend(Error::failed("remove the download", error)))?;
+        outcome
+    }
+
+    fn make_folders(&self) -> Result<(), Error> {
+        self.places.make().map_err(|error| Error::failed("make the folder of images", error))
+    }
+
+    /// Makes an image of a file.
+    async fn import(&self, spec: &DiskImageSpec, source: &Path) -> Result<DiskImage, ImportError> {
+        let _importing = self.importing.lock().await;
+        if let Some(image) = self.find(spec.owner.uid).await.map_err(ImportError::backend)? {
+            return Ok(image);
+        }
+        let fresh = self.places.image(spec.owner.uid).with_extension("new");
+        let outcome = async {
+            let disk_bytes = self.copy(spec, source, &fresh).await?;
+            self.keep(spec, &fresh, disk_bytes).await.map_err(ImportError::backend)
+        }
+        .await;
+        if outcome.is_err() {
+            // Whatever is left of it is removed with the image, or by the next attempt.
+            let _ = remove_file(&fresh).await;
+        }
+        outcome
+    }
+
+    /// Copies a disk, and tells its size. Whoever wrote it may want to harm the host by it.
+    async fn copy(&self, spec: &DiskImageSpec, source: &Path, fresh: &Path) -> Result<u64, ImportError> {
+        let unfit = |why: String| {
+            // Where it lies on the host is nobody's business.
+            let why = why.replace(&source.display().to_string(), "the file");
+            ImportError::backend(Error::invalid(format!("the source can't be an image: {why}")))
+        };
+        let info = disks::info(source, spec.format).await.map_err(|error| match error {
             Error::Failed { source, .. } => unfit(source.to_string()),
-            other => other,
+            other => ImportError::backend(other),
         })?;
         if let Some(why) = info.outside() {
             return Err(unfit(why));
         }
-        self.places.make().map_err(|error| Error::failed("make the folder of images", error))?;
+        let most = self.downloader.limits().max_bytes;
+        if info.virtual_size > most {
+            let message = format!(
+                "the disk in the image has {}, more than the {} that this server imports (--image-max-size)",
+                gibibytes(info.virtual_size),
+                gibibytes(most)
+            );
+            return Err(ImportError::TooLarge { message });
+        }
+        self.make_folders().map_err(ImportError::backend)?;
+        tokio::select! {
+            copied = disks::copy(source, spec.format, fresh) => copied.map_err(ImportError::backend)?,
+            // A small file can hold a disk that is large all the same.
+            full = self.full(fresh) => return Err(full),
+        }
+        Ok(info.virtual_size)
+    }
+
+    /// Ends when the host has no room any more.
+    async fn full(&self, beside: &Path) -> ImportError {
+        loop {
+            tokio::time::sleep(LOOK).await;
+            if let Err(full) = self.downloader.room(beside, 0) {
+                return full;
+            }
+        }
+    }
+
+    /// Puts a whole copy in its place.
+    async fn keep(&self, spec: &DiskImageSpec, fresh: &Path, disk_bytes: u64) -> Result<DiskImage, Error> {
+        let owner = spec.owner.uid;
         let image = self.places.image(owner);
-        let fresh = image.with_extension("new");
-        disks::copy(&source, spec.format, &fresh).await?;
         let failed = |error| Error::failed("keep the image", error);
-        let id = digest(&fresh).await.map_err(failed)?;
+        let id = digest(fresh).await.map_err(failed)?;
         let group = self.reading_group().await?;
-        chown(&fresh, Some(0), Some(group)).map_err(failed)?;
-        fs::set_permissions(&fresh, std::fs::Permissions::from_mode(0o440)).await.map_err(failed)?;
-        fs::File::open(&fresh).await.map_err(failed)?.sync_all().await.map_err(failed)?;
-        fs::rename(&fresh, &image).await.map_err(failed)?;
-        let note = Note { owner: spec.owner.clone(), id, disk_bytes: info.virtual_size };
+        chown(fresh, Some(0), Some(group)).map_err(failed)?;
+        fs::set_permissions(fresh, std::fs::Permissions::from_mode(0o440)).await.map_err(failed)?;
+        fs::File::open(fresh).await.map_err(failed)?.sync_all().await.map_err(failed)?;
+        fs::rename(fresh, &image).await.map_err(failed)?;
+        let note = Note { owner: spec.owner.clone(), id, disk_bytes };
         self.write_note(&note).await.map_err(failed)?;
         self.find(owner).await?.ok_or_else(|| Error::not_found(format!("image of `{owner}`")))
     }
@@ -180,11 +265,17 @@ impl DiskImages for HostImages {
         }
     }
 
-    async fn ensure(&self, spec: &DiskImageSpec) -> Result<DiskImage, Error> {
-        let _importing = self.importing.lock().await;
-        match self.find(spec.owner.uid).await? {
-            Some(image) => Ok(image),
-            None => self.import(spec).await,
+    async fn ensure(&self, spec: &DiskImageSpec, progress: &Progress) -> Result<DiskImage, ImportError> {
+        if let Some(image) = self.find(spec.owner.uid).await.map_err(ImportError::backend)? {
+            return Ok(image);
+        }
+        match &spec.source {
+            DiskSource::File(path) => {
+                let file = self.file(path).await.map_err(ImportError::backend)?;
+                self.import(spec, &file).await
+            }
+            DiskSource::Url { url, checksum } => self.download(spec, url, checksum, progress).await,
+            _ => Err(ImportError::backend(Error::invalid("this source is not supported"))),
         }
     }
 
@@ -198,16 +289,52 @@ impl DiskImages for HostImages {
             }
         }
         // The note first: what has none is not there.
-        for path in [note, image.clone(), image.with_extension("new")] {
-            match fs::remove_file(&path).await {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(Error::failed(format!("remove the image of `{owner}`"), error));
-                }
-                _ => {}
-            }
+        let (fresh, download) = (image.with_extension("new"), self.places.image_download(owner));
+        for path in [note, image, fresh, download] {
+            let failed = |error| Error::failed(format!("remove the image of `{owner}`"), error);
+            remove_file(&path).await.map_err(failed)?;
         }
         self.places.tidy();
         Ok(())
+    }
+}
+
+/// One of the downloads that a namespace may make at a time; given back when it is dropped.
+struct Place {
+    taken: Arc<std::sync::Mutex<BTreeMap<String, usize>>>,
+    namespace: String,
+}
+
+impl Place {
+    fn take(taken: &Arc<std::sync::Mutex<BTreeMap<String, usize>>>, namespace: &str) -> Result<Self, ImportError> {
+        let mut counts = taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(namespace.to_owned()).or_default();
+        if *count >= DOWNLOADS {
+            let message = format!("{DOWNLOADS} other images are being downloaded; it is tried again in a moment");
+            return Err(ImportError::Busy { message });
+        }
+        *count += 1;
+        Ok(Self { taken: taken.clone(), namespace: namespace.to_owned() })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut counts = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&self.namespace) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.namespace);
+            }
+        }
+    }
+}
+
+/// Removes a file, if it is there.
+async fn remove_file(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path).await {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 
@@ -274,5 +401,17 @@ mod tests {
                     <baselabel type='kvm'>+64055:+108</baselabel><baselabel type='qemu'>+64055:+108</baselabel></secmodel>";
         assert_eq!(group_of(text), Some(108));
         assert_eq!(group_of("<secmodel><model>none</model></secmodel>"), None);
+    }
+
+    #[test]
+    fn a_namespace_has_so_many_downloads_at_a_time_and_the_others_have_theirs() {
+        let taken = Arc::default();
+        let mut places: Vec<_> = (0..DOWNLOADS).map(|_| Place::take(&taken, "shop").unwrap()).collect();
+        assert!(matches!(Place::take(&taken, "shop"), Err(ImportError::Busy { .. })));
+        assert!(Place::take(&taken, "other").is_ok());
+        places.pop();
+        assert!(Place::take(&taken, "shop").is_ok());
+        drop(places);
+        assert!(taken.lock().unwrap().is_empty());
     }
 }

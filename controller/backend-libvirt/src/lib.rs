@@ -8,6 +8,7 @@ mod consoles;
 mod devices;
 mod disks;
 mod domain_xml;
+mod download;
 mod engine;
 mod error;
 mod event_loop;
@@ -34,6 +35,7 @@ use controller_backend::{Backend, Error, HostPorts};
 use uuid::Uuid;
 
 use consoles::LibvirtConsoles;
+use download::Downloader;
 use engine::Engine;
 use events::LibvirtEvents;
 use files::LibvirtFiles;
@@ -42,6 +44,7 @@ use images::{HostImages, LibvirtImages};
 use machines::LibvirtMachines;
 use places::Places;
 
+pub use download::DownloadLimits;
 pub use probe::{Acceleration, Finding, find_acceleration};
 
 /// Where libvirt listens unless told otherwise.
@@ -58,6 +61,8 @@ pub struct LibvirtOptions {
     pub machine_dir: PathBuf,
     /// Where disk images may be imported from by path; `None`: from nowhere.
     pub image_dir: Option<PathBuf>,
+    /// What may be downloaded.
+    pub downloads: DownloadLimits,
 }
 
 /// Why the adapter cannot be set up.
@@ -98,7 +103,9 @@ pub fn open(options: &LibvirtOptions, host: &Backend, host_ports: Arc<dyn HostPo
         .map_err(|source| OpenError::MachineDir { path: options.machine_dir.clone(), source })?;
     let places = Places::new(&machine_dir, options.installation);
     let engine = Arc::new(Engine::new(&options.uri, options.installation));
-    let images = Arc::new(HostImages::new(engine.clone(), places.clone(), options.image_dir.clone()));
+    let downloader = Downloader::new(options.downloads.clone());
+    let images = HostImages::new(engine.clone(), places.clone(), options.image_dir.clone(), downloader);
+    let images = Arc::new(images);
     let machines = Arc::new(LibvirtMachines::new(engine.clone(), places.clone(), images.clone(), host.clone()));
     Ok(Backend {
         networks: host.networks.clone(),

@@ -93,6 +93,11 @@ impl Places {
         self.images().join(format!("{owner}.qcow2"))
     }
 
+    /// What an image is imported from, while it is downloaded.
+    pub(crate) fn image_download(&self, owner: Uuid) -> PathBuf {
+        self.images().join(format!("{owner}.download"))
+    }
+
     /// What is known of an imported image. It is written last: without it the image is not there.
     pub(crate) fn image_note(&self, owner: Uuid) -> PathBuf {
         self.images().join(format!("{owner}.json"))

@@ -23,7 +23,9 @@ mod volumes;
 use std::sync::Arc;
 
 pub use consoles::{Channel, Chunk, Consoles, ExecControl, ExecSession, ExecSpec, LogOptions, LogStream, TerminalSize};
-pub use disk_images::{DiskFormat, DiskImage, DiskImageSpec, DiskImages, DiskSource};
+pub use disk_images::{
+    Algorithm, Checksum, DiskFormat, DiskImage, DiskImageSpec, DiskImages, DiskSource, ImportError, ParseChecksumError,
+};
 pub use error::{Conflict, Error, Source};
 pub use events::{Event, EventStream, Events, Happening};
 pub use files::{FileSet, Files, ProjectedFile};

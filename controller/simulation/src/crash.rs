@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use controller_backend::{
-    Backend, DiskImage, DiskImageSpec, DiskImages, Error, FileSet, Files, Image, Images, Machine, MachineId,
-    MachineSpec, MachineSummary, Machines, Network, NetworkSpec, Networks, OccupiedRange, Owner, Progress, PullError,
-    Resources, Snapshot, SnapshotSpec, Snapshots, Usage, Volume, VolumeSpec, Volumes,
+    Backend, DiskImage, DiskImageSpec, DiskImages, Error, FileSet, Files, Image, Images, ImportError, Machine,
+    MachineId, MachineSpec, MachineSummary, Machines, Network, NetworkSpec, Networks, OccupiedRange, Owner, Progress,
+    PullError, Resources, Snapshot, SnapshotSpec, Snapshots, Usage, Volume, VolumeSpec, Volumes,
 };
 use http::{Method, Request};
 use tokio::sync::Notify;
@@ -203,8 +203,8 @@ impl DiskImages for Ports {
         self.disk_images().find(owner).await
     }
 
-    async fn ensure(&self, spec: &DiskImageSpec) -> Result<DiskImage, Error> {
-        self.after(self.disk_images().ensure(spec).await).await
+    async fn ensure(&self, spec: &DiskImageSpec, progress: &Progress) -> Result<DiskImage, ImportError> {
+        self.after(self.disk_images().ensure(spec, progress).await).await
     }
 
     async fn remove(&self, owner: Uuid) -> Result<(), Error> {

@@ -40,7 +40,15 @@ impl Reached for ClusterImage {
 /// A disk that is imported from this file.
 #[must_use]
 pub fn cluster_image(name: &str, path: &str) -> ClusterImage {
-    let source = ClusterImageSource { path: path.to_owned() };
+    let source = ClusterImageSource { path: Some(path.to_owned()), ..ClusterImageSource::default() };
+    ClusterImage::new(name, ClusterImageSpec { source, ..ClusterImageSpec::default() })
+}
+
+/// A disk that is downloaded from there.
+#[must_use]
+pub fn downloaded_image(name: &str, url: &str, checksum: &str) -> ClusterImage {
+    let (url, checksum) = (Some(url.to_owned()), Some(checksum.to_owned()));
+    let source = ClusterImageSource { path: None, url, checksum };
     ClusterImage::new(name, ClusterImageSpec { source, ..ClusterImageSpec::default() })
 }
 

@@ -134,6 +134,10 @@ impl<K: Kind> Driver<K> {
                     }
                     Err(failure) if failure.is_api() => return Err(failure),
                     Err(failure) => {
+                        // What it told on the way has changed the object: the report goes on from there.
+                        if let Some(told) = self.told(&course.object) {
+                            course.object = told;
+                        }
                         course.failure = Some(failure);
                         break;
                     }
@@ -156,6 +160,16 @@ impl<K: Kind> Driver<K> {
             }
         }
         Ok(course)
+    }
+
+    /// The object as it was last told, if it is the same but for its status.
+    fn told(&self, object: &K::Object) -> Option<Arc<K::Object>> {
+        let now = self.store.get(&object.namespace().unwrap_or_default(), &object.name_any())?;
+        let same = |object: &K::Object| {
+            let meta = object.meta();
+            (meta.uid.clone(), meta.generation, meta.deletion_timestamp.clone(), meta.finalizers.clone())
+        };
+        (same(&now) == same(object)).then_some(now)
     }
 
     /// Writes the status if it says something new. Gives the object where it was written.

@@ -1,7 +1,7 @@
 //! Why a step or an observation failed, and what that means for the object: the words of the condition, and whether
 //! the user is needed. Texts of engines stay in the log.
 
-use controller_backend::{Conflict, Error as BackendError, PullError};
+use controller_backend::{Conflict, Error as BackendError, ImportError, PullError};
 
 /// Why a step or an observation failed.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +18,9 @@ pub enum Failure {
     /// The image could not be fetched.
     #[error("pull the image")]
     Pull(#[source] PullError),
+    /// The disk image could not be imported.
+    #[error("import the image")]
+    Import(#[source] ImportError),
     /// The apiserver refused or failed.
     #[error("{action}")]
     Api {
@@ -99,6 +102,7 @@ impl Failure {
                 backend_verdict("pull the image", source)
             }
             Self::Pull(other) => verdict("ImagePullFailed", sentence(&other.to_string()), false),
+            Self::Import(error) => import_verdict(error),
             Self::WrongHost { recorded, found } => Verdict {
                 reason: "WrongHost",
                 message: format!(
@@ -140,6 +144,20 @@ fn backend_verdict(action: &str, error: &BackendError) -> Verdict {
         other => ("BackendFailed", format!("failed to {action}: {}", innermost(other)), false),
     };
     Verdict { reason, message: sentence(&message), unknown: reason == "BackendUnavailable", stalled }
+}
+
+fn import_verdict(error: &ImportError) -> Verdict {
+    let (reason, stalled) = match error {
+        ImportError::NoSuchSource { .. } => ("SourceNotFound", true),
+        ImportError::Refused { .. } => ("SourceRefused", true),
+        ImportError::ChecksumMismatch { .. } => ("ChecksumMismatch", true),
+        ImportError::TooLarge { .. } => ("TooLarge", true),
+        ImportError::NoRoom { .. } => ("NoRoom", false),
+        ImportError::Busy { .. } => ("Queued", false),
+        ImportError::Backend { source } => return backend_verdict("import the image", source),
+        _ => ("DownloadFailed", false),
+    };
+    Verdict { reason, message: sentence(&error.to_string()), unknown: false, stalled }
 }
 
 /// The cause that everything else follows from.

@@ -1,6 +1,6 @@
 //! The kind ClusterImage: a disk that the virtual machines of every namespace can be made from.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -19,7 +19,7 @@ use crate::quantity::Quantity;
     category = "all",
     category = "cloud",
     doc = "A disk that the virtual machines of every namespace can be made from. It is imported once, and never changes.",
-    annotation("thecloud.dev/schema-version", "1"),
+    annotation("thecloud.dev/schema-version", "2"),
     printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase", description = "One word for people."),
     printcolumn(
         name = "Disk",
@@ -62,12 +62,30 @@ pub struct ClusterImageSpec {
 /// Where a ClusterImage is imported from.
 #[derive(Serialize, Deserialize, KubeSchema, Debug, Clone, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.path) != has(self.url)")
+    .message("source is either a path, of a file in the server's --image-dir, or a url with its checksum"))]
+#[x_kube(validation = Rule::new("has(self.url) == has(self.checksum)")
+    .message("a url needs a checksum, sha256:<64 hex digits> or sha512:<128 hex digits>, as its publisher tells it; a path takes none"))]
 pub struct ClusterImageSource {
     /// A file in the directory that the server was started with as `--image-dir`, by its path in there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = Rule::new("!self.startsWith('/') && !self.split('/').exists(part, part == '..' || part == '')")
         .message("must be a path inside the server's --image-dir, such as debian-12.qcow2"))]
     #[schemars(length(min = 1, max = 1024))]
-    pub path: String,
+    pub path: Option<String>,
+    /// Where the server downloads it from, once, by http or https. An address that isn't public, at once or after a
+    /// redirect, is refused unless the server was started with `--image-allow-private`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("self.matches('^https?://[^/?#@[:space:]]+([/?#][^[:space:]]*)?$')")
+        .message("must be an http or https URL without a user name or password, such as https://cloud.debian.org/images/debian-12.qcow2"))]
+    #[schemars(length(min = 1, max = 2048))]
+    pub url: Option<String>,
+    /// What the download must hash to: `sha256:<hex>` or `sha512:<hex>`. Required with `url`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 135))]
+    #[x_kube(validation = Rule::new("self.matches('^(sha256:[0-9a-fA-F]{64}|sha512:[0-9a-fA-F]{128})$')")
+        .message("must be sha256:<64 hex digits> or sha512:<128 hex digits>"))]
+    pub checksum: Option<String>,
 }
 
 /// How a disk is written into a file.
@@ -85,7 +103,7 @@ pub enum ImageFormat {
 #[derive(Serialize, Deserialize, KubeSchema, Debug, Clone, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct ClusterImageStatus {
-    /// One word for people: Pending, Ready, Failed or Terminating.
+    /// One word for people: Pending, Importing, Ready, Failed or Terminating.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<String>,
     /// `Ready` says whether machines can be made from it. `Stalled`: it needs the user.
@@ -95,6 +113,15 @@ pub struct ClusterImageStatus {
     /// The generation of the spec that this status tells about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
+    /// How much of the download has come, in percent, while it is imported from a url that tells its size.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<i32>,
+    /// Attempts in a row to import it that failed; they double the pause before the next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub import_failures: Option<i32>,
+    /// When it is tried again, while it waits for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_import: Option<Time>,
     /// The id of its content.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image_id: Option<String>,

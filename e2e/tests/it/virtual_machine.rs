@@ -1,6 +1,9 @@
 //! Virtual machines: the same kind as a container, on the same network, as steadfast as one.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use e2e::{Cloud, condition, docker_is_there, eventually, eventually_within, run, tiny_vm, virsh};
@@ -128,6 +131,80 @@ fn a_virtual_machine_boots_heals_survives_restarts_and_leaves_nothing() {
         let (left, objects) = (cloud.leftovers(), cloud.cloudctl(&["get", "inst,vpc,clusterimages"]).stdout);
         if left.is_empty() && objects.is_empty() { Ok(()) } else { Err((left, objects)) }
     });
+}
+
+/// Serves the tests' disk on this host until the test ends, and tells the url and its SHA-256.
+fn serve(disk: PathBuf) -> (String, String) {
+    let sum = run("sha256sum", [&disk], "").stdout.split(' ').next().expect("a checksum").to_owned();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/tiny.qcow2", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 1024]);
+            let content = fs::read(&disk).unwrap();
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", content.len());
+            let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&content));
+        }
+    });
+    (url, sum)
+}
+
+fn from_url(url: &str, sum: &str) -> String {
+    let source = format!("url: {url}\n    checksum: sha256:{sum}");
+    IMAGE.replace("path: tiny.qcow2", &source)
+}
+
+#[test]
+fn an_image_is_downloaded_and_a_machine_boots_from_it() {
+    let Some(disk) = tiny_vm().filter(|_| docker_is_there()) else {
+        eprintln!("{SKIPPED}");
+        return;
+    };
+    let (url, sum) = serve(disk);
+    let cloud = Cloud::builder().argument("--image-allow-private").start();
+    cloud.apply(&from_url(&url, &"0".repeat(64)));
+    let image = cloud.await_object("clusterimages", "tiny", "to find another file", |image| {
+        condition(image, "Stalled")["reason"] == "ChecksumMismatch"
+    });
+    assert!(condition(&image, "Ready")["message"].as_str().is_some_and(|text| text.contains(&sum)), "{image}");
+    let refused = cloud.cloudctl_for(30, &["apply", "-f", "-"], &from_url(&url, &sum)).failed();
+    assert!(refused.contains("make a second ClusterImage"), "{refused}");
+    let _ = cloud.cloudctl(&["delete", "clusterimage", "tiny"]).ok();
+    cloud.apply(&documents(&[from_url(&url, &sum), vpc("lab"), machine("vm")]));
+    let vm = cloud.await_ready("instances", "vm");
+    assert_eq!(boots(&vm), 1);
+    let _ = cloud.cloudctl(&["delete", "inst", "vm"]).ok();
+    let _ = cloud.cloudctl(&["delete", "clusterimage", "tiny"]).ok();
+    let _ = cloud.cloudctl(&["delete", "vpc", "lab"]).ok();
+}
+
+#[test]
+fn an_image_is_not_downloaded_from_the_host_itself() {
+    let Some((cloud, _images)) = cloud() else {
+        eprintln!("{SKIPPED}");
+        return;
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let url = format!("http://localhost:{}/tiny.qcow2", listener.local_addr().unwrap().port());
+    cloud.apply(&from_url(&url, &"0".repeat(64)));
+    let image = cloud.await_object("clusterimages", "tiny", "to refuse the address", |image| {
+        condition(image, "Stalled")["reason"] == "SourceRefused"
+    });
+    let message = condition(&image, "Ready")["message"].as_str().unwrap_or_default().to_owned();
+    assert!(message.contains("--image-allow-private"), "{message}");
+    assert!(listener.accept().is_err(), "somebody connected");
+    for (wrong, why) in [
+        ("path: a\n    url: https://example.com/a", "either a path"),
+        ("url: https://example.com/a", "a url needs a checksum"),
+        ("url: https://me:secret@example.com/a\n    checksum: sha256:0", "without a user name"),
+    ] {
+        let yaml = IMAGE.replace("path: tiny.qcow2", wrong).replace("name: tiny", "name: wrong");
+        let refused = cloud.cloudctl_for(30, &["apply", "-f", "-"], &yaml).failed();
+        assert!(refused.contains(why), "{refused}");
+    }
+    let _ = cloud.cloudctl(&["delete", "clusterimage", "tiny"]).ok();
 }
 
 #[test]

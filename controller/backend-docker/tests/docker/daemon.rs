@@ -59,6 +59,7 @@ pub async fn run_with(test: impl AsyncFnOnce(&World)) {
         range: free_range(&backend, installation).await,
         port: free_port(),
         disk_file: String::new(),
+        disk_url: None,
         traits: Traits::default(),
         hand: Arc::new(ByHand { docker: docker.clone() }),
         backend,

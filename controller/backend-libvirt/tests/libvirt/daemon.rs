@@ -9,11 +9,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use controller_backend::conformance::{Fixture, Hand, Traits};
-use controller_backend::{Backend, DiskFormat, DiskImageSpec, DiskSource, MachineId, Owner, Resources};
+use controller_backend::{
+    Algorithm, Backend, Checksum, DiskFormat, DiskImageSpec, DiskSource, MachineId, Owner, Progress, Resources,
+};
 use controller_backend_docker::{DEFAULT_SOCKET, DockerOptions};
-use controller_backend_libvirt::{DEFAULT_URI, LibvirtOptions, open};
+use controller_backend_libvirt::{DEFAULT_URI, DownloadLimits, LibvirtOptions, open};
 use futures::FutureExt;
 use ipnet::Ipv4Net;
+use sha2::{Digest, Sha256};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 use uuid::Uuid;
 
 const DISK_FILE: &str = "tiny.qcow2";
@@ -66,11 +72,13 @@ pub async fn run_with(test: impl AsyncFnOnce(&World)) {
         format: DiskFormat::Qcow2,
     };
     let images = backend.disk_images.clone().expect("the adapter has disk images");
-    images.ensure(&spec).await.expect("the image is imported");
+    images.ensure(&spec, &Progress::default()).await.expect("the image is imported");
+    let served = Served::start(&disk);
     let fixture = Fixture {
         range: free_range(&backend, installation).await,
         port: 0,
         disk_file: DISK_FILE.to_owned(),
+        disk_url: Some((served.url.clone(), served.checksum.clone())),
         traits: Traits {
             runs_commands: false,
             publishes: false,
@@ -113,8 +121,40 @@ fn adapter(home: &Path, disk: &Path, installation: Uuid, uri: &str) -> Backend {
         uri: uri.to_owned(),
         machine_dir: home.join("machines"),
         image_dir: Some(image_dir),
+        downloads: DownloadLimits { allow_private: true, ..DownloadLimits::default() },
     };
     open(&options, &host, controller_backend_host::host_ports()).expect("the adapter is set up")
+}
+
+/// The tests' disk, served by HTTP on this host.
+struct Served {
+    url: String,
+    checksum: Checksum,
+    _server: JoinSet<()>,
+}
+
+impl Served {
+    fn start(disk: &Path) -> Self {
+        let content = Arc::new(std::fs::read(disk).expect("the test image"));
+        let checksum = Checksum::new(Algorithm::Sha256, &Sha256::digest(content.as_slice()));
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        listener.set_nonblocking(true).expect("it is ours");
+        let listener = TcpListener::from_std(listener).expect("a runtime");
+        let url = format!("http://{}/{DISK_FILE}", listener.local_addr().expect("it listens"));
+        let mut server = JoinSet::new();
+        server.spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut asked = [0; 1024];
+                let length = stream.read(&mut asked).await.unwrap_or_default();
+                let there = asked[..length].starts_with(format!("GET /{DISK_FILE} ").as_bytes());
+                let (status, body) = if there { ("200 OK", content.as_slice()) } else { ("404 Not Found", &[][..]) };
+                let head = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n", body.len());
+                let _ = stream.write_all(head.as_bytes()).await;
+                let _ = stream.write_all(body).await;
+            }
+        });
+        Self { url, checksum, _server: server }
+    }
 }
 
 fn test_disk() -> Option<PathBuf> {

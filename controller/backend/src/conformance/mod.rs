@@ -20,9 +20,9 @@ use ipnet::Ipv4Net;
 use uuid::Uuid;
 
 use crate::{
-    Backend, EnvVar, FirstBoot, Machine, MachineId, MachineSpec, MachineState, NetworkAttachment, NetworkSpec, Owner,
-    PortSpec, Protocol, Publish, Resources, SnapshotSource, SnapshotSpec, VolumeMode, VolumeSpec, bridge_name,
-    dns_names, machine_name,
+    Backend, Checksum, EnvVar, FirstBoot, Machine, MachineId, MachineSpec, MachineState, NetworkAttachment,
+    NetworkSpec, Owner, PortSpec, Protocol, Publish, Resources, SnapshotSource, SnapshotSpec, VolumeMode, VolumeSpec,
+    bridge_name, dns_names, machine_name,
 };
 
 /// How long a change of the real world may take to show.
@@ -50,6 +50,8 @@ pub struct Fixture {
     pub port: u16,
     /// A file that a disk image can be imported from, where the adapter has any.
     pub disk_file: String,
+    /// A url that one can be downloaded from, and its SHA-256, where the adapter has disk images.
+    pub disk_url: Option<(String, Checksum)>,
     /// What differs between machines without a promise being broken.
     pub traits: Traits,
     /// What somebody does behind the adapter's back.

@@ -1,15 +1,17 @@
 //! What a test does to the fake engine from outside: faults, accidents, and things made by somebody else.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use ipnet::Ipv4Net;
 use uuid::Uuid;
 
 use super::FakeEngine;
+use super::disk_images::FakeDownload;
 use super::faults::{Fault, FaultKind, Operation, Times};
 use super::images::{FakeImage, Program};
 use super::world::{LogEntry, World};
-use crate::{Capacity, Channel, Event, Identity, Machine, MachineId, MachineState, Protocol, Publish};
+use crate::{Capacity, Channel, Checksum, Event, Identity, Machine, MachineId, MachineState, Protocol, Publish};
 
 impl FakeEngine {
     /// Lets a fault strike later calls.
@@ -93,6 +95,16 @@ impl FakeEngine {
     /// A file that a disk image can be imported from.
     pub fn add_disk_file(&self, path: &str, disk_bytes: u64) {
         self.by_hand(|world| world.disk_files.insert(path.to_owned(), disk_bytes));
+    }
+
+    /// A file that a disk image can be downloaded from, with what it hashes to.
+    pub fn add_disk_url(&self, url: &str, checksum: Checksum, disk_bytes: u64) {
+        self.by_hand(|world| world.disk_urls.insert(url.to_owned(), FakeDownload { checksum, disk_bytes }));
+    }
+
+    /// From now on an import stands at its half for so long.
+    pub fn slow_imports(&self, takes: Duration) {
+        self.by_hand(|world| world.imports_take = takes);
     }
 
     /// From now on the registry has whatever is asked for: images whose machines run until somebody stops them.

@@ -1,4 +1,4 @@
-//! Disk images at the fake engine: files that somebody laid ready, and what was imported from them.
+//! Disk images at the fake engine: files that somebody laid ready or serves, and what was imported from them.
 
 use async_trait::async_trait;
 use uuid::Uuid;
@@ -7,7 +7,14 @@ use super::View;
 use super::faults::Operation;
 use super::images::{FakeImage, Program};
 use super::world::World;
-use crate::{Conflict, DiskImage, DiskImageSpec, DiskImages, DiskSource, Error};
+use crate::{Checksum, Conflict, DiskImage, DiskImageSpec, DiskImages, DiskSource, Error, ImportError, Progress};
+
+/// What is served at a url.
+#[derive(Debug, Clone)]
+pub(super) struct FakeDownload {
+    pub(super) checksum: Checksum,
+    pub(super) disk_bytes: u64,
+}
 
 #[async_trait]
 impl DiskImages for View {
@@ -24,8 +31,18 @@ impl DiskImages for View {
         })
     }
 
-    async fn ensure(&self, spec: &DiskImageSpec) -> Result<DiskImage, Error> {
-        self.perform(Operation::EnsureDiskImage, |world, installation| ensure(world, installation, spec))
+    async fn ensure(&self, spec: &DiskImageSpec, progress: &Progress) -> Result<DiskImage, ImportError> {
+        let takes = self.engine.lock().world.imports_take;
+        if !takes.is_zero() {
+            progress.begin(2);
+            progress.add(1);
+            tokio::time::sleep(takes).await;
+        }
+        // Twofold, since an import fails in its own ways: the outer failure is the engine's.
+        let imported = self.perform(Operation::EnsureDiskImage, |world, installation| {
+            Ok(ensure(world, installation, spec).inspect(|_| progress.complete()))
+        });
+        imported.unwrap_or_else(|source| Err(ImportError::backend(source)))
     }
 
     async fn remove(&self, owner: Uuid) -> Result<(), Error> {
@@ -48,20 +65,35 @@ impl DiskImages for View {
     }
 }
 
-fn ensure(world: &mut World, installation: Uuid, spec: &DiskImageSpec) -> Result<DiskImage, Error> {
+fn ensure(world: &mut World, installation: Uuid, spec: &DiskImageSpec) -> Result<DiskImage, ImportError> {
     if let Some(known) = world.disk_images.get(&(installation, spec.owner.uid)) {
         return Ok(known.clone());
     }
-    let DiskSource::File(path) = &spec.source;
-    if path.starts_with('/') || path.split('/').any(|part| part == "..") {
-        return Err(Error::invalid(format!("`{path}` is not inside the directory of images")));
-    }
-    let disk_bytes = *world.disk_files.get(path).ok_or_else(|| Error::not_found(format!("file `{path}`")))?;
+    let (name, disk_bytes) = match &spec.source {
+        DiskSource::File(path) => (path, file(world, path).map_err(ImportError::backend)?),
+        DiskSource::Url { url, checksum } => (url, download(world, url, checksum)?),
+    };
     // A machine is made from it as from any other image, by the owner's uid.
     let mut image = FakeImage::new(&spec.owner.uid.to_string(), Program::Runs);
-    image.image.id = format!("disk:{path}");
+    image.image.id = format!("disk:{name}");
     let made = DiskImage { owner: spec.owner.clone(), id: image.image.id.clone(), disk_bytes, stored_bytes: 1 << 20 };
     world.images.insert(spec.owner.uid.to_string(), image);
     world.disk_images.insert((installation, spec.owner.uid), made.clone());
     Ok(made)
+}
+
+fn file(world: &World, path: &str) -> Result<u64, Error> {
+    if path.starts_with('/') || path.split('/').any(|part| part == "..") {
+        return Err(Error::invalid(format!("`{path}` is not inside the directory of images")));
+    }
+    world.disk_files.get(path).copied().ok_or_else(|| Error::not_found(format!("file `{path}`")))
+}
+
+fn download(world: &World, url: &str, expected: &Checksum) -> Result<u64, ImportError> {
+    let there = world.disk_urls.get(url);
+    let there = there.ok_or_else(|| ImportError::NoSuchSource { message: format!("nothing is served at `{url}`") })?;
+    if there.checksum == *expected {
+        return Ok(there.disk_bytes);
+    }
+    Err(ImportError::ChecksumMismatch { expected: expected.clone(), actual: there.checksum.clone() })
 }

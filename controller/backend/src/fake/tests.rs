@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::conformance::{self, Fixture, Hand};
-use crate::{MachineId, MachineState};
+use crate::{Algorithm, Checksum, MachineId, MachineState};
 
 struct ByHand(FakeEngine);
 
@@ -27,6 +27,8 @@ fn fixture() -> (FakeEngine, Fixture) {
     let engine = FakeEngine::new();
     engine.add_image("busybox:1", Program::Runs);
     engine.add_disk_file("disk.qcow2", 64 << 20);
+    let (url, checksum) = ("https://images.example/disk.qcow2", Checksum::new(Algorithm::Sha256, &[7; 32]));
+    engine.add_disk_url(url, checksum.clone(), 64 << 20);
     let installation = Uuid::from_u128(0xabcd_ef01 << 96);
     let stranger_installation = Uuid::from_u128(0x1234_5678 << 96);
     let fixture = Fixture {
@@ -38,6 +40,7 @@ fn fixture() -> (FakeEngine, Fixture) {
         range: "10.130.0.0/24".parse().expect("a range"),
         port: 8080,
         disk_file: "disk.qcow2".to_owned(),
+        disk_url: Some((url.to_owned(), checksum)),
         traits: conformance::Traits::default(),
         hand: Arc::new(ByHand(engine.clone())),
     };
@@ -71,7 +74,8 @@ conforms! {
         retained_snapshot_is_adopted_or_purged;
     files: file_sets_come_and_go, sets_that_are_wanted_no_more_go, paths_that_leave_the_set_are_refused,
         empty_directories_leave_nothing_behind;
-    disk_images: image_is_imported_once_and_removed, missing_and_outside_sources_are_refused, image_in_use_is_kept;
+    disk_images: image_is_imported_once_and_removed, missing_and_outside_sources_are_refused, image_is_downloaded,
+        wrong_and_missing_downloads_are_refused, image_in_use_is_kept;
     consoles: logs_tell_what_was_written, previous_logs_are_kept_apart, command_output_and_exit_code_are_told,
         command_reads_its_input, command_needs_a_running_machine;
     events: events_tell_what_happens_to_machines, events_tell_of_removed_networks, engine_is_identified,

@@ -3,12 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
 use bytes::Bytes;
 use ipnet::Ipv4Net;
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use super::disk_images::FakeDownload;
 use super::images::FakeImage;
 use crate::{
     Capacity, Channel, DiskImage, Event, ExitState, Happening, Identity, Machine, MachineId, MachineSpec, MachineState,
@@ -52,6 +54,9 @@ pub(super) struct World {
     pub(super) registry_has_all: bool,
     /// Files that disk images can be imported from, each with the size of its disk.
     pub(super) disk_files: BTreeMap<String, u64>,
+    pub(super) disk_urls: BTreeMap<String, FakeDownload>,
+    /// How long half of a disk image takes to come.
+    pub(super) imports_take: Duration,
     pub(super) disk_images: BTreeMap<(Uuid, Uuid), DiskImage>,
     pub(super) files: BTreeMap<(Uuid, Uuid), OwnedFiles>,
 }
@@ -123,6 +128,8 @@ impl Default for World {
             registry_down: false,
             registry_has_all: false,
             disk_files: BTreeMap::new(),
+            disk_urls: BTreeMap::new(),
+            imports_take: Duration::ZERO,
             disk_images: BTreeMap::new(),
             files: BTreeMap::new(),
         }

@@ -1,6 +1,7 @@
 //! What goes wrong around a cloud, and that it mends itself: woken by events where there are any, at the latest by the
 //! slow resync; each time with a clear word in the status.
 
+mod disk_images;
 mod images;
 mod strangers;
 mod volumes;

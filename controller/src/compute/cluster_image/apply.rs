@@ -1,9 +1,12 @@
-//! Does one step for a ClusterImage.
+//! Does one step for a ClusterImage. Importing one may take long: how far it is goes into the status meanwhile, and it ends
+//! when the object is deleted.
 
+use controller_backend::{DiskSource, Progress};
 use crds::compute::cluster_image::ClusterImage;
 
 use super::{ClusterImageKind, Step};
 use crate::runtime::{Applied, Failure, uid_of};
+use crate::slow::tell_progress;
 
 pub(super) async fn apply(
     kind: &ClusterImageKind,
@@ -13,14 +16,30 @@ pub(super) async fn apply(
     let images = kind.world.disk_images()?;
     match step {
         Step::Import(spec) => {
-            let made = images.ensure(spec).await.map_err(Failure::backend("import the image"))?;
-            let megabytes = made.stored_bytes / 1_000_000;
-            let path = &image.spec.source.path;
-            Ok(Applied::telling("Imported", format!("Imported the image from `{path}` ({megabytes} MB).")))
+            let (world, progress) = (&kind.world, Progress::default());
+            let importing = images.ensure(spec, &progress);
+            let store = &world.stores.cluster_images;
+            let (made, written) =
+                tell_progress::<ClusterImageKind, _>(world, store, image, "Importing", &progress, importing).await?;
+            let megabytes = made.map_err(Failure::Import)?.stored_bytes / 1_000_000;
+            let from = from(&spec.source);
+            let done = Applied::telling("Imported", format!("Imported the image from `{from}` ({megabytes} MB)."));
+            Ok(Applied { object: written, ..done })
         }
         Step::Remove => {
-            images.remove(uid_of(image)).await.map_err(Failure::backend("remove the image"))?;
+            let uid = uid_of(image);
+            images.remove(uid).await.map_err(Failure::backend("remove the image"))?;
+            kind.remember_removed(uid);
             Ok(Applied::telling("Removed", "Removed the image."))
         }
+    }
+}
+
+/// The source, for people. What follows the path of a url may be a key to it.
+fn from(source: &DiskSource) -> &str {
+    match source {
+        DiskSource::File(path) => path,
+        DiskSource::Url { url, .. } => url.split(['?', '#']).next().unwrap_or(url),
+        _ => "elsewhere",
     }
 }

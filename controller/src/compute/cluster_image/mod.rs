@@ -4,10 +4,12 @@ mod apply;
 mod observe;
 mod plan;
 mod report;
+mod retry;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use controller_backend::DiskImageSpec;
@@ -25,18 +27,29 @@ use observe::Observed;
 pub(crate) enum Step {
     /// Import the image.
     Import(DiskImageSpec),
-    /// Remove it.
+    /// Remove it, also what a half-done import left.
     Remove,
 }
 
 /// The kind.
 pub(crate) struct ClusterImageKind {
     world: Arc<World>,
+    /// Whose removal was carried out by this process. What a half-done import left can't be observed: removing is
+    /// repeated once in the life of a process instead.
+    removed: Mutex<BTreeSet<Uuid>>,
 }
 
 impl ClusterImageKind {
     pub(crate) fn new(world: Arc<World>) -> Self {
-        Self { world }
+        Self { world, removed: Mutex::default() }
+    }
+
+    fn was_removed(&self, uid: Uuid) -> bool {
+        self.removed.lock().unwrap_or_else(PoisonError::into_inner).contains(&uid)
+    }
+
+    fn remember_removed(&self, uid: Uuid) {
+        self.removed.lock().unwrap_or_else(PoisonError::into_inner).insert(uid);
     }
 }
 
@@ -68,5 +81,7 @@ impl Kind for ClusterImageKind {
         report::report(account)
     }
 
-    fn forget(&self, _uid: Uuid) {}
+    fn forget(&self, uid: Uuid) {
+        self.removed.lock().unwrap_or_else(PoisonError::into_inner).remove(&uid);
+    }
 }

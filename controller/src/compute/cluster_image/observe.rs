@@ -3,6 +3,7 @@
 use controller_backend::{DiskImage, Owner};
 use crds::compute::cluster_image::ClusterImage;
 use crds::compute::instance::BackendName;
+use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::ClusterImageKind;
@@ -17,6 +18,10 @@ pub(crate) struct Observed {
     pub(crate) image: Option<DiskImage>,
     /// The Instances that have a machine made from it, with their namespaces, sorted.
     pub(crate) users: Vec<String>,
+    /// Whether a half-done import may have left something, which can't be seen.
+    pub(crate) leftovers: bool,
+    /// The time.
+    pub(crate) now: Timestamp,
 }
 
 pub(super) async fn observe(kind: &ClusterImageKind, goal: Goal, image: &ClusterImage) -> Result<Observed, Failure> {
@@ -34,11 +39,14 @@ pub(super) async fn observe(kind: &ClusterImageKind, goal: Goal, image: &Cluster
         .collect();
     users.sort_unstable();
     let was_imported = image.status.as_ref().is_some_and(|status| status.image_id.is_some());
-    let real = match world.disk_images() {
-        Ok(images) => images.find(owner.uid).await.map_err(Failure::backend("look for the image"))?,
+    let (real, leftovers) = match world.disk_images() {
+        Ok(images) => {
+            let real = images.find(owner.uid).await.map_err(Failure::backend("look for the image"))?;
+            (real, goal == Goal::Absent && !kind.was_removed(owner.uid))
+        }
         // What was never imported is not there, whatever can't be asked.
-        Err(_) if goal == Goal::Absent && !was_imported => None,
+        Err(_) if goal == Goal::Absent && !was_imported => (None, false),
         Err(failure) => return Err(failure),
     };
-    Ok(Observed { owner, image: real, users })
+    Ok(Observed { owner, image: real, users, leftovers, now: world.now() })
 }

@@ -1,11 +1,12 @@
 //! Says what there is of a ClusterImage. Reasons of `Ready`: Ready, Importing, InUse, Terminating, DependencyMissing,
-//! BackendUnavailable, and those of failures.
+//! SourceNotFound, SourceRefused, ChecksumMismatch, TooLarge, NoRoom, DownloadFailed, Queued, BackendUnavailable, and those
+//! of failures.
 
 use crds::compute::cluster_image::ClusterImageStatus;
 use crds::quantity::Quantity;
 use kube::Resource;
 
-use super::ClusterImageKind;
+use super::{ClusterImageKind, retry};
 use crate::runtime::conditions::Moment;
 use crate::runtime::{Account, Goal, Report, Standing, Waiting, stand};
 
@@ -22,6 +23,10 @@ pub(super) fn report(account: &Account<'_, ClusterImageKind>) -> Report<ClusterI
         status.disk_size = image.map(|image| size(image.disk_bytes));
         status.size = image.map(|image| size(image.stored_bytes));
     }
+    status.progress = None;
+    let is_downloaded = object.spec.source.url.is_some();
+    let is_there = observed.is_some_and(|observed| observed.image.is_some());
+    retry::account(&mut status, *failure, is_downloaded, is_there, *now);
     let steps = plan.is_some_and(|plan| !plan.steps.is_empty());
     let standing = match plan {
         _ if failure.is_some() || steps => None,
@@ -38,6 +43,7 @@ pub(super) fn report(account: &Account<'_, ClusterImageKind>) -> Report<ClusterI
             (_, true) => status.phase.as_deref().unwrap_or("Pending"),
             _ if ready.holds => "Ready",
             _ if ready.stalled => "Failed",
+            _ if steps && failure.is_none() && *goal == Goal::Present => "Importing",
             _ => "Pending",
         }
         .to_owned(),

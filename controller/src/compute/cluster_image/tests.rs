@@ -1,6 +1,6 @@
 //! What is planned for a ClusterImage in one situation after the other.
 
-use controller_backend::{DiskImage, DiskSource, Owner};
+use controller_backend::{Checksum, DiskImage, DiskSource, ImportError, Owner};
 use crds::compute::cluster_image::{ClusterImage, ClusterImageSource, ClusterImageSpec};
 use crds::status::{READY, condition};
 use jiff::Timestamp;
@@ -13,7 +13,7 @@ use super::{ClusterImageKind, Step};
 use crate::runtime::{Account, Failure, Goal};
 
 fn image() -> ClusterImage {
-    let source = ClusterImageSource { path: "debian.qcow2".to_owned() };
+    let source = ClusterImageSource { path: Some("debian.qcow2".to_owned()), ..ClusterImageSource::default() };
     ClusterImage::new("debian", ClusterImageSpec { source, ..ClusterImageSpec::default() })
 }
 
@@ -25,7 +25,7 @@ fn observed() -> Observed {
         name: "debian".to_owned(),
         uid: Uuid::from_u128(1),
     };
-    Observed { owner, image: None, users: Vec::new() }
+    Observed { owner, image: None, users: Vec::new(), leftovers: false, now: Timestamp::UNIX_EPOCH }
 }
 
 fn imported() -> Observed {
@@ -45,6 +45,67 @@ fn what_is_not_there_is_imported_once_and_then_left_alone() {
     let [Step::Import(spec)] = steps.as_slice() else { panic!("{steps:?}") };
     assert_eq!(spec.source, DiskSource::File("debian.qcow2".to_owned()));
     assert_eq!(plan(Goal::Present, &image(), &imported()).steps, []);
+}
+
+fn at(url: &str) -> ClusterImage {
+    let checksum = Some(format!("sha256:{}", "ab".repeat(32)));
+    let source = ClusterImageSource { url: Some(url.to_owned()), checksum, ..ClusterImageSource::default() };
+    ClusterImage::new("debian", ClusterImageSpec { source, ..ClusterImageSpec::default() })
+}
+
+#[test]
+fn what_is_at_a_url_is_downloaded_with_its_checksum() {
+    let steps = plan(Goal::Present, &at("https://images.example/debian"), &observed()).steps;
+    let [Step::Import(spec)] = steps.as_slice() else { panic!("{steps:?}") };
+    let checksum = format!("sha256:{}", "ab".repeat(32)).parse().unwrap();
+    assert_eq!(spec.source, DiskSource::Url { url: "https://images.example/debian".to_owned(), checksum });
+}
+
+#[test]
+fn a_download_that_failed_is_tried_again_after_a_pause_that_grows() {
+    let mut image = at("https://images.example/debian");
+    let mut observed = observed();
+    let mut pauses = Vec::new();
+    for _ in 0..12 {
+        let plan_now = plan(Goal::Present, &image, &observed);
+        assert!(matches!(plan_now.steps.as_slice(), [Step::Import(_)]), "it is tried: {plan_now:?}");
+        let wrong: Checksum = format!("sha512:{}", "0".repeat(128)).parse().unwrap();
+        let failure = Failure::Import(ImportError::ChecksumMismatch { expected: wrong.clone(), actual: wrong.clone() });
+        let account = Account::<ClusterImageKind> {
+            goal: Goal::Present,
+            object: &image,
+            observed: Some(&observed),
+            plan: Some(&plan_now),
+            failure: Some(&failure),
+            now: observed.now,
+        };
+        let status = report(&account).status;
+        assert_eq!(status.phase.as_deref(), Some("Failed"));
+        assert_eq!(condition(&status.conditions, READY).unwrap().reason, "ChecksumMismatch");
+        assert_eq!(condition(&status.conditions, "Stalled").unwrap().status, "True");
+        image.status = Some(status);
+        // It says the same while it waits.
+        let waits = plan(Goal::Present, &image, &observed);
+        assert!(waits.steps.is_empty());
+        assert_eq!(
+            waits.waiting.as_ref().map(|waiting| (waiting.reason, waiting.stalled)),
+            Some(("ChecksumMismatch", true))
+        );
+        let due = waits.look_again.expect("it is tried again");
+        pauses.push(due.duration_since(observed.now).as_secs());
+        observed.now = due;
+    }
+    assert_eq!(pauses[..4], [10, 20, 40, 80]);
+    assert_eq!(pauses.last(), Some(&3600));
+    // The clock was set back: it isn't waited for for ever.
+    observed.now = Timestamp::UNIX_EPOCH;
+    assert!(!plan(Goal::Present, &image, &observed).steps.is_empty());
+}
+
+#[test]
+fn what_a_half_done_import_left_is_removed_with_the_object() {
+    let left = Observed { leftovers: true, ..observed() };
+    assert_eq!(plan(Goal::Absent, &at("https://images.example/debian"), &left).steps, [Step::Remove]);
 }
 
 #[test]
@@ -76,7 +137,7 @@ fn told(observed: Option<&Observed>, failure: Option<&Failure>) -> (String, Stri
 
 #[test]
 fn its_status_tells_how_far_it_is_and_what_is_missing() {
-    assert_eq!(told(Some(&observed()), None), ("Pending".to_owned(), "Importing".to_owned(), String::new()));
+    assert_eq!(told(Some(&observed()), None), ("Importing".to_owned(), "Importing".to_owned(), String::new()));
     assert_eq!(told(Some(&imported()), None), ("Ready".to_owned(), "Ready".to_owned(), "201Mi".to_owned()));
     let failure = Failure::NoVirtualMachines;
     assert_eq!(told(None, Some(&failure)), ("Failed".to_owned(), "DependencyMissing".to_owned(), String::new()));

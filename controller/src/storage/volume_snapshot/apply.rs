@@ -1,19 +1,13 @@
 //! Does one step for a VolumeSnapshot. Taking one may take long: how far it is goes into the status meanwhile, and it ends
 //! when the object is deleted.
 
-use std::time::Duration;
-
 use controller_backend::{Progress, SnapshotSpec};
 use crds::storage::volume_snapshot::VolumeSnapshot;
-use kube::{Resource, ResourceExt};
-use serde_json::json;
 
 use super::{Step, VolumeSnapshotKind};
 use crate::runtime::{Applied, Failure, uid_of};
+use crate::slow::tell_progress;
 use crate::storage;
-
-/// How often the status tells how far it is.
-const TELL: Duration = Duration::from_secs(1);
 
 pub(super) async fn apply(
     kind: &VolumeSnapshotKind,
@@ -41,37 +35,21 @@ async fn take(
     snapshot: &VolumeSnapshot,
     spec: &SnapshotSpec,
 ) -> Result<Applied<VolumeSnapshot>, Failure> {
-    let world = &kind.world;
-    let progress = Progress::default();
-    let mut taking = world.backend().snapshots.ensure(spec, &progress);
-    let mut written: Option<VolumeSnapshot> = None;
-    let mut told = None;
-    loop {
-        tokio::select! {
-            biased;
-            taken = &mut taking => {
-                taken.map_err(Failure::backend("take the snapshot"))?;
-                let done = match &snapshot.spec.volume {
-                    Some(volume) => Applied::telling("Taken", format!("The snapshot of Volume `{volume}` is ready.")),
-                    None => Applied::telling("Adopted", "The retained data is this snapshot's."),
-                };
-                return Ok(Applied { object: written, ..done });
-            }
-            () = tokio::time::sleep(TELL) => {}
-        }
-        let (namespace, name) = (snapshot.namespace().unwrap_or_default(), snapshot.name_any());
-        let now = world.stores.volume_snapshots.get(&namespace, &name);
-        if now.is_none_or(|now| uid_of(&*now) != uid_of(snapshot) || now.meta().deletion_timestamp.is_some()) {
-            return Err(Failure::Stale);
-        }
-        if told != progress.percent() {
-            told = progress.percent();
-            let status = json!({"phase": "Taking", "progress": told});
-            // Somebody else may have changed the object: that it goes on is more important than to tell how far it is.
-            if let Ok(object) = world.patch_status(written.as_ref().unwrap_or(snapshot), status).await {
-                world.stores.volume_snapshots.remember(object.clone());
-                written = Some(object);
-            }
-        }
-    }
+    let (world, progress) = (&kind.world, Progress::default());
+    let taking = world.backend().snapshots.ensure(spec, &progress);
+    let (taken, written) = tell_progress::<VolumeSnapshotKind, _>(
+        world,
+        &world.stores.volume_snapshots,
+        snapshot,
+        "Taking",
+        &progress,
+        taking,
+    )
+    .await?;
+    taken.map_err(Failure::backend("take the snapshot"))?;
+    let done = match &snapshot.spec.volume {
+        Some(volume) => Applied::telling("Taken", format!("The snapshot of Volume `{volume}` is ready.")),
+        None => Applied::telling("Adopted", "The retained data is this snapshot's."),
+    };
+    Ok(Applied { object: written, ..done })
 }
