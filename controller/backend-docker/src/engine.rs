@@ -54,8 +54,7 @@ impl Engine {
         let what = format!("machine `{id}`");
         let inspected = self.client().await?.inspect_container(&id.0, None).await;
         let container = inspected.map_err(|error| translate(&what, &format!("inspect {what}"), error))?;
-        let marks = container.config.as_ref().and_then(|config| config.labels.as_ref());
-        let owner = marks.zip(container.name.as_deref()).and_then(|(marks, name)| labels::machine_owner(marks, name));
+        let owner = labels::container_owner(&container);
         if owner.is_some_and(|owner| owner.installation == self.installation) {
             Ok(container)
         } else {

@@ -9,21 +9,21 @@ use async_trait::async_trait;
 use bollard::errors::Error as DockerError;
 use bollard::models::{EventMessage, EventMessageTypeEnum};
 use bollard::query_parameters::{EventsOptionsBuilder, InspectNetworkOptions};
-use controller_backend::{Error, Event, EventStream, Events, Happening, Owner};
+use controller_backend::{Error, Event, EventStream, Events, Happening, MachineId, MachineState, Owner};
 use futures::stream::{BoxStream, select};
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
 
 use crate::engine::Engine;
 use crate::error::translate;
-use crate::{labels, networks};
+use crate::{labels, machines, networks};
 
 /// How long to wait before the next attempt to connect.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// What is asked for; above all, not the three events that every health check by `exec` makes.
-const MACHINE_ACTIONS: [&str; 7] = ["create", "start", "die", "oom", "pause", "unpause", "destroy"];
+const MACHINE_ACTIONS: [&str; 8] = ["create", "start", "die", "oom", "pause", "unpause", "destroy", "rename"];
 const NETWORK_ACTIONS: [&str; 4] = ["create", "destroy", "connect", "disconnect"];
 const IMAGE_ACTIONS: [&str; 4] = ["pull", "load", "import", "tag"];
 
@@ -135,6 +135,7 @@ impl Watcher {
                     "pause" => Happening::Paused,
                     "unpause" => Happening::Unpaused,
                     "destroy" => Happening::Removed,
+                    "rename" => Happening::Renamed,
                     _ => return None,
                 };
                 let owner = labels::owner(actor.attributes.as_ref()?)?;
@@ -142,6 +143,12 @@ impl Watcher {
             }
             EventMessageTypeEnum::NETWORK => {
                 let id = actor.id?;
+                let leaves = actor.attributes.as_ref().filter(|_| action == "disconnect");
+                if let Some(container) = leaves.and_then(|attributes| attributes.get("container"))
+                    && let Some(owner) = loner(&self.engine, container).await
+                {
+                    return Some(Event::Changed { owner, happening: Happening::Rewired });
+                }
                 let happening = match action.as_str() {
                     "create" => Happening::Created,
                     "destroy" => Happening::Removed,
@@ -163,6 +170,13 @@ impl Watcher {
             _ => None,
         }
     }
+}
+
+/// Whose machine was taken out of its network while it runs: one that stops leaves it, too.
+async fn loner(engine: &Engine, id: &str) -> Option<Owner> {
+    let container = engine.owned(&MachineId(id.to_owned())).await.ok()?;
+    let machine = machines::observe(&container)?;
+    (machine.state == MachineState::Running && machine.attachment.is_none()).then_some(machine.owner)
 }
 
 /// Whose a new network is, if it is this installation's. One that is gone again needs no event: nobody saw it.

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use controller_backend::{MachineSpec, MountSource, Owner, machine_name};
+use bollard::models::ContainerInspectResponse;
+use controller_backend::{MachineSpec, MountSource, Owner, dns_names, machine_name};
 use uuid::Uuid;
 
 pub(crate) const INSTALLATION: &str = "thecloud.dev/installation";
@@ -68,6 +69,20 @@ pub(crate) fn owner(labels: &HashMap<String, String>) -> Option<Owner> {
 /// a machine (`docker commit`) bears the machine's labels, and so does whatever is run from it; names are unique.
 pub(crate) fn machine_owner(marks: &HashMap<String, String>, name: &str) -> Option<Owner> {
     owner(marks).filter(|owner| name.trim_start_matches('/') == machine_name(owner))
+}
+
+/// The owner of a container, also of one that somebody renamed: that one still goes by its names in its network, which
+/// nothing that is run from an image of it does.
+pub(crate) fn container_owner(container: &ContainerInspectResponse) -> Option<Owner> {
+    let marks = container.config.as_ref()?.labels.as_ref()?;
+    machine_owner(marks, container.name.as_deref()?).or_else(|| {
+        let networks = container.network_settings.as_ref()?.networks.as_ref()?;
+        owner(marks).filter(|owner| {
+            let names = dns_names(owner);
+            let goes_by = |aliases: &Vec<String>| names.iter().all(|name| aliases.contains(name));
+            networks.values().any(|endpoint| endpoint.aliases.as_ref().is_some_and(goes_by))
+        })
+    })
 }
 
 pub(crate) fn spec_hash(labels: &HashMap<String, String>) -> String {

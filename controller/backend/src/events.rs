@@ -54,4 +54,6 @@ pub enum Happening {
     Removed,
     /// Something left or joined a network.
     Rewired,
+    /// A machine got another name.
+    Renamed,
 }

@@ -59,6 +59,13 @@ pub trait Machines: Send + Sync {
     /// What a machine has used since its start. `Conflict` (`State`) if it is not running.
     async fn usage(&self, id: &MachineId) -> Result<Usage, Error>;
 
+    /// Gives a machine back its name, and its place in its network unless it is in one, where somebody took them away by
+    /// hand. Whether it runs or not, it goes on as it did.
+    ///
+    /// # Errors
+    /// `Conflict` (`NameTaken`, `AddressTaken`) names what another has by now. `NotFound` names a network that is gone.
+    async fn restore(&self, id: &MachineId, name: &str, network: Option<&NetworkAttachment>) -> Result<(), Error>;
+
     /// Removes a machine, stopping it hard if it runs. Its Volumes and file sets are left alone.
     async fn remove(&self, id: &MachineId) -> Result<(), Error>;
 }
@@ -316,7 +323,7 @@ pub struct Machine {
     pub started_at: Option<Timestamp>,
     /// The id of the image that it was made from.
     pub image_id: String,
-    /// Its place in a network, held whether it runs or not.
+    /// Its place in a network, held whether it runs or not; `None` also when somebody took it out by hand.
     pub attachment: Option<Attachment>,
     /// What it was told to publish, sorted; in force only while it runs.
     pub published: Vec<PublishedPort>,

@@ -10,8 +10,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use controller_backend::{
     Backend, DiskImage, DiskImageSpec, DiskImages, Error, FileSet, Files, Image, Images, ImportError, Machine,
-    MachineId, MachineSpec, MachineSummary, Machines, Network, NetworkSpec, Networks, OccupiedRange, Owner, Progress,
-    PullError, Resources, Snapshot, SnapshotSpec, Snapshots, Usage, Volume, VolumeSpec, Volumes,
+    MachineId, MachineSpec, MachineSummary, Machines, Network, NetworkAttachment, NetworkSpec, Networks, OccupiedRange,
+    Owner, Progress, PullError, Resources, Snapshot, SnapshotSpec, Snapshots, Usage, Volume, VolumeSpec, Volumes,
 };
 use http::{Method, Request};
 use tokio::sync::Notify;
@@ -153,6 +153,10 @@ impl Machines for Ports {
 
     async fn resize(&self, id: &MachineId, resources: Resources) -> Result<(), Error> {
         self.after(self.backend.machines.resize(id, resources).await).await
+    }
+
+    async fn restore(&self, id: &MachineId, name: &str, network: Option<&NetworkAttachment>) -> Result<(), Error> {
+        self.after(self.backend.machines.restore(id, name, network).await).await
     }
 
     async fn usage(&self, id: &MachineId) -> Result<Usage, Error> {

@@ -3,6 +3,7 @@
 mod observation;
 mod request;
 mod resolvers;
+mod restore;
 mod rewire;
 
 use std::sync::Arc;
@@ -15,8 +16,8 @@ use bollard::query_parameters::{
     StopContainerOptionsBuilder,
 };
 use controller_backend::{
-    Conflict, Error, Machine, MachineId, MachineSpec, MachineState, MachineSummary, Machines, MountSource, Resources,
-    Usage,
+    Conflict, Error, Machine, MachineId, MachineSpec, MachineState, MachineSummary, Machines, MountSource,
+    NetworkAttachment, Resources, Usage,
 };
 use futures::StreamExt as _;
 use jiff::Timestamp;
@@ -91,7 +92,18 @@ impl Machines for DockerMachines {
         let options = ListContainersOptionsBuilder::default().all(true).filters(&self.engine.filter(&[])).build();
         let containers = self.engine.client().await?.list_containers(Some(options)).await;
         let containers = containers.map_err(|error| translate("Docker", "list machines", error))?;
-        let mut machines: Vec<MachineSummary> = containers.iter().filter_map(observation::summary).collect();
+        let mut machines = Vec::with_capacity(containers.len());
+        for container in &containers {
+            match (observation::summary(container), &container.id) {
+                (Some(summary), _) => machines.push(summary),
+                (None, Some(id)) => match self.owned(&MachineId(id.clone())).await {
+                    Ok(renamed) => machines.push(renamed.summary()),
+                    Err(Error::NotFound { .. }) => {}
+                    Err(error) => return Err(error),
+                },
+                (None, None) => {}
+            }
+        }
         machines.sort_by(|left, right| left.id.cmp(&right.id));
         Ok(machines)
     }
@@ -230,6 +242,17 @@ impl Machines for DockerMachines {
         let told = told.map_err(|error| translate(&what, &action, error))?;
         // One that ended meanwhile has used nothing, says Docker.
         observation::usage(&told, Timestamp::now()).ok_or_else(|| wrong_state(id, "not running", None))
+    }
+
+    async fn restore(&self, id: &MachineId, name: &str, network: Option<&NetworkAttachment>) -> Result<(), Error> {
+        let machine = self.owned(id).await?;
+        if machine.name != name {
+            restore::name(&self.engine, id, name).await?;
+        }
+        match network {
+            Some(network) if machine.attachment.is_none() => restore::network(&self.engine, &machine, network).await,
+            _ => Ok(()),
+        }
     }
 
     async fn remove(&self, id: &MachineId) -> Result<(), Error> {

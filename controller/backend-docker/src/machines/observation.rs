@@ -15,6 +15,7 @@ use jiff::Timestamp;
 
 use crate::labels;
 
+/// `None` also for one that was renamed: whose that is, only a closer look tells.
 pub(crate) fn summary(container: &ContainerSummary) -> Option<MachineSummary> {
     let marks = container.labels.as_ref()?;
     let names = container.names.as_deref().unwrap_or_default();
@@ -51,7 +52,7 @@ pub(crate) fn usage(stats: &ContainerStatsResponse, now: Timestamp) -> Option<Us
 pub(crate) fn machine(container: &ContainerInspectResponse) -> Option<Machine> {
     let config = container.config.as_ref()?;
     let marks = config.labels.as_ref()?;
-    let owner = labels::machine_owner(marks, container.name.as_deref()?)?;
+    let owner = labels::container_owner(container)?;
     let host_config = container.host_config.as_ref()?;
     let networks = container.network_settings.as_ref().and_then(|settings| settings.networks.as_ref());
     let created_at = container.created.as_deref().and_then(time)?;

@@ -8,7 +8,7 @@ use bollard::models::{
     MountTmpfsOptions, MountType, MountVolumeOptions, MountVolumeOptionsDriverConfig, NetworkingConfig, PortBinding,
     RestartPolicy, RestartPolicyNameEnum,
 };
-use controller_backend::{DOMAIN, MachineSpec, MountSource, PortSpec, Protocol, Resources, mac_of};
+use controller_backend::{DOMAIN, MachineSpec, MountSource, NetworkAttachment, PortSpec, Protocol, Resources, mac_of};
 use uuid::Uuid;
 
 use crate::labels;
@@ -110,7 +110,12 @@ fn wants_init(spec: &MachineSpec) -> bool {
 
 fn networking(spec: &MachineSpec, needs: &Needs) -> Option<NetworkingConfig> {
     let (attachment, name) = (spec.network.as_ref()?, needs.network_name.as_ref()?);
-    let endpoint = EndpointSettings {
+    Some(NetworkingConfig { endpoints_config: Some(HashMap::from([(name.clone(), endpoint(attachment))])) })
+}
+
+/// How a machine is in a network.
+pub(super) fn endpoint(attachment: &NetworkAttachment) -> EndpointSettings {
+    EndpointSettings {
         ipam_config: Some(EndpointIpamConfig {
             ipv4_address: Some(attachment.address.to_string()),
             ..EndpointIpamConfig::default()
@@ -119,8 +124,7 @@ fn networking(spec: &MachineSpec, needs: &Needs) -> Option<NetworkingConfig> {
         mac_address: Some(attachment.mac.clone().unwrap_or_else(|| mac_of(attachment.address))),
         aliases: Some(attachment.aliases.clone()),
         ..EndpointSettings::default()
-    };
-    Some(NetworkingConfig { endpoints_config: Some(HashMap::from([(name.clone(), endpoint)])) })
+    }
 }
 
 pub(super) fn port_key(port: &PortSpec) -> String {

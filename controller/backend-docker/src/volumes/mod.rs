@@ -15,6 +15,7 @@ mod capture;
 mod copy;
 mod disk;
 mod freeze;
+mod handles;
 mod layout;
 pub(crate) mod mounts;
 mod snapshots;
@@ -27,20 +28,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bollard::models::VolumeCreateRequest;
-use bollard::query_parameters::{ListContainersOptionsBuilder, RemoveVolumeOptions};
+use bollard::query_parameters::ListContainersOptionsBuilder;
 use controller_backend::{
     Conflict, Error, Progress, SMALLEST_VOLUME, Volume, VolumeMode, VolumeSource, VolumeSpec, Volumes, machine_name,
 };
 use uuid::Uuid;
 
 use crate::engine::Engine;
-use crate::error::{message, translate};
+use crate::error::translate;
 use crate::labels;
 use crate::tools::ToolError;
 
 pub(crate) use capture::Sources;
 use disk::{Growth, Thoroughly};
+pub(crate) use handles::Handle;
+use handles::Users;
 pub(crate) use layout::Layout;
 use layout::{Place, Record, remove_file};
 pub(crate) use snapshots::HostSnapshots;
@@ -60,21 +62,6 @@ pub(crate) struct DockerVolumes {
     has_mounted: AtomicBool,
 }
 
-/// Which containers count as users of a volume.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Users {
-    All,
-    Active,
-}
-
-/// How Docker knows a volume.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Handle {
-    pub(crate) name: String,
-    pub(crate) options: HashMap<String, String>,
-    pub(crate) labels: HashMap<String, String>,
-}
-
 /// What a container gets of a volume.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Offer {
@@ -84,25 +71,12 @@ pub(crate) enum Offer {
     Device(PathBuf),
 }
 
-impl Handle {
-    fn new(place: &Place, record: &Record) -> Self {
-        let device = place.data(record).display().to_string();
-        Self {
-            name: machine_name(&record.owner),
-            options: [("type", "none"), ("o", "bind"), ("device", device.as_str())]
-                .map(|(key, value)| (key.to_owned(), value.to_owned()))
-                .into(),
-            labels: labels::of_owner(&record.owner),
-        }
-    }
-}
-
 impl Layout {
     /// What a container gets of the volume of an owner, if it is made.
     pub(crate) async fn offer(&self, owner: Uuid) -> Result<Option<Offer>, Error> {
         let place = self.place(owner);
         Ok(self.record(&place).await?.map(|record| match record.mode {
-            VolumeMode::Filesystem => Offer::Directory(Handle::new(&place, &record)),
+            VolumeMode::Filesystem => Offer::Directory(Handle::of(&place, &record)),
             VolumeMode::Block => Offer::Device(place.device()),
         }))
     }
@@ -166,65 +140,6 @@ impl DockerVolumes {
             volume.directory = Some(place.data(&record));
         }
         Ok(Some(volume))
-    }
-
-    /// Docker's handle, as it should be; made anew if it leads elsewhere.
-    async fn ensure_handle(&self, handle: &Handle) -> Result<(), Error> {
-        let client = self.engine.client().await?;
-        let what = format!("volume `{}`", handle.name);
-        match client.inspect_volume(&handle.name).await {
-            Ok(found) if found.options == handle.options => return Ok(()),
-            // Docker would not change it, and answer that all is well.
-            Ok(_) => self.remove_handle(handle).await?,
-            Err(error) if matches!(message(&error), Some((404, _))) => {}
-            Err(error) => return Err(translate(&what, &format!("inspect {what}"), error)),
-        }
-        let request = VolumeCreateRequest {
-            name: Some(handle.name.clone()),
-            driver: Some("local".to_owned()),
-            driver_opts: Some(handle.options.clone()),
-            labels: Some(handle.labels.clone()),
-            ..VolumeCreateRequest::default()
-        };
-        let made = client.create_volume(request).await;
-        made.map(drop).map_err(|error| translate(&what, &format!("create {what}"), error))
-    }
-
-    /// `Conflict` while any container, running or not, has the volume.
-    async fn remove_handle(&self, handle: &Handle) -> Result<(), Error> {
-        let client = self.engine.client().await?;
-        let what = format!("volume `{}`", handle.name);
-        match client.remove_volume(&handle.name, None::<RemoveVolumeOptions>).await {
-            Ok(()) => Ok(()),
-            Err(error) => match message(&error) {
-                Some((404, _)) => Ok(()),
-                Some((409, _)) => {
-                    let conflict = Conflict::InUse { what, users: self.users(&handle.name, Users::All).await? };
-                    Err(Error::Conflict { conflict, source: Some(error.into()) })
-                }
-                _ => Err(translate(&what, &format!("remove {what}"), error)),
-            },
-        }
-    }
-
-    /// The containers that have the volume, or of these only such as hold it mounted now.
-    async fn users(&self, volume: &str, which: Users) -> Result<Vec<String>, Error> {
-        // Everybody's, not only ours: whoever has it is in the way.
-        let mut filter = HashMap::from([("volume".to_owned(), vec![volume.to_owned()])]);
-        if which == Users::Active {
-            let states = ["running", "paused", "restarting"].map(str::to_owned);
-            filter.insert("status".to_owned(), states.to_vec());
-        }
-        let options = ListContainersOptionsBuilder::default().all(true).filters(&filter).build();
-        let containers = self.engine.client().await?.list_containers(Some(options)).await;
-        let containers = containers.map_err(|error| translate("Docker", "look who has a volume", error))?;
-        let mut users: Vec<String> = containers
-            .into_iter()
-            .filter_map(|container| container.names?.into_iter().next())
-            .map(|name| name.trim_start_matches('/').to_owned())
-            .collect();
-        users.sort_unstable();
-        Ok(users)
     }
 
     /// The containers of ours, running or not, that have the device of a block volume: of that Docker knows nothing.
@@ -304,7 +219,7 @@ impl DockerVolumes {
             return Ok(());
         }
         // Asked first: a running machine keeps the mount, and unmounting it again at each attempt helps nobody.
-        let users = self.users(&machine_name(&record.owner), Users::Active).await?;
+        let users = handles::users(&self.engine, &machine_name(&record.owner), Users::Active).await?;
         if !users.is_empty() {
             let what = "the volume grows as soon as nothing runs on it (this host lets no mounted one grow), and it"
                 .to_owned();
@@ -329,7 +244,7 @@ impl DockerVolumes {
             }
             return unmount(place).await;
         }
-        self.remove_handle(&Handle::new(place, record)).await?;
+        handles::remove(&self.engine, &Handle::of(place, record)).await?;
         unmount(place).await
     }
 }
@@ -430,7 +345,7 @@ impl Volumes for DockerVolumes {
             place.write_record(&record).await?;
         }
         if !is_block {
-            self.ensure_handle(&Handle::new(&place, &record)).await?;
+            handles::ensure(&self.engine, &Handle::of(&place, &record)).await?;
         }
         place.set_retained(false).await?;
         let what = format!("volume of `{}`", spec.owner.uid);
@@ -445,7 +360,8 @@ impl Volumes for DockerVolumes {
             // Half made or half removed: no handle any more, or none yet.
             None => unmount(&place).await?,
         }
-        place.delete().await
+        place.delete().await?;
+        handles::clear(&self.engine, &self.layout).await
     }
 
     async fn retain(&self, owner: Uuid) -> Result<(), Error> {

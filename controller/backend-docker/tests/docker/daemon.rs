@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bollard::Docker;
+use bollard::models::NetworkDisconnectRequest;
 use bollard::query_parameters::{
     KillContainerOptions, ListContainersOptionsBuilder, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder,
-    RemoveContainerOptionsBuilder,
+    RemoveContainerOptionsBuilder, RenameContainerOptionsBuilder,
 };
 use controller_backend::conformance::{Fixture, Hand, Traits};
 use controller_backend::{Backend, MachineId, Rules};
@@ -175,5 +176,19 @@ impl Hand for ByHand {
     async fn remove(&self, id: &MachineId) {
         let options = RemoveContainerOptionsBuilder::default().force(true).build();
         self.docker.remove_container(&id.0, Some(options)).await.expect("remove");
+    }
+
+    async fn rename(&self, id: &MachineId, name: &str) {
+        let options = RenameContainerOptionsBuilder::default().name(name).build();
+        self.docker.rename_container(&id.0, options).await.expect("rename");
+    }
+
+    async fn disconnect(&self, id: &MachineId) {
+        let container = self.docker.inspect_container(&id.0, None).await.expect("inspect");
+        let networks = container.network_settings.and_then(|settings| settings.networks).expect("it is in a network");
+        for name in networks.into_keys() {
+            let leave = NetworkDisconnectRequest { container: id.0.clone(), force: None };
+            self.docker.disconnect_network(&name, leave).await.expect("disconnect");
+        }
     }
 }

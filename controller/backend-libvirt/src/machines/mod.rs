@@ -14,7 +14,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use controller_backend::{
     Attachment, Backend, Conflict, Error, Machine, MachineId, MachineSpec, MachineState, MachineSummary, Machines,
-    PublishedPort, Resources, Usage,
+    NetworkAttachment, PublishedPort, Resources, Usage,
 };
 use jiff::Timestamp;
 use tokio::fs;
@@ -407,6 +407,25 @@ impl Machines for LibvirtMachines {
             })
         };
         self.engine.on_machine(id, "read what is used of", read).await
+    }
+
+    /// libvirt renames only what is stopped. The place in the network is part of the definition.
+    async fn restore(&self, id: &MachineId, name: &str, _network: Option<&NetworkAttachment>) -> Result<(), Error> {
+        let name = name.to_owned();
+        let restore = move |owned: &Owned| {
+            if owned.domain.get_name()? == name || owned.domain.is_active()? {
+                return Ok(());
+            }
+            match owned.domain.rename(&name, 0) {
+                Ok(_) => Ok(()),
+                Err(error) if error.message().contains("already exists") => {
+                    let conflict = Conflict::NameTaken { name: name.clone() };
+                    Err(CallError::Told(Error::Conflict { conflict, source: Some(error.into()) }))
+                }
+                Err(error) => Err(error.into()),
+            }
+        };
+        self.engine.on_machine(id, "rename", restore).await
     }
 
     async fn remove(&self, id: &MachineId) -> Result<(), Error> {

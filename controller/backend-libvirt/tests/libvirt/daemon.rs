@@ -82,6 +82,7 @@ pub async fn run_with(test: impl AsyncFnOnce(&World)) {
         traits: Traits {
             runs_commands: false,
             publishes: false,
+            renames_what_runs: false,
             smallest: Resources { cpu_millis: 1000, memory_bytes: 96 << 20 },
             grace: Duration::from_secs(60),
             polite_exit: 0,
@@ -221,5 +222,13 @@ impl Hand for ByHand {
     async fn remove(&self, id: &MachineId) {
         virsh(&["destroy", &id.0]);
         virsh(&["undefine", &id.0]);
+    }
+
+    async fn rename(&self, id: &MachineId, name: &str) {
+        virsh(&["domrename", &id.0, name]);
+    }
+
+    async fn disconnect(&self, id: &MachineId) {
+        virsh(&["detach-interface", &id.0, "ethernet"]);
     }
 }

@@ -23,7 +23,7 @@ macro_rules! conforms {
 conforms! {
     machines: machine_goes_through_its_life, machine_is_not_made_twice, missing_needs_are_named,
         strangers_are_not_touched, list_sees_every_state, machine_is_paused_and_unpaused, usage_is_told_while_it_runs, taken_address_is_named,
-        replacement_takes_over_name_address_and_port;
+        renamed_machine_gets_its_name_back, name_that_another_has_is_left_to_it, replacement_takes_over_name_address_and_port;
     disk_images: image_is_imported_once_and_removed, missing_and_outside_sources_are_refused, image_is_downloaded,
         wrong_and_missing_downloads_are_refused, image_in_use_is_kept;
     events: events_tell_what_happens_to_machines, engine_is_identified, images_are_found;

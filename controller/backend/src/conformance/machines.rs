@@ -172,6 +172,63 @@ pub async fn machine_is_paused_and_unpaused(fixture: &Fixture) {
     assert!(machines.find(spec.owner.uid).await.expect("find").is_empty());
 }
 
+/// What somebody renamed is still the same machine, and gets its name back, running or not.
+pub async fn renamed_machine_gets_its_name_back(fixture: &Fixture) {
+    let machines = &fixture.backend.machines;
+    let spec = fixture.networked("renamed", 2, 10).await;
+    let id = machines.create(&spec).await.expect("create");
+    let others = format!("{}-mine", spec.name);
+    fixture.hand.rename(&id, &others).await;
+    let found = fixture.only(spec.owner.uid).await;
+    assert_eq!((&found.id, &found.name), (&id, &others), "it is known whatever its name");
+    assert_eq!(machines.list().await.expect("list"), [found.summary()]);
+    for _ in 0..2 {
+        machines.restore(&id, &spec.name, spec.network.as_ref()).await.expect("restore");
+        let restored = fixture.only(spec.owner.uid).await;
+        assert_eq!((&restored.id, &restored.name), (&id, &spec.name));
+    }
+    if fixture.traits.renames_what_runs {
+        machines.start(&id).await.expect("start");
+        fixture.hand.rename(&id, &others).await;
+        machines.restore(&id, &spec.name, spec.network.as_ref()).await.expect("restore");
+        let restored = fixture.only(spec.owner.uid).await;
+        assert_eq!((&restored.name, &restored.state), (&spec.name, &MachineState::Running));
+    }
+}
+
+/// A name that another has by now is not taken from it.
+pub async fn name_that_another_has_is_left_to_it(fixture: &Fixture) {
+    let machines = &fixture.backend.machines;
+    let spec = fixture.networked("renamed", 2, 10).await;
+    let id = machines.create(&spec).await.expect("create");
+    fixture.hand.rename(&id, &format!("{}-mine", spec.name)).await;
+    let successor = machines.create(&spec).await.expect("the name is free");
+    let error = machines.restore(&id, &spec.name, None).await.expect_err("the name is taken");
+    assert_eq!(error.as_conflict(), Some(&Conflict::NameTaken { name: spec.name.clone() }), "{error:?}");
+    let found: Vec<MachineId> =
+        machines.find(spec.owner.uid).await.expect("find").into_iter().map(|it| it.id).collect();
+    assert_eq!(found, [id, successor], "both are known");
+}
+
+/// What somebody took out of its network is put back at its address, running or not.
+pub async fn disconnected_machine_is_put_back(fixture: &Fixture) {
+    let machines = &fixture.backend.machines;
+    let spec = MachineSpec { ports: fixture.ports(), ..fixture.networked("loner", 2, 10).await };
+    let id = fixture.start(&spec).await;
+    let before = fixture.only(spec.owner.uid).await;
+    fixture.hand.disconnect(&id).await;
+    assert_eq!(fixture.only(spec.owner.uid).await.attachment, None);
+    for _ in 0..2 {
+        machines.restore(&id, &spec.name, spec.network.as_ref()).await.expect("restore");
+        assert_eq!(fixture.only(spec.owner.uid).await, before, "as it was");
+    }
+    machines.stop(&id, Duration::ZERO).await.expect("stop");
+    fixture.hand.disconnect(&id).await;
+    machines.restore(&id, &spec.name, spec.network.as_ref()).await.expect("restore");
+    machines.start(&id).await.expect("start");
+    assert_eq!(fixture.only(spec.owner.uid).await.attachment, before.attachment);
+}
+
 /// Cpu and memory change in place, while it runs and while it does not.
 pub async fn machine_is_resized_in_place(fixture: &Fixture) {
     let machines = &fixture.backend.machines;

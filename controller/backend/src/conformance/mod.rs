@@ -71,6 +71,8 @@ pub struct Traits {
     pub runs_commands: bool,
     /// Whether ports can be published on the host.
     pub publishes: bool,
+    /// Whether somebody can give a machine another name while it runs.
+    pub renames_what_runs: bool,
     /// The least that a machine needs.
     pub smallest: Resources,
     /// How long a machine that has just been started may take to hear that it is asked to stop.
@@ -85,6 +87,7 @@ impl Default for Traits {
         Self {
             runs_commands: true,
             publishes: true,
+            renames_what_runs: true,
             smallest: Resources { cpu_millis: 250, memory_bytes: 32 << 20 },
             grace: Duration::from_secs(5),
             polite_exit: 143,
@@ -100,6 +103,12 @@ pub trait Hand: Send + Sync {
 
     /// Removes a machine.
     async fn remove(&self, id: &MachineId);
+
+    /// Gives a machine this other name.
+    async fn rename(&self, id: &MachineId, name: &str);
+
+    /// Takes a machine out of its network.
+    async fn disconnect(&self, id: &MachineId);
 }
 
 impl Fixture {

@@ -191,6 +191,15 @@ impl FakeEngine {
         });
     }
 
+    /// Somebody gives the machines of an owner another name, and takes them out of their networks.
+    pub fn lead_astray(&self, owner: Uuid) {
+        self.by_hand(|world| {
+            for id in owned_by(world, owner) {
+                world.lead_astray(&id);
+            }
+        });
+    }
+
     /// Somebody removes the network of an owner; machines in it keep running without.
     pub fn remove_network_by_hand(&self, owner: Uuid) {
         self.by_hand(|world| {

@@ -17,6 +17,7 @@ pub enum Operation {
     PauseMachine,
     UnpauseMachine,
     ResizeMachine,
+    RestoreMachine,
     RemoveMachine,
     MachineUsage,
     ListNetworks,
@@ -69,6 +70,7 @@ impl Operation {
         Self::PauseMachine,
         Self::UnpauseMachine,
         Self::ResizeMachine,
+        Self::RestoreMachine,
         Self::RemoveMachine,
         Self::MachineUsage,
         Self::ListNetworks,
@@ -120,6 +122,7 @@ impl Operation {
                 | Self::PauseMachine
                 | Self::UnpauseMachine
                 | Self::ResizeMachine
+                | Self::RestoreMachine
                 | Self::RemoveMachine
                 | Self::EnsureNetwork
                 | Self::RemoveNetwork

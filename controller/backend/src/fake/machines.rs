@@ -11,7 +11,7 @@ use super::world::{FakeMachine, LogEntry, World};
 use super::{View, shell};
 use crate::{
     Attachment, Conflict, Error, Happening, Machine, MachineId, MachineSpec, MachineState, MachineSummary, Machines,
-    MountSource, PublishedPort, Resources, Usage,
+    MountSource, NetworkAttachment, PublishedPort, Resources, Usage,
 };
 
 #[async_trait]
@@ -96,6 +96,19 @@ impl Machines for View {
             let runs = Duration::try_from(at.duration_since(started)).unwrap_or_default();
             let share = u32::try_from(machine.resources.cpu_millis).unwrap_or(u32::MAX);
             Ok(Usage { at, cpu: runs.saturating_mul(share) / 10_000, memory_bytes: machine.resources.memory_bytes / 4 })
+        })
+    }
+
+    async fn restore(&self, id: &MachineId, name: &str, network: Option<&NetworkAttachment>) -> Result<(), Error> {
+        self.perform(Operation::RestoreMachine, |world, installation| {
+            let machine = ours(world, installation, id)?.machine.clone();
+            if machine.name != name {
+                world.rename(id, name)?;
+            }
+            match network {
+                Some(network) if machine.attachment.is_none() => world.join(id, network),
+                _ => Ok(()),
+            }
         })
     }
 

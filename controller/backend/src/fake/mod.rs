@@ -17,6 +17,7 @@ mod networks;
 mod shell;
 mod snapshots;
 mod volumes;
+mod wiring;
 mod world;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -21,6 +21,14 @@ impl Hand for ByHand {
     async fn remove(&self, id: &MachineId) {
         self.0.by_hand(|world| world.discard(id));
     }
+
+    async fn rename(&self, id: &MachineId, name: &str) {
+        self.0.by_hand(|world| world.rename(id, name)).expect("the name is free");
+    }
+
+    async fn disconnect(&self, id: &MachineId) {
+        self.0.by_hand(|world| world.leave(id));
+    }
 }
 
 fn fixture() -> (FakeEngine, Fixture) {
@@ -61,7 +69,8 @@ macro_rules! conforms {
 conforms! {
     machines: machine_goes_through_its_life, machine_is_not_made_twice, missing_needs_are_named,
         strangers_are_not_touched, list_sees_every_state, exit_code_is_told, machine_is_paused_and_unpaused, usage_is_told_while_it_runs,
-        machine_is_resized_in_place, taken_port_is_named, taken_address_is_named,
+        machine_is_resized_in_place, renamed_machine_gets_its_name_back,
+        name_that_another_has_is_left_to_it, disconnected_machine_is_put_back, taken_port_is_named, taken_address_is_named,
         replacement_takes_over_name_address_and_port;
     networks: network_is_made_once_and_removed, network_asked_for_at_once_is_made_once,
         different_network_is_a_conflict, overlapping_network_is_refused, occupied_ranges_tell_of_networks,

@@ -75,6 +75,9 @@ impl Stage {
             Step::MachineRemoved(number) => {
                 self.engine_of::<Instance>("instance", *number, |uid| engine.remove_by_hand(uid)).await;
             }
+            Step::MachineAstray(number) => {
+                self.engine_of::<Instance>("instance", *number, |uid| engine.lead_astray(uid)).await;
+            }
             Step::NetworkRemoved(number) => {
                 self.engine_of::<Vpc>("vpc", *number, |uid| engine.remove_network_by_hand(uid)).await;
             }

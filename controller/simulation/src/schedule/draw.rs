@@ -170,7 +170,7 @@ impl Draw {
     }
 
     fn accident(&mut self) -> Step {
-        match self.below(16) {
+        match self.below(17) {
             0..=2 => Step::Crash(1 + self.below(8) as u64),
             3..=6 => self.fault(),
             7 => [Step::Down, Step::Up][self.below(2)].clone(),
@@ -181,6 +181,7 @@ impl Draw {
             12 => Step::MachineRemoved(self.below(EACH)),
             13 => Step::NetworkRemoved(self.below(VPCS)),
             14 => Step::Reboot,
+            15 => Step::MachineAstray(self.below(EACH)),
             _ => Step::Pass([1, 50, 2000, 60_000][self.below(4)]),
         }
     }

@@ -38,6 +38,8 @@ pub enum Step {
     Dies(usize, i64),
     /// Somebody removes the machine of this Instance.
     MachineRemoved(usize),
+    /// Somebody takes the machine of this Instance its name and its network.
+    MachineAstray(usize),
     /// Somebody removes the network of this Vpc.
     NetworkRemoved(usize),
     /// The host restarts.

@@ -71,6 +71,21 @@ async fn an_instance_without_a_vpc_gets_the_default_one() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_renamed_and_disconnected_machine_is_itself_again() {
+    let (cloud, uid) = with_web().await;
+    let before = cloud.engine.machines_of(uid);
+    for is_told in [true, false] {
+        if !is_told {
+            cloud.engine.lose_events();
+        }
+        cloud.engine.lead_astray(uid);
+        assert_ne!(cloud.engine.machines_of(uid), before);
+        cloud.pass(Duration::from_secs(if is_told { 1 } else { 1300 })).await;
+        assert_eq!(cloud.engine.machines_of(uid), before, "told of it: {is_told}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_killed_machine_is_back_at_once_woken_by_the_event() {
     let (cloud, uid) = with_web().await;
     cloud.engine.crash(uid, 137);

@@ -106,6 +106,12 @@ pub(super) async fn apply(kind: &InstanceKind, instance: &Instance, step: &Step)
             let (cpu, memory) = super::report::words(*resources);
             Ok(Applied::telling("Resized", format!("Changed the limits to cpu {cpu}, memory {memory}.")))
         }
+        Step::Restore { id, name, network } => {
+            let restored = machines.restore(id, name, network.as_ref()).await;
+            restored.map_err(Failure::backend("give the machine back its name and its place in the network"))?;
+            let what = if network.is_some() { "back into its network" } else { "back under its name" };
+            Ok(Applied::telling("Restored", format!("Put the machine {what}: somebody had taken it away by hand.")))
+        }
         Step::Stop { id, grace } => {
             machines.stop(id, *grace).await.map_err(Failure::backend("stop the machine"))?;
             Ok(Applied::telling("Stopped", "Stopped the machine."))

@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use controller_backend::{FileSet, MachineId, MachineSpec, Resources};
+use controller_backend::{FileSet, MachineId, MachineSpec, NetworkAttachment, Resources};
 use crds::compute::instance::{Exit, Instance, InstanceStatus, PortStatus};
 use kube::{Api, Client};
 use tokio::sync::Semaphore;
@@ -79,6 +79,15 @@ pub(crate) enum Step {
         id: MachineId,
         /// The limits.
         resources: Resources,
+    },
+    /// Give it back the name and the place in its network that somebody took away.
+    Restore {
+        /// The machine.
+        id: MachineId,
+        /// Its name at the engine.
+        name: String,
+        /// Its place, unless it is in it.
+        network: Option<NetworkAttachment>,
     },
     /// Ask it to stop, then stop it hard.
     Stop {

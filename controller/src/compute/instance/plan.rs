@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use controller_backend::{ExitState, Machine, MachineState};
+use controller_backend::{ExitState, Machine, MachineState, machine_name};
 use crds::compute::instance::{Instance, OnFailure, PowerState};
 use crds::status::{READY, condition, is_true};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -16,6 +16,7 @@ use super::pull;
 use super::restart::{self, Decision};
 use super::wanted::{self, Parts, may_replace};
 use super::{HostPorts, Step};
+use crate::network::firewall::address;
 use crate::runtime::conditions::whole_seconds;
 use crate::runtime::{Goal, Plan, Waiting};
 
@@ -123,7 +124,7 @@ fn stopped(instance: &Instance, observed: &Observed, machine: Option<&Machine>) 
 /// The machine is as it should be: see to what it does.
 fn keep(instance: &Instance, observed: &Observed, machine: &Machine) -> Plan<Step> {
     let id = machine.id.clone();
-    let mut steps = Vec::new();
+    let mut steps = Vec::from_iter(restore(instance, observed, machine));
     if let Target::Ready(resources) = &observed.size
         && machine.resources != *resources
     {
@@ -139,6 +140,21 @@ fn keep(instance: &Instance, observed: &Observed, machine: &Machine) -> Plan<Ste
         steps.push(Step::Resize { id, resources: *resources });
     }
     drive(instance, observed, machine, steps)
+}
+
+/// What somebody took from it by hand is given back: its name, and its place in its network while that is there.
+fn restore(instance: &Instance, observed: &Observed, machine: &Machine) -> Option<Step> {
+    let name = machine_name(&observed.owner);
+    let network = match (&observed.network, address(instance)) {
+        (Target::Ready(network), Some(address)) if machine.attachment.is_none() => {
+            Some(wanted::attachment(&observed.owner, network.uid, address))
+        }
+        _ => None,
+    };
+    let runs = matches!(machine.state, MachineState::Running | MachineState::Paused);
+    // A virtual machine that runs can't be renamed, by nobody.
+    let is_renamed = machine.name != name && !(observed.disk.is_some() && runs);
+    (is_renamed || network.is_some()).then(|| Step::Restore { id: machine.id.clone(), name, network })
 }
 
 /// See to what the machine does, after these steps; a restart that was asked for comes first.

@@ -111,12 +111,7 @@ pub(super) fn machine(instance: &Instance, parts: &Parts<'_>, resources: Resourc
         user: spec.user.clone(),
         env: inputs.environment.clone(),
         labels: BTreeMap::new(),
-        network: Some(NetworkAttachment {
-            network: parts.network,
-            address: parts.address,
-            mac: None,
-            aliases: dns_names(parts.owner),
-        }),
+        network: Some(attachment(parts.owner, parts.network, parts.address)),
         // What has a disk of its own is published by the host, which can change it while the machine runs.
         ports: if parts.disk.is_some() { Vec::new() } else { published(parts.ports).collect() },
         mounts: mounts(instance, parts.volumes),
@@ -127,6 +122,11 @@ pub(super) fn machine(instance: &Instance, parts: &Parts<'_>, resources: Resourc
         disk_bytes: parts.disk.and_then(|disk| disk.bytes),
         spec_hash: hash(instance, parts),
     }
+}
+
+/// Its place in its network.
+pub(super) fn attachment(owner: &Owner, network: Uuid, address: Ipv4Addr) -> NetworkAttachment {
+    NetworkAttachment { network, address, mac: None, aliases: dns_names(owner) }
 }
 
 fn first_boot(instance: &Instance) -> FirstBoot {

@@ -172,6 +172,12 @@ impl Scene {
             Step::Pause(id) => change(id, &|machine| machine.state = MachineState::Paused),
             Step::Unpause(id) => change(id, &|machine| machine.state = MachineState::Running),
             Step::Resize { id, resources } => change(id, &|machine| machine.resources = *resources),
+            Step::Restore { id, name, network } => change(id, &|machine| {
+                machine.name.clone_from(name);
+                let network = network.as_ref();
+                let joined = network.map(|to| Attachment { network: to.network, address: to.address });
+                machine.attachment = machine.attachment.or(joined);
+            }),
             Step::Stop { id, .. } => change(id, &|machine| {
                 let exit = ExitState { code: 143, out_of_memory: false, finished_at: now };
                 machine.state = MachineState::Exited(exit);
@@ -415,6 +421,26 @@ fn a_machine_that_somebody_removed_is_made_again_at_once() {
 }
 
 #[test]
+fn what_somebody_took_from_a_machine_is_given_back_without_another_machine() {
+    let mut scene = running(spec());
+    let before = scene.machine().clone();
+    scene.machine().name = "mine".to_owned();
+    scene.machine().attachment = None;
+    let steps = scene.plan(Goal::Present).steps;
+    let [Step::Restore { id, name, network: Some(network) }] = steps.as_slice() else { panic!("{steps:?}") };
+    assert_eq!((id, name), (&before.id, &before.name));
+    assert_eq!((network.network, Some(network.address)), (NETWORK, before.attachment.map(|at| at.address)));
+    scene.converge(Goal::Present);
+    assert_eq!(*scene.machine(), before);
+    // Where the network is gone, only the name can be given back.
+    scene.machine().name = "mine".to_owned();
+    scene.machine().attachment = None;
+    scene.observed.network = Target::NotReady(Network { uid: NETWORK, range: None }, "is not ready".to_owned());
+    let steps = scene.plan(Goal::Present).steps;
+    assert!(matches!(steps.first(), Some(Step::Restore { network: None, .. })), "{steps:?}");
+}
+
+#[test]
 fn of_two_machines_the_one_that_is_as_it_should_be_stays() {
     let mut scene = running(spec());
     let mut old = scene.machine().clone();
@@ -640,6 +666,7 @@ prop_compose! {
         taken in any::<bool>(),
         crashes in 0_i32..4,
         held in any::<bool>(),
+        astray in any::<bool>(),
     ) -> Scene {
         let mut scene = scene(InstanceSpec { power_state: PowerState::Running, ..spec.clone() });
         scene.observed.held = held.then(BTreeSet::new);
@@ -656,6 +683,10 @@ prop_compose! {
                 machine.id = MachineId(format!("m{number}"));
                 machine.started_at = Some(second(-900));
                 machine.state = state;
+                if astray {
+                    machine.name = format!("mine{number}");
+                    machine.attachment = None;
+                }
                 if !same {
                     machine.spec_hash = "other".to_owned();
                 }
