@@ -1,6 +1,7 @@
 //! Decides who is looked at again when something changes: the object itself, and those that it concerns. A change of
 //! status alone never wakes its own object, so that a status that tells a number which always changes can't spin.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use controller_backend::Owner;
@@ -55,6 +56,7 @@ impl World {
                 instance.spec.clone(),
                 // A Volume may wait until nothing runs on it.
                 status.and_then(|status| status.phase),
+                status.map(|status| status.volumes.clone()),
             )
         };
         let (old, new) = (changed.old.map(|old| place(old)), changed.new.map(|new| place(new)));
@@ -72,7 +74,9 @@ impl World {
             } else {
                 self.queues.vpcs.wake_after(vpc, COUNTING)
             }
-            for name in instance.volumes().into_keys() {
+            let held = instance.status.iter().flat_map(|status| status.volumes.iter().map(String::as_str));
+            let names: BTreeSet<&str> = instance.volumes().into_keys().chain(held).collect();
+            for name in names {
                 let volume = Key::new(namespace.clone(), name);
                 if gone { self.queues.volumes.wake(volume) } else { self.queues.volumes.wake_after(volume, COUNTING) }
             }
@@ -81,9 +85,10 @@ impl World {
         let let_go = match (&old, &new) {
             (Some(_), None) => true,
             // The machine that held it may be gone only when its successor is there.
-            (Some((_, machine, ports, spec, _)), Some((_, machine_now, ports_now, spec_now, _))) => {
-                machine != machine_now || ports != ports_now || spec != spec_now
-            }
+            (
+                Some((_, machine, ports, spec, _, volumes)),
+                Some((_, machine_now, ports_now, spec_now, _, volumes_now)),
+            ) => machine != machine_now || ports != ports_now || spec != spec_now || volumes != volumes_now,
             _ => false,
         };
         if let_go {
@@ -203,6 +208,8 @@ impl World {
                 volume.meta().uid.clone(),
                 volume.meta().deletion_timestamp.is_some(),
                 volume.status.as_ref().is_some_and(|status| is_true(&status.conditions, READY)),
+                // A virtual machine that runs is told of it.
+                volume.status.as_ref().and_then(|status| status.size.clone()),
             )
         };
         if changed.old.map(|old| facts(old)) == changed.new.map(|new| facts(new)) {

@@ -124,6 +124,7 @@ mod tests {
             published: vec![PublishedPort { port: 80, protocol: Protocol::Tcp, publish }],
             resources: Resources { cpu_millis: 1, memory_bytes: 1 },
             volumes: Vec::new(),
+            mounts: None,
         }
     }
 

@@ -83,6 +83,8 @@ pub fn open(options: &DockerOptions, firewall: Arc<dyn Firewall>, names: Arc<dyn
         files,
         consoles: Arc::new(DockerConsoles::new(engine.clone())),
         events: Arc::new(DockerEvents::new(engine.clone())),
+        // A container is made anew with other mounts.
+        mounting: None,
         host_ports: None,
         host: Arc::new(DockerHost::new(engine)),
     })

@@ -1,13 +1,15 @@
 //! Decides how volumes that are devices show inside a machine: each is a disk of its own, which the machine finds by its
-//! serial, whatever letter it got. Which disk of a definition is which volume, its alias says. Pure.
+//! serial, whatever letter it got. Which disk of a definition is which volume, its alias says. Pure, but for the size of a
+//! device.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::domain_xml::escape;
+use crate::remount;
 
 /// What libvirt keeps as it is given, in a definition and in a machine that runs.
 const ALIAS: &str = "ua-volume-";
@@ -79,6 +81,38 @@ pub(crate) fn free_target(definition: &str) -> String {
     let is_free = |name: &String| !definition.contains(&format!("<target dev='{name}' "));
     // There is no room for so many in any machine.
     names.find(is_free).unwrap_or_else(|| "vdzz".to_owned())
+}
+
+/// The disk of a volume in a definition.
+pub(crate) fn find(xml: &str, volume: Uuid) -> Option<&str> {
+    remount::elements(xml, "disk").into_iter().map(|range| &xml[range]).find(|disk| self::volume(disk) == Some(volume))
+}
+
+/// The text of an element of a disk.
+pub(crate) fn text<'a>(disk: &'a str, element: &str) -> Option<&'a str> {
+    let (_, rest) = disk.split_once(&format!("<{element}>"))?;
+    rest.split('<').next()
+}
+
+/// The disk's name among the machine's.
+pub(crate) fn target(disk: &str) -> Option<String> {
+    attribute(disk, "<target dev='")
+}
+
+/// The device behind a disk.
+pub(crate) fn source(disk: &str) -> Option<PathBuf> {
+    attribute(disk, "<source dev='").map(PathBuf::from)
+}
+
+fn attribute(disk: &str, begin: &str) -> Option<String> {
+    let (_, rest) = disk.split_once(begin)?;
+    rest.split('\'').next().map(str::to_owned)
+}
+
+/// The size of a device of the host.
+pub(crate) fn size_bytes(device: &Path) -> Option<u64> {
+    let sectors = std::fs::read_to_string(Path::new("/sys/class/block").join(device.file_name()?).join("size"));
+    Some(sectors.ok()?.trim().parse::<u64>().ok()? * 512)
 }
 
 /// Which volume this disk is, if it is one.

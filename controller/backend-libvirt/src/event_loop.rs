@@ -2,7 +2,7 @@
 //! has no domain events. What is called back runs on the loop's thread, so it only hands on what it was told.
 #![expect(unsafe_code, reason = "the safe binding has neither an event loop nor domain events")]
 
-use std::ffi::{c_int, c_void};
+use std::ffi::{c_char, c_int, c_void};
 use std::ptr;
 use std::sync::OnceLock;
 
@@ -18,6 +18,11 @@ use crate::engine::Connection;
 pub(crate) enum Told {
     /// Something happened to a domain: libvirt's numbers for what, and in which way.
     Lifecycle { domain: Uuid, event: u32, detail: u32 },
+    /// A domain let go of a device.
+    Unplugged {
+        /// Which.
+        domain: Uuid,
+    },
     /// The connection is lost.
     Closed,
 }
@@ -86,6 +91,30 @@ pub(crate) fn watch(connection: &Connection, tell: &UnboundedSender<Told>) -> Re
         unsafe { drop_sender(for_events) };
         return Err(LibvirtError::last_error());
     }
+    let for_devices = sender();
+    // SAFETY: for this event id the library calls the callback with the arguments of
+    // `virConnectDomainEventDeviceRemovedCallback`, which is what `on_removal` is.
+    let registered = unsafe {
+        let callback: unsafe extern "C" fn(sys::virConnectPtr, sys::virDomainPtr, *const c_char, *mut c_void) =
+            on_removal;
+        let erased = std::mem::transmute::<
+            unsafe extern "C" fn(sys::virConnectPtr, sys::virDomainPtr, *const c_char, *mut c_void),
+            unsafe extern "C" fn(sys::virConnectPtr, sys::virDomainPtr, *mut c_void),
+        >(callback);
+        sys::virConnectDomainEventRegisterAny(
+            connection.as_ptr(),
+            ptr::null_mut(),
+            sys::VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED as c_int,
+            Some(erased),
+            for_devices,
+            Some(drop_sender),
+        )
+    };
+    if registered < 0 {
+        // SAFETY: it was not registered, so nobody else has the box.
+        unsafe { drop_sender(for_devices) };
+        return Err(LibvirtError::last_error());
+    }
     Ok(())
 }
 
@@ -106,14 +135,33 @@ unsafe extern "C" fn on_event(
 ) -> c_int {
     // SAFETY: `opaque` is the sender that was boxed at the registration.
     let tell = unsafe { &*opaque.cast::<UnboundedSender<Told>>() };
-    let mut uuid = [0_u8; sys::VIR_UUID_BUFLEN as usize];
-    // SAFETY: the domain lives during the callback, and the buffer has the length that the library writes.
-    if unsafe { sys::virDomainGetUUID(domain, uuid.as_mut_ptr()) } == 0 {
+    // SAFETY: the domain lives during the callback.
+    if let Some(domain) = unsafe { uuid(domain) } {
         let number = |value: c_int| u32::try_from(value).unwrap_or(u32::MAX);
-        let _ =
-            tell.send(Told::Lifecycle { domain: Uuid::from_bytes(uuid), event: number(event), detail: number(detail) });
+        let _ = tell.send(Told::Lifecycle { domain, event: number(event), detail: number(detail) });
     }
     0
+}
+
+unsafe extern "C" fn on_removal(
+    _connection: sys::virConnectPtr,
+    domain: sys::virDomainPtr,
+    _device: *const c_char,
+    opaque: *mut c_void,
+) {
+    // SAFETY: `opaque` is the sender that was boxed at the registration.
+    let tell = unsafe { &*opaque.cast::<UnboundedSender<Told>>() };
+    // SAFETY: the domain lives during the callback.
+    if let Some(domain) = unsafe { uuid(domain) } {
+        let _ = tell.send(Told::Unplugged { domain });
+    }
+}
+
+unsafe fn uuid(domain: sys::virDomainPtr) -> Option<Uuid> {
+    let mut uuid = [0_u8; sys::VIR_UUID_BUFLEN as usize];
+    // SAFETY: the caller says that the domain lives, and the buffer has the length that the library writes.
+    let told = unsafe { sys::virDomainGetUUID(domain, uuid.as_mut_ptr()) };
+    (told == 0).then(|| Uuid::from_bytes(uuid))
 }
 
 unsafe extern "C" fn drop_sender(opaque: *mut c_void) {

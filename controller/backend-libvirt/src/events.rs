@@ -84,6 +84,11 @@ impl Watcher {
                         return event;
                     }
                 }
+                Some(Told::Unplugged { domain }) => {
+                    if let Some(owner) = self.owners.get(&domain) {
+                        return Event::Changed { owner: owner.clone(), happening: Happening::Unplugged };
+                    }
+                }
                 Some(Told::Closed) | None => {
                     tracing::warn!("libvirt's events were cut off");
                     self.line = None;

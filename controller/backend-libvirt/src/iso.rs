@@ -33,6 +33,31 @@ pub(crate) fn image(label: &str, files: &[(&str, &[u8])]) -> Vec<u8> {
     disk
 }
 
+/// The files of an image that was made here, by name.
+pub(crate) fn files(disk: &[u8]) -> Option<Vec<(String, Vec<u8>)>> {
+    let folder = disk.get((FIRST + 8) * SECTOR..(FIRST + 9) * SECTOR)?;
+    let mut found = Vec::new();
+    let mut at = 0;
+    while let Some(length) = folder.get(at).map(|length| usize::from(*length)).filter(|length| *length > 0) {
+        let record = folder.get(at..at + length)?;
+        at += length;
+        let number = |from: usize| {
+            let bytes: [u8; 4] = record.get(from..from + 4)?.try_into().ok()?;
+            usize::try_from(u32::from_le_bytes(bytes)).ok()
+        };
+        let name = record.get(33..33 + usize::from(*record.get(32)?))?;
+        // The folder itself, and the one above.
+        if name.len() < 2 {
+            continue;
+        }
+        let letters: Vec<u16> = name.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]])).collect();
+        let (sector, size) = (number(2)?, number(10)?);
+        let content = disk.get(sector * SECTOR..sector * SECTOR + size)?;
+        found.push((String::from_utf16_lossy(&letters), content.to_vec()));
+    }
+    Some(found)
+}
+
 /// How names are written.
 #[derive(Clone, Copy)]
 struct Names {
@@ -168,6 +193,16 @@ mod tests {
             let bytes = descriptor(Names { joliet }, "cidata", 30, 19, 23);
             assert_eq!(bytes.len(), 883, "the application's own part begins here");
         }
+    }
+
+    #[test]
+    fn what_was_written_is_read_again() {
+        let large = vec![b'x'; 5000];
+        let files: [(&str, &[u8]); 3] = [("meta-data", &large), ("network-config", b""), ("user-data", b"#!/bin/sh\n")];
+        let read = super::files(&image("cidata", &files)).unwrap();
+        let read: Vec<(&str, &[u8])> = read.iter().map(|(name, content)| (name.as_str(), content.as_slice())).collect();
+        assert_eq!(read, files);
+        assert_eq!(super::files(b"something else"), None);
     }
 
     #[test]

@@ -116,6 +116,7 @@ pub fn open(options: &LibvirtOptions, host: &Backend, host_ports: Arc<dyn HostPo
         images: Arc::new(LibvirtImages::new(images.clone())),
         disk_images: Some(images),
         files: Arc::new(LibvirtFiles::new(host.files.clone(), machines.clone())),
+        mounting: Some(machines.clone()),
         machines,
         consoles: Arc::new(LibvirtConsoles::new(engine.clone(), places)),
         events: Arc::new(LibvirtEvents::new(engine.clone())),

@@ -80,6 +80,17 @@ pub(crate) fn read(domain: &Domain) -> Result<Option<Marks>, CallError> {
     Ok(parse(&element).filter(|marks| machine_name(&marks.owner) == name))
 }
 
+/// The marks that a domain bears which runs, as they were when it was started.
+pub(crate) fn of_run(domain: &Domain) -> Result<Option<Marks>, CallError> {
+    let kind = sys::VIR_DOMAIN_METADATA_ELEMENT as i32;
+    match domain.get_metadata(kind, Some(URI), sys::VIR_DOMAIN_AFFECT_LIVE) {
+        Ok(element) => Ok(parse(&element)),
+        // It has just ended.
+        Err(error) if matches!(error.code(), ErrorNumber::NoDomainMetadata | ErrorNumber::OperationInvalid) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// The id of a domain.
 pub(crate) fn id(domain: &Domain) -> Result<MachineId, CallError> {
     Ok(MachineId(domain.get_uuid_string()?))

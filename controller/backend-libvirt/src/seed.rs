@@ -10,6 +10,11 @@ use uuid::Uuid;
 use crate::iso;
 use crate::shares::{self, Mounts};
 
+/// By which cloud-init knows the disk.
+const LABEL: &str = "cidata";
+/// What the host adds to what the user says.
+const VENDOR: &str = "vendor-data";
+
 /// A machine's place in its network, as it is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Place {
@@ -27,17 +32,30 @@ pub(crate) fn disk(spec: &MachineSpec, id: Uuid, mac: &str, place: Option<Place>
     let meta = meta(spec, id, &boot.ssh_authorized_keys);
     // The first line is what says that it is meant for cloud-init.
     let user = boot.user_data.unwrap_or_else(|| "#cloud-config\n".to_owned());
-    let vendor = shares::script(mounts).unwrap_or_else(|| "#cloud-config\n".to_owned());
+    let vendor = vendor(mounts);
     iso::image(
-        "cidata",
+        LABEL,
         &[
             ("meta-data", meta.as_bytes()),
             ("network-config", network.as_bytes()),
             ("user-data", user.as_bytes()),
             // What the host adds to what the user says, which it can't get in the way of.
-            ("vendor-data", vendor.as_bytes()),
+            (VENDOR, vendor.as_bytes()),
         ],
     )
+}
+
+/// The same disk for a machine that mounts something else; `None` if it isn't one of ours.
+pub(crate) fn with_mounts(disk: &[u8], mounts: &Mounts) -> Option<Vec<u8>> {
+    let vendor = vendor(mounts);
+    let mut files = iso::files(disk)?;
+    files.iter_mut().find(|(name, _)| name == VENDOR)?.1 = vendor.into_bytes();
+    let files: Vec<(&str, &[u8])> = files.iter().map(|(name, content)| (name.as_str(), content.as_slice())).collect();
+    Some(iso::image(LABEL, &files))
+}
+
+fn vendor(mounts: &Mounts) -> String {
+    shares::script(mounts).unwrap_or_else(|| "#cloud-config\n".to_owned())
 }
 
 fn meta(spec: &MachineSpec, id: Uuid, keys: &[String]) -> String {

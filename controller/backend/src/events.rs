@@ -56,4 +56,6 @@ pub enum Happening {
     Rewired,
     /// A machine got another name.
     Renamed,
+    /// A machine let go of a device.
+    Unplugged,
 }

@@ -14,6 +14,7 @@ mod host;
 mod host_ports;
 mod images;
 mod machines;
+mod mounting;
 mod names;
 mod networks;
 mod owner;
@@ -37,6 +38,7 @@ pub use machines::{
     Attachment, EnvVar, ExitState, FirstBoot, Machine, MachineId, MachineSpec, MachineState, MachineSummary, Machines,
     Mount, MountSource, NetworkAttachment, PortSpec, Protocol, Publish, PublishedPort, Resources, Usage,
 };
+pub use mounting::{Detached, Mounting, Mounts};
 pub use names::{DOMAIN, Names, Zone, Zones};
 pub use networks::{Network, NetworkSpec, Networks, OccupiedRange};
 pub use owner::{Owner, bridge_name, dns_names, machine_name};
@@ -48,6 +50,8 @@ pub use volumes::{SMALLEST_VOLUME, Volume, VolumeMode, VolumeSource, VolumeSpec,
 pub struct Backend {
     /// Runs machines: containers or virtual machines.
     pub machines: Arc<dyn Machines>,
+    /// Changes what machines mount, where one is not made anew for that; `None` where it is.
+    pub mounting: Option<Arc<dyn Mounting>>,
     /// Isolated networks.
     pub networks: Arc<dyn Networks>,
     /// What passes between machines, the host and the world.

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{Error, Owner};
+use crate::{Error, Mounts, Owner};
 
 /// Makes, starts, stops and removes machines of one installation.
 ///
@@ -300,7 +300,7 @@ pub struct MachineSummary {
     pub active: bool,
     /// Its place in a network, held whether it runs or not.
     pub attachment: Option<Attachment>,
-    /// The volumes that it mounts, by owner's uid, sorted.
+    /// The volumes that it has, by owner's uid, sorted.
     pub volumes: Vec<Uuid>,
 }
 
@@ -329,8 +329,10 @@ pub struct Machine {
     pub published: Vec<PublishedPort>,
     /// The limits in force.
     pub resources: Resources,
-    /// The volumes that it mounts, by owner's uid, sorted.
+    /// The volumes that it has, by owner's uid, sorted: those that it mounts or will, and those that it hasn't let go of.
     pub volumes: Vec<Uuid>,
+    /// What it mounts, where that changes while it exists.
+    pub mounts: Option<Mounts>,
 }
 
 impl Machine {

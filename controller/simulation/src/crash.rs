@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use controller_backend::{
-    Backend, DiskImage, DiskImageSpec, DiskImages, Error, FileSet, Files, Image, Images, ImportError, Machine,
-    MachineId, MachineSpec, MachineSummary, Machines, Network, NetworkAttachment, NetworkSpec, Networks, OccupiedRange,
-    Owner, Progress, PullError, Resources, Snapshot, SnapshotSpec, Snapshots, Usage, Volume, VolumeSpec, Volumes,
+    Backend, Detached, DiskImage, DiskImageSpec, DiskImages, Error, FileSet, Files, Image, Images, ImportError,
+    Machine, MachineId, MachineSpec, MachineSummary, Machines, Mount, Mounting, Network, NetworkAttachment,
+    NetworkSpec, Networks, OccupiedRange, Owner, Progress, PullError, Resources, Snapshot, SnapshotSpec, Snapshots,
+    Usage, Volume, VolumeSpec, Volumes,
 };
 use http::{Method, Request};
 use tokio::sync::Notify;
@@ -99,6 +100,7 @@ pub(crate) fn wired(backend: Backend, wire: &Tripwire) -> Backend {
     let ports = Arc::new(Ports { backend: backend.clone(), wire: wire.clone() });
     Backend {
         machines: ports.clone(),
+        mounting: backend.mounting.as_ref().map(|_| ports.clone() as Arc<dyn Mounting>),
         networks: ports.clone(),
         volumes: ports.clone(),
         snapshots: ports.clone(),
@@ -165,6 +167,27 @@ impl Machines for Ports {
 
     async fn remove(&self, id: &MachineId) -> Result<(), Error> {
         self.after(self.backend.machines.remove(id).await).await
+    }
+}
+
+impl Ports {
+    fn mounting(&self) -> &dyn Mounting {
+        self.backend.mounting.as_deref().expect("the port is only offered where the backend has it")
+    }
+}
+
+#[async_trait]
+impl Mounting for Ports {
+    async fn define(&self, id: &MachineId, mounts: &[Mount]) -> Result<(), Error> {
+        self.after(self.mounting().define(id, mounts).await).await
+    }
+
+    async fn attach(&self, id: &MachineId, volume: Uuid) -> Result<(), Error> {
+        self.after(self.mounting().attach(id, volume).await).await
+    }
+
+    async fn detach(&self, id: &MachineId, volume: Uuid) -> Result<Detached, Error> {
+        self.after(self.mounting().detach(id, volume).await).await
     }
 }
 

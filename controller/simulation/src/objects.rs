@@ -99,6 +99,14 @@ pub fn volume(name: &str, size: &str) -> Volume {
     )
 }
 
+/// A Volume of this size that is a device.
+#[must_use]
+pub fn block_volume(name: &str, size: &str) -> Volume {
+    let mut volume = volume(name, size);
+    volume.spec.volume_mode = VolumeMode::Block;
+    volume
+}
+
 /// The same, made from something.
 #[must_use]
 pub fn copy(name: &str, size: &str, source: VolumeSource) -> Volume {

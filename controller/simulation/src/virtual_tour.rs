@@ -1,13 +1,15 @@
-//! The story of a virtual machine: it waits for its image, comes, gets other amounts, is replaced, and goes.
+//! The story of a virtual machine: it waits for its image, comes, gets a disk and gives it back, gets other amounts and
+//! directories, is replaced, and goes.
 
 use crds::compute::cluster_image::ClusterImage;
 use crds::compute::instance::Instance;
 use crds::network::vpc::Vpc;
+use crds::storage::volume::Volume;
 use serde_json::json;
 
 use crate::Cloud;
 use crate::cloud::DISK_FILE;
-use crate::objects::{cluster_image, published, virtual_machine, vpc};
+use crate::objects::{block_volume, cluster_image, published, virtual_machine, volume, vpc};
 use crate::story::{Diary, settled};
 
 /// Tells the whole story to a cloud whose controllers run.
@@ -19,10 +21,31 @@ pub async fn tell(cloud: &Cloud) -> Diary {
     cloud.create(&machine).await;
     cloud.create(&vpc("lab", Some("10.78.0.0/24"))).await;
     cloud.create(&cluster_image("debian", DISK_FILE)).await;
+    cloud.create(&block_volume("disk", "64Mi")).await;
+    cloud.create(&volume("files", "64Mi")).await;
     cloud.until_ready::<ClusterImage>("debian").await;
     cloud.until_ready::<Instance>("vm").await;
     let made = settled(cloud).await;
 
+    let disk = json!([{"mountPath": "/dev/disk", "volume": "disk"}]);
+    cloud.change::<Instance>("vm", json!({"spec": {"volumes": disk}})).await;
+    cloud.until_ready::<Instance>("vm").await;
+    cloud.change::<Volume>("disk", json!({"spec": {"size": "128Mi"}})).await;
+    cloud.until_ready::<Volume>("disk").await;
+    // The guest doesn't let go at once: until then it is nobody else's, and isn't removed.
+    let uid = cloud.uid::<Instance>("vm").await;
+    cloud.engine.hold_on_to_devices(uid, true);
+    cloud.change::<Instance>("vm", json!({"spec": {"volumes": []}})).await;
+    cloud.until_condition::<Instance>("vm", "Ready", "False", Some("DetachPending")).await;
+    cloud.delete::<Volume>("disk").await;
+    cloud.until_condition::<Volume>("disk", "Ready", "False", Some("InUse")).await;
+    cloud.engine.hold_on_to_devices(uid, false);
+    cloud.until_ready::<Instance>("vm").await;
+    cloud.until_gone::<Volume>("disk").await;
+
+    let files = json!([{"mountPath": "/files", "volume": "files"}]);
+    cloud.change::<Instance>("vm", json!({"spec": {"volumes": files}})).await;
+    cloud.until_condition::<Instance>("vm", "Ready", "False", Some("RestartNeeded")).await;
     cloud.change::<Instance>("vm", json!({"spec": {"resources": {"cpu": "2"}}})).await;
     cloud.until_condition::<Instance>("vm", "Ready", "False", Some("RestartNeeded")).await;
     // A port more is no other machine.
@@ -43,6 +66,8 @@ pub async fn tell(cloud: &Cloud) -> Diary {
     cloud.delete::<Instance>("vm").await;
     cloud.until_gone::<Instance>("vm").await;
     cloud.until_gone::<ClusterImage>("debian").await;
+    cloud.delete::<Volume>("files").await;
+    cloud.until_gone::<Volume>("files").await;
     cloud.delete::<Vpc>("lab").await;
     cloud.until_gone::<Vpc>("lab").await;
     Diary { made, changed, gone: settled(cloud).await }

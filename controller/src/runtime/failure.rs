@@ -3,6 +3,9 @@
 
 use controller_backend::{Conflict, Error as BackendError, ImportError, PullError};
 
+/// The reason while a guest that was asked to let go of a Volume has it.
+pub const DETACH_PENDING: &str = "DetachPending";
+
 /// Why a step or an observation failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -40,6 +43,12 @@ pub enum Failure {
     /// It takes virtual machines, and this server runs none.
     #[error("this server runs no virtual machines")]
     NoVirtualMachines,
+    /// A guest was asked to let go of a Volume, and hasn't.
+    #[error("the guest still has Volume `{volume}`")]
+    Held {
+        /// The Volume's name.
+        volume: String,
+    },
     /// Somebody else changed the object, or took what was chosen, meanwhile: look again.
     #[error("the object has changed meanwhile")]
     Stale,
@@ -118,6 +127,14 @@ impl Failure {
                  where libvirt runs."
                     .to_owned(),
                 true,
+            ),
+            Self::Held { volume } => verdict(
+                DETACH_PENDING,
+                format!(
+                    "The guest hasn't let go of Volume `{volume}`: unmount it there. It is asked again, and nobody else gets the \
+                     Volume before."
+                ),
+                false,
             ),
             Self::Api { action, .. } => verdict("ApiFailed", sentence(&format!("failed to {action}")), false),
             Self::Stale => verdict("Progressing", "The object has changed meanwhile.".to_owned(), false),

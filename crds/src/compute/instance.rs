@@ -22,7 +22,7 @@ use crate::quantity::Quantity;
     category = "all",
     category = "cloud",
     doc = "One machine.",
-    annotation("thecloud.dev/schema-version", "9"),
+    annotation("thecloud.dev/schema-version", "10"),
     annotation("thecloud.dev/connect", "log,exec,console,portforward,metrics"),
     annotation(
         "thecloud.dev/charges",
@@ -154,7 +154,8 @@ pub struct InstanceSpec {
     #[schemars(length(max = 64))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["port".into(), "protocol".into()]))]
     pub ports: Vec<Port>,
-    /// Directories mounted into it.
+    /// Directories and devices mounted into it. A container is replaced when they change; of a virtual machine devices change
+    /// while it runs, and directories when it is started.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["mountPath".into()]))]
@@ -601,6 +602,9 @@ pub struct InstanceStatus {
     /// The backend's own id of the machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub machine_id: Option<String>,
+    /// The Volumes that its machine has, also those that it shall no longer have and hasn't let go of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub volumes: Vec<String>,
     /// The backend's own id of the image it was made from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image_id: Option<String>,

@@ -76,6 +76,7 @@ pub(crate) fn machine(container: &ContainerInspectResponse) -> Option<Machine> {
         published: host_config.port_bindings.as_ref().map(published).unwrap_or_default(),
         resources: resources(host_config),
         volumes: labels::volumes(marks),
+        mounts: None,
     })
 }
 

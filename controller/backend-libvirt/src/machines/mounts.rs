@@ -1,19 +1,20 @@
-//! Looks for what a machine mounts, on the host.
+//! Looks for what a machine mounts, on the host, and changes what it does.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use controller_backend::{Error, MachineId, Mount, MountSource, VolumeMode};
+use async_trait::async_trait;
+use controller_backend::{Detached, Error, MachineId, Mount, MountSource, Mounting, VolumeMode};
 use uuid::Uuid;
 use virt::domain::Domain;
 use virt_sys as sys;
 
-use super::LibvirtMachines;
+use super::{LibvirtMachines, write_private};
 use crate::devices::{self, Device};
 use crate::engine::{CallError, Connection, Owned};
 use crate::marks::Marks;
-use crate::remount;
 use crate::shares::{self, Memory, Mounts, Share};
+use crate::{remount, seed};
 
 /// What a volume is to a machine.
 pub(super) enum Offer {
@@ -108,6 +109,84 @@ impl LibvirtMachines {
             VolumeMode::Block => volume.device.map(Offer::Device),
         });
         offer.ok_or_else(|| Error::not_found(format!("volume of `{owner}`")))
+    }
+}
+
+#[async_trait]
+impl Mounting for LibvirtMachines {
+    async fn define(&self, id: &MachineId, mounts: &[Mount]) -> Result<(), Error> {
+        let owner = self.owned(id).await?.owner.uid;
+        let wanted = self.mounts(owner, mounts).await?;
+        let failed = |error| Error::failed("tell the machine what it mounts", error);
+        if wanted.shares.iter().any(|share| share.read_only) {
+            shares::make_read_only(&self.places.read_only_server()).map_err(failed)?;
+        }
+        // What it is told comes first: once the definition says so, nobody looks at this again. A machine that runs keeps
+        // the disk that it has open.
+        let seed = self.places.seed(owner, id);
+        let told = tokio::fs::read(&seed).await.map_err(failed)?;
+        let next = seed::with_mounts(&told, &wanted)
+            .ok_or_else(|| Error::failed("tell the machine what it mounts", "its seed is another"))?;
+        if next != told {
+            let new = seed.with_extension("new");
+            write_private(&new, &next).await.map_err(failed)?;
+            tokio::fs::rename(&new, &seed).await.map_err(failed)?;
+        }
+        self.redefine(id, mounts).await
+    }
+
+    async fn attach(&self, id: &MachineId, volume: Uuid) -> Result<(), Error> {
+        let marks = self.engine.on_machine(id, "look at", |owned| Ok(owned.marks.clone())).await?;
+        let source = MountSource::Volume(volume);
+        let mount = marks.mounts.into_iter().flatten().find(|mount| mount.source == source);
+        let mount = mount.ok_or_else(|| Error::not_found(format!("mount of volume `{volume}`")))?;
+        let mounts = self.mounts(marks.owner.uid, &[mount]).await?;
+        let Some(device) = mounts.devices.into_iter().next() else {
+            return Err(Error::invalid("a directory is mounted when the machine starts, and not while it runs"));
+        };
+        let plug = move |owned: &Owned| {
+            let domain = &owned.domain;
+            if !domain.is_active()? {
+                return Ok(());
+            }
+            let xml = domain.get_xml_desc(0)?;
+            let Some(disk) = devices::find(&xml, volume) else {
+                let disk = devices::element(&device, &devices::free_target(&xml));
+                return match domain.attach_device_flags(&disk, sys::VIR_DOMAIN_AFFECT_LIVE) {
+                    // It ended at this very moment, and has it at its next start.
+                    Err(_) if !domain.is_active()? => Ok(()),
+                    other => Ok(other.map(drop)?),
+                };
+            };
+            if let (Some(target), Some(size)) = (devices::target(disk), devices::size_bytes(&device.path)) {
+                domain.block_resize(&target, size, sys::VIR_DOMAIN_BLOCK_RESIZE_BYTES)?;
+            }
+            Ok(())
+        };
+        self.engine.on_machine(id, "plug a volume into", plug).await
+    }
+
+    async fn detach(&self, id: &MachineId, volume: Uuid) -> Result<Detached, Error> {
+        let unplug = move |owned: &Owned| {
+            let domain = &owned.domain;
+            let has = || -> Result<Option<String>, CallError> {
+                if !domain.is_active()? {
+                    return Ok(None);
+                }
+                Ok(devices::find(&domain.get_xml_desc(0)?, volume).map(str::to_owned))
+            };
+            let Some(disk) = has()? else { return Ok(Detached::Gone) };
+            // libvirt waits some seconds for the guest, and calls it done if that says nothing.
+            let asked = domain.detach_device_flags(&disk, sys::VIR_DOMAIN_AFFECT_LIVE);
+            match (has()?, asked) {
+                (None, _) => Ok(Detached::Gone),
+                (Some(_), Ok(_)) => Ok(Detached::Held),
+                // It was asked before, and hasn't answered.
+                (Some(_), Err(error)) if error.message().contains("unplug") => Ok(Detached::Held),
+                (Some(_), Err(error)) => Err(error.into()),
+            }
+        };
+        self.engine.on_machine(id, "unplug a volume from", unplug).await
     }
 }
 

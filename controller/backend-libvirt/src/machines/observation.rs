@@ -1,20 +1,26 @@
 //! Decides what a domain says about its machine. libvirt remembers what it is; when it started and how it ended is in the
 //! log of its process.
 
-use controller_backend::{ExitState, Machine, MachineState, MachineSummary};
+use std::collections::BTreeSet;
+
+use controller_backend::{ExitState, Machine, MachineState, MachineSummary, Mount, MountSource, Mounts};
+use uuid::Uuid;
 use virt_sys as sys;
 
 use crate::engine::{CallError, Owned};
-use crate::{marks, process_log};
+use crate::remount::elements;
+use crate::{devices, marks, process_log};
 
 pub(super) fn summary(owned: &Owned) -> Result<MachineSummary, CallError> {
+    let active = owned.domain.is_active()?;
+    let mounts = mounts(owned, active)?;
     Ok(MachineSummary {
         id: marks::id(&owned.domain)?,
         owner: owned.marks.owner.clone(),
         spec_hash: owned.marks.spec_hash.clone(),
-        active: owned.domain.is_active()?,
+        active,
         attachment: owned.marks.attachment,
-        volumes: owned.marks.volumes.clone(),
+        volumes: volumes(&mounts),
     })
 }
 
@@ -40,6 +46,7 @@ pub(crate) fn machine(owned: &Owned) -> Result<Machine, CallError> {
         },
         _ => MachineState::Running,
     };
+    let mounts = mounts(owned, matches!(state, MachineState::Running | MachineState::Paused))?;
     Ok(Machine {
         id: marks::id(&owned.domain)?,
         name,
@@ -52,6 +59,63 @@ pub(crate) fn machine(owned: &Owned) -> Result<Machine, CallError> {
         attachment: marks.attachment,
         published: marks.published.clone(),
         resources: marks.resources,
-        volumes: marks.volumes.clone(),
+        volumes: volumes(&mounts),
+        mounts: Some(mounts),
     })
+}
+
+/// What it mounts. Of directories a machine that runs has those that it was started with, which its marks then tell; of
+/// devices those that are plugged in.
+fn mounts(owned: &Owned, active: bool) -> Result<Mounts, CallError> {
+    let marks = &owned.marks;
+    let defined = marks.mounts.clone().unwrap_or_default();
+    let mut mounts = Mounts { defined, live: None, devices: marks.devices.clone(), outgrown: Vec::new() };
+    if !active {
+        return Ok(mounts);
+    }
+    let started_with = match marks.mounts {
+        Some(_) => marks::of_run(&owned.domain)?.and_then(|marks| marks.mounts).unwrap_or_default(),
+        None => Vec::new(),
+    };
+    let mut live: Vec<Mount> = started_with.iter().filter(|mount| mounts.device(mount).is_none()).cloned().collect();
+    if !marks.devices.is_empty() {
+        let xml = owned.domain.get_xml_desc(0)?;
+        for disk in elements(&xml, "disk").into_iter().map(|range| &xml[range]) {
+            let Some(volume) = devices::volume(disk) else { continue };
+            let known = mounts.defined.iter().chain(&started_with);
+            live.push(plugged(disk, volume, known));
+            if has_grown(owned, disk)? {
+                mounts.outgrown.push(volume);
+            }
+        }
+    }
+    mounts.live = Some(live);
+    Ok(mounts)
+}
+
+/// Where a disk is mounted: where it would have its serial.
+fn plugged<'a>(disk: &str, volume: Uuid, mut known: impl Iterator<Item = &'a Mount>) -> Mount {
+    let (serial, read_only) = (devices::text(disk, "serial").unwrap_or_default(), disk.contains("<readonly/>"));
+    let source = MountSource::Volume(volume);
+    let fits = |mount: &&Mount| {
+        mount.source == source && mount.read_only == read_only && devices::serial(&mount.path) == serial
+    };
+    known.find(fits).cloned().unwrap_or_else(|| Mount { path: format!("/dev/{serial}"), read_only, source })
+}
+
+/// Whether a device is larger than QEMU has told the machine.
+fn has_grown(owned: &Owned, disk: &str) -> Result<bool, CallError> {
+    let (Some(target), Some(path)) = (devices::target(disk), devices::source(disk)) else { return Ok(false) };
+    let told = owned.domain.get_block_info(&target, 0)?.capacity;
+    Ok(devices::size_bytes(&path).is_some_and(|size| size > told))
+}
+
+/// Those that it mounts or will.
+fn volumes(mounts: &Mounts) -> Vec<Uuid> {
+    let all = mounts.defined.iter().chain(mounts.live.iter().flatten());
+    let uids = all.filter_map(|mount| match mount.source {
+        MountSource::Volume(uid) => Some(uid),
+        _ => None,
+    });
+    uids.collect::<BTreeSet<_>>().into_iter().collect()
 }

@@ -7,6 +7,7 @@ pub mod disk_images;
 pub mod events;
 pub mod files;
 pub mod machines;
+pub mod mounting;
 pub mod networks;
 pub mod snapshots;
 pub mod volumes;

@@ -164,6 +164,15 @@ impl FakeEngine {
         self.by_hand(|world| world.cannot_enforce = why.map(str::to_owned));
     }
 
+    /// The guests of an owner's machines let go of no device from now on, or of those that they were asked for.
+    pub fn hold_on_to_devices(&self, owner: Uuid, holds_on: bool) {
+        self.by_hand(|world| {
+            for id in owned_by(world, owner) {
+                super::mounting::hold_on(world, &id, holds_on);
+            }
+        });
+    }
+
     /// The running machines of an owner end with `code`, as if by themselves.
     pub fn crash(&self, owner: Uuid, code: i64) {
         self.end_all(owner, code, false);
@@ -244,7 +253,10 @@ impl FakeEngine {
     pub fn machines_of(&self, owner: Uuid) -> Vec<Machine> {
         let state = self.lock();
         let ids = owned_by(&state.world, owner);
-        ids.iter().filter_map(|id| state.world.machines.get(id)).map(|fake| fake.machine.clone()).collect()
+        ids.iter()
+            .filter_map(|id| state.world.machines.get(id))
+            .map(|fake| super::mounting::seen(&state.world, fake))
+            .collect()
     }
 
     /// How many machines run, in all installations.

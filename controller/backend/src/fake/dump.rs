@@ -67,6 +67,17 @@ fn machines(world: &World, installation: Uuid) -> Vec<String> {
                 .map_or_else(|| "gone".to_owned(), |fake| fake.volume.owner.to_string());
             let _ = write!(line, " volume={name}");
         }
+        if let Some(mounts) = super::mounting::seen(world, fake).mounts {
+            let paths = |mounts: &[crate::Mount]| {
+                let mut paths: Vec<String> = mounts.iter().map(|mount| mount.path.clone()).collect();
+                paths.sort_unstable();
+                paths.join(",")
+            };
+            if !mounts.defined.is_empty() || mounts.live.as_ref().is_some_and(|live| !live.is_empty()) {
+                let _ = write!(line, " defined={}", paths(&mounts.defined));
+                let _ = write!(line, " live={}", paths(&mounts.live.unwrap_or_default()));
+            }
+        }
         line
     })
     .collect()

@@ -20,6 +20,9 @@ pub enum Operation {
     RestoreMachine,
     RemoveMachine,
     MachineUsage,
+    DefineMounts,
+    AttachVolume,
+    DetachVolume,
     ListNetworks,
     FindNetwork,
     EnsureNetwork,
@@ -73,6 +76,9 @@ impl Operation {
         Self::RestoreMachine,
         Self::RemoveMachine,
         Self::MachineUsage,
+        Self::DefineMounts,
+        Self::AttachVolume,
+        Self::DetachVolume,
         Self::ListNetworks,
         Self::FindNetwork,
         Self::EnsureNetwork,
@@ -124,6 +130,9 @@ impl Operation {
                 | Self::ResizeMachine
                 | Self::RestoreMachine
                 | Self::RemoveMachine
+                | Self::DefineMounts
+                | Self::AttachVolume
+                | Self::DetachVolume
                 | Self::EnsureNetwork
                 | Self::RemoveNetwork
                 | Self::ApplyFirewall

@@ -1,5 +1,6 @@
 //! The rules of machines at the fake engine.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -8,10 +9,10 @@ use uuid::Uuid;
 use super::faults::Operation;
 use super::images::Program;
 use super::world::{FakeMachine, LogEntry, World};
-use super::{View, shell};
+use super::{View, mounting, shell};
 use crate::{
     Attachment, Conflict, Error, Happening, Machine, MachineId, MachineSpec, MachineState, MachineSummary, Machines,
-    MountSource, NetworkAttachment, PublishedPort, Resources, Usage,
+    MountSource, NetworkAttachment, Owner, PublishedPort, Resources, Usage,
 };
 
 #[async_trait]
@@ -26,7 +27,7 @@ impl Machines for View {
     async fn find(&self, owner: Uuid) -> Result<Vec<Machine>, Error> {
         self.perform(Operation::FindMachines, |world, installation| {
             let ids = world.machines_by_owner.get(&(installation, owner)).into_iter().flatten();
-            Ok(ids.filter_map(|id| world.machines.get(id)).map(|fake| fake.machine.clone()).collect())
+            Ok(ids.filter_map(|id| world.machines.get(id)).map(|fake| mounting::seen(world, fake)).collect())
         })
     }
 
@@ -167,21 +168,7 @@ fn create(world: &mut World, installation: Uuid, spec: &MachineSpec) -> Result<M
             return Err(Error::invalid(format!("address {} is not one of {}", network.address, found.cidr)));
         }
     }
-    let mut volumes = Vec::new();
-    for mount in &spec.mounts {
-        match &mount.source {
-            MountSource::Volume(uid) => {
-                if !world.volumes.contains_key(&(installation, *uid)) {
-                    return Err(Error::not_found(format!("volume of `{uid}`")));
-                }
-                volumes.push(*uid);
-            }
-            MountSource::Files(name) => has_files(world, spec, name)?,
-            MountSource::Empty { .. } => {}
-        }
-    }
-    volumes.sort_unstable();
-    volumes.dedup();
+    mounting::there(world, &spec.owner, &spec.mounts)?;
     let mut published: Vec<PublishedPort> = spec
         .ports
         .iter()
@@ -207,17 +194,21 @@ fn create(world: &mut World, installation: Uuid, spec: &MachineSpec) -> Result<M
             .map(|network| Attachment { network: network.network, address: network.address }),
         published,
         resources: spec.resources,
-        volumes,
+        volumes: Vec::new(),
+        mounts: None,
     };
     world.machine_names.insert(spec.name.clone(), id.clone());
     world.machines_by_owner.entry((installation, spec.owner.uid)).or_default().push(id.clone());
-    world.machines.insert(id.clone(), FakeMachine { spec: spec.clone(), machine, log: Vec::new() });
+    let (log, told) = (Vec::new(), BTreeMap::new());
+    let mut fake = FakeMachine { spec: spec.clone(), machine, log, live: None, told, holds_on: false };
+    fake.count_volumes();
+    world.machines.insert(id.clone(), fake);
     world.tell(spec.owner.clone(), Happening::Created);
     Ok(id)
 }
 
-fn has_files(world: &World, spec: &MachineSpec, name: &str) -> Result<(), Error> {
-    let key = (spec.owner.installation, spec.owner.uid);
+pub(super) fn has_files(world: &World, owner: &Owner, name: &str) -> Result<(), Error> {
+    let key = (owner.installation, owner.uid);
     if world.files.get(&key).is_some_and(|owned| owned.sets.contains_key(name)) {
         Ok(())
     } else {
@@ -242,7 +233,7 @@ fn start(world: &mut World, installation: Uuid, id: &MachineId) -> Result<(), Er
     }
     for mount in &spec.mounts {
         if let MountSource::Files(name) = &mount.source {
-            has_files(world, &spec, name)?;
+            has_files(world, &spec.owner, name)?;
         }
     }
     if let Some(attachment) = machine.attachment {
@@ -276,9 +267,12 @@ fn start(world: &mut World, installation: Uuid, id: &MachineId) -> Result<(), Er
         .map_or(Program::Runs, |image| image.program);
     let run = world.next_number();
     let now = world.now;
+    let sizes = mounting::sizes(world, installation, &spec.mounts);
     let fake = ours(world, installation, id)?;
     fake.machine.state = MachineState::Running;
     fake.machine.started_at = Some(now);
+    fake.live = Some(fake.spec.mounts.clone());
+    fake.told = sizes;
     world.tell(spec.owner.clone(), Happening::Started);
 
     let mut words = spec.command.clone().unwrap_or_default();

@@ -12,6 +12,7 @@ mod firewall;
 mod host_ports;
 mod images;
 mod machines;
+mod mounting;
 mod names;
 mod networks;
 mod shell;
@@ -109,6 +110,7 @@ impl FakeEngine {
         let view = Arc::new(View { engine: self.clone(), installation });
         Backend {
             machines: view.clone(),
+            mounting: Some(view.clone()),
             networks: view.clone(),
             firewall: view.clone(),
             names: view.clone(),

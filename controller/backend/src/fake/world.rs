@@ -14,7 +14,7 @@ use super::disk_images::FakeDownload;
 use super::images::FakeImage;
 use crate::{
     Capacity, Channel, DiskImage, Event, ExitState, Happening, Identity, Machine, MachineId, MachineSpec, MachineState,
-    Network, Owner, ProjectedFile, Protocol, Publish, PublishedPort, Rules, Snapshot, Volume, Zones,
+    Mount, Network, Owner, ProjectedFile, Protocol, Publish, PublishedPort, Rules, Snapshot, Volume, Zones,
 };
 
 /// The host's address that is listened on, and the machine that does.
@@ -66,6 +66,12 @@ pub(super) struct FakeMachine {
     pub(super) spec: MachineSpec,
     pub(super) machine: Machine,
     pub(super) log: Vec<LogEntry>,
+    /// What it mounts while it runs.
+    pub(super) live: Option<Vec<Mount>>,
+    /// The sizes of devices that it was told.
+    pub(super) told: BTreeMap<Uuid, u64>,
+    /// Whether the guest lets go of no device.
+    pub(super) holds_on: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -176,6 +182,9 @@ impl World {
         if !matches!(fake.machine.state, MachineState::Running | MachineState::Paused) {
             return;
         }
+        fake.live = None;
+        fake.told.clear();
+        fake.count_volumes();
         fake.machine.state = MachineState::Exited(ExitState { code, out_of_memory, finished_at: now });
         let owner = fake.machine.owner.clone();
         let attachment = fake.machine.attachment;

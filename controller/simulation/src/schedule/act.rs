@@ -10,7 +10,7 @@ use crds::network::security_group::SecurityGroup;
 use crds::network::vpc::Vpc;
 use crds::network::vpc_peering::VpcPeering;
 use crds::quantity::Quantity;
-use crds::storage::volume::{Volume, VolumeSource};
+use crds::storage::volume::{Volume, VolumeMode, VolumeSource};
 use crds::storage::volume_snapshot::VolumeSnapshot;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use kube::{Resource, ResourceExt};
@@ -119,13 +119,17 @@ impl Stage {
                 let (vpc, peer) = (format!("vpc{vpc}"), format!("vpc{peer}"));
                 self.apply(&vpc_peering(&format!("peering{number}"), &vpc, &peer)).await;
             }
-            Thing::Volume { number, size, snapshot, volume: origin } => {
+            Thing::Volume { number, size, snapshot, volume: origin, block } => {
                 let (name, size) = (format!("volume{number}"), format!("{size}Mi"));
                 let named = |kind: &str, number: &Option<usize>| number.map(|number| format!("{kind}{number}"));
                 let (snapshot, origin) = (named("snapshot", snapshot), named("volume", origin));
                 let source = VolumeSource { snapshot, volume: origin, ..VolumeSource::default() };
                 let is_copy = source.snapshot.is_some() || source.volume.is_some();
-                self.apply(&if is_copy { copy(&name, &size, source) } else { volume(&name, &size) }).await;
+                let mut wanted = if is_copy { copy(&name, &size, source) } else { volume(&name, &size) };
+                if *block {
+                    wanted.spec.volume_mode = VolumeMode::Block;
+                }
+                self.apply(&wanted).await;
             }
             Thing::Snapshot(number) => {
                 self.apply(&snapshot(&format!("snapshot{number}"), &format!("volume{number}"))).await;
@@ -138,7 +142,7 @@ impl Stage {
                 let cpu = Some(Quantity::from(format!("{cpu}m").as_str()));
                 wanted.spec.resources = Some(Resources { cpu, ..Resources::default() });
                 if *mounts {
-                    wanted.spec.volumes = vec![volume_mount(&format!("volume{number}"), "/data")];
+                    wanted.spec.volumes = vec![volume_mount(&format!("volume{number}"), "/dev/data")];
                 }
                 if *publishes {
                     wanted.spec.ports = vec![published(8000, i32::try_from(8000 + number).ok())];

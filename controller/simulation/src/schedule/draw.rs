@@ -18,8 +18,9 @@ pub fn draw(seed: u64) -> Vec<Step> {
         draw.wish(Step::Write(thing));
     }
     draw.steps.push(Step::Settle);
+    let devices = devices(&things);
     for thing in &mut things {
-        if draw.one_in(2) && draw.change(thing) {
+        if draw.one_in(2) && draw.change(thing, &devices) {
             draw.wish(Step::Write(thing.clone()));
         }
     }
@@ -55,6 +56,16 @@ fn needs(one: &Thing, other: &Thing) -> bool {
         Thing::Image => *is_virtual,
         _ => false,
     }
+}
+
+/// The Volumes that are there for certain, and are devices: of other mounts a virtual machine changes at its next start only,
+/// which an accident may be.
+fn devices(things: &[Thing]) -> Vec<usize> {
+    let devices = things.iter().filter_map(|thing| match thing {
+        Thing::Volume { number, snapshot: None, volume: None, block: true, .. } => Some(*number),
+        _ => None,
+    });
+    devices.collect()
 }
 
 struct Draw {
@@ -98,6 +109,8 @@ impl Draw {
     }
 
     fn things(&mut self) -> Vec<Thing> {
+        // All of them or none: a copy is what its source is.
+        let block = self.one_in(2);
         let mut things: Vec<Thing> = (0..VPCS).filter(|_| !self.one_in(4)).map(Thing::Vpc).collect();
         for number in 0..EACH {
             if self.one_in(2) {
@@ -111,7 +124,7 @@ impl Draw {
                     1 if number > 0 => volume = Some(self.below(number)),
                     _ => {}
                 }
-                things.push(Thing::Volume { number, size: 64, snapshot, volume });
+                things.push(Thing::Volume { number, size: 64, snapshot, volume, block });
             }
             if self.one_in(2) {
                 things.push(Thing::Snapshot(number));
@@ -123,7 +136,7 @@ impl Draw {
                     vpc: (!self.one_in(4)).then(|| self.below(VPCS)),
                     image: if is_virtual { "debian".to_owned() } else { self.image() },
                     cpu: 100,
-                    mounts: !is_virtual && self.one_in(2),
+                    mounts: self.one_in(2),
                     publishes: !is_virtual && self.one_in(2),
                     is_virtual,
                     power: "Running".to_owned(),
@@ -144,14 +157,15 @@ impl Draw {
     }
 
     /// Changes what may be changed; whether there is anything.
-    fn change(&mut self, thing: &mut Thing) -> bool {
+    fn change(&mut self, thing: &mut Thing, devices: &[usize]) -> bool {
         match thing {
             Thing::SecurityGroup { port, .. } => *port += 1,
             Thing::Volume { size, .. } => *size += 32,
-            Thing::Instance { image, cpu, power, is_virtual, .. } => match self.below(3) {
+            Thing::Instance { number, mounts, image, cpu, power, is_virtual, .. } => match self.below(4) {
                 0 if !*is_virtual => *image = self.image(),
                 // A virtual machine gets it at its next start, which an accident may be.
                 1 if !*is_virtual => *cpu += 50,
+                0 | 1 if devices.contains(number) => *mounts = !*mounts,
                 _ => *power = ["Stopped", "Paused"][self.below(2)].to_owned(),
             },
             Thing::Vpc(_) | Thing::VpcPeering { .. } | Thing::Snapshot(_) | Thing::Image => return false,

@@ -81,6 +81,9 @@ pub enum Thing {
         snapshot: Option<usize>,
         /// The Volume that it is made from, by number.
         volume: Option<usize>,
+        /// Whether it is a device.
+        #[serde(default)]
+        block: bool,
     },
     /// A snapshot of the Volume with its number.
     Snapshot(usize),

@@ -1,11 +1,12 @@
 //! Does one step for an Instance.
 
-use controller_backend::{Backend, Conflict, Error as BackendError, Publish};
+use controller_backend::{Backend, Conflict, Detached, Error as BackendError, Mounting, Publish};
 use crds::compute::instance::Instance;
 use crds::network::vpc::{Vpc, VpcSpec};
 use kube::api::PostParams;
 use kube::{Api, ResourceExt};
 use serde_json::json;
+use uuid::Uuid;
 
 use super::{InstanceKind, Step};
 use crate::claims::{Claim, HostPort};
@@ -112,6 +113,31 @@ pub(super) async fn apply(kind: &InstanceKind, instance: &Instance, step: &Step)
             let what = if network.is_some() { "back into its network" } else { "back under its name" };
             Ok(Applied::telling("Restored", format!("Put the machine {what}: somebody had taken it away by hand.")))
         }
+        Step::DefineMounts { id, mounts } => {
+            mounting(backend)?.define(id, mounts).await.map_err(Failure::backend("define what the machine mounts"))?;
+            Ok(Applied::quietly())
+        }
+        Step::Attach { id, volume } => {
+            mounting(backend)?.attach(id, *volume).await.map_err(Failure::backend("plug the Volume in"))?;
+            let name = volume_name(kind, *volume);
+            Ok(Applied::telling(
+                "VolumeAttached",
+                format!("The running machine has Volume `{name}`, in its present size."),
+            ))
+        }
+        Step::Detach { id, volume } => {
+            let failed = Failure::backend("have the machine let go of the Volume");
+            let name = volume_name(kind, *volume);
+            match mounting(backend)?.detach(id, *volume).await.map_err(failed)? {
+                // Once it was told that it is waited for, the report tells that it has gone.
+                Detached::Gone if super::report::is_detaching(instance) => Ok(Applied::quietly()),
+                Detached::Gone => Ok(Applied::telling(
+                    "VolumeDetached",
+                    format!("The running machine has let go of Volume `{name}`."),
+                )),
+                Detached::Held => Err(Failure::Held { volume: name }),
+            }
+        }
         Step::Stop { id, grace } => {
             machines.stop(id, *grace).await.map_err(Failure::backend("stop the machine"))?;
             Ok(Applied::telling("Stopped", "Stopped the machine."))
@@ -155,6 +181,18 @@ pub(super) async fn apply(kind: &InstanceKind, instance: &Instance, step: &Step)
     }
 }
 
+/// How a machine's mounts change; it is planned only where they can.
+fn mounting(backend: &Backend) -> Result<&dyn Mounting, Failure> {
+    let missing =
+        || Failure::backend("change what the machine mounts")(BackendError::invalid("its mounts don't change"));
+    backend.mounting.as_deref().ok_or_else(missing)
+}
+
+/// A Volume, for people.
+fn volume_name(kind: &InstanceKind, uid: Uuid) -> String {
+    kind.world.stores.volumes.of_uid(uid).map_or_else(|| uid.to_string(), |volume| volume.name_any())
+}
+
 /// Keeps these ports of the host for the Instance, where its engine keeps none.
 fn hold_ports(kind: &InstanceKind, instance: &Instance, ports: impl Iterator<Item = HostPort>) -> Result<(), Failure> {
     let Some(host_ports) = &kind.world.backend_of(instance)?.host_ports else { return Ok(()) };
@@ -166,7 +204,7 @@ fn hold_ports(kind: &InstanceKind, instance: &Instance, ports: impl Iterator<Ite
 }
 
 /// Whether this Instance has a machine by now.
-async fn is_ours(backend: &Backend, uid: uuid::Uuid) -> Result<bool, Failure> {
+async fn is_ours(backend: &Backend, uid: Uuid) -> Result<bool, Failure> {
     let machines = backend.machines.find(uid).await;
     machines.map(|found| !found.is_empty()).map_err(Failure::backend("look for the machine"))
 }

@@ -6,6 +6,8 @@ mod apply;
 mod fit;
 mod health;
 mod inputs;
+mod mounting;
+mod needs;
 mod observe;
 mod plan;
 mod pull;
@@ -21,7 +23,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use controller_backend::{FileSet, MachineId, MachineSpec, NetworkAttachment, Resources};
+use controller_backend::{FileSet, MachineId, MachineSpec, Mount, NetworkAttachment, Resources};
 use crds::compute::instance::{Exit, Instance, InstanceStatus, PortStatus};
 use kube::{Api, Client};
 use tokio::sync::Semaphore;
@@ -88,6 +90,27 @@ pub(crate) enum Step {
         name: String,
         /// Its place, unless it is in it.
         network: Option<NetworkAttachment>,
+    },
+    /// Define what it mounts from its next start on.
+    DefineMounts {
+        /// The machine.
+        id: MachineId,
+        /// All of it.
+        mounts: Vec<Mount>,
+    },
+    /// Plug a Volume into it while it runs, or tell it that the Volume has grown.
+    Attach {
+        /// The machine.
+        id: MachineId,
+        /// The Volume's uid.
+        volume: Uuid,
+    },
+    /// Have it let go of a Volume while it runs.
+    Detach {
+        /// The machine.
+        id: MachineId,
+        /// The Volume's uid.
+        volume: Uuid,
     },
     /// Ask it to stop, then stop it hard.
     Stop {

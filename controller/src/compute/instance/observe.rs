@@ -18,7 +18,7 @@ use super::allocate::{Supply, host_port_of};
 use super::health::Probing;
 use super::inputs::{Inputs, Sources, resolve};
 use super::wanted::{Parts, hash};
-use super::{HostPorts, InstanceKind};
+use super::{HostPorts, InstanceKind, mounting};
 use crate::claims::{Claim, HostPort};
 use crate::runtime::{Failure, Goal, uid_of};
 use crate::world::{Stores, World};
@@ -36,6 +36,8 @@ pub(crate) struct Observed {
     pub(crate) network: Target<Network>,
     /// The Volumes that it mounts, by name.
     pub(crate) volumes: BTreeMap<String, Target<Uuid>>,
+    /// The names of the Volumes that its machines have, whatever it mounts by now; sorted.
+    pub(crate) held_volumes: Vec<String>,
     /// Which Instances stand in the way of its Volumes, by the Volume's name.
     pub(crate) rivals: BTreeMap<String, String>,
     /// Its limits.
@@ -133,6 +135,7 @@ pub(super) async fn observe(kind: &InstanceKind, goal: Goal, instance: &Instance
         now: world.now(),
         network: network(world, instance, &owner.namespace),
         volumes: volumes(world, instance, &owner.namespace),
+        held_volumes: held_volumes(world, &machines),
         rivals: BTreeMap::new(),
         size: size(world, instance),
         instance_type: type_name(world, instance),
@@ -155,6 +158,9 @@ pub(super) async fn observe(kind: &InstanceKind, goal: Goal, instance: &Instance
             .machines
             .iter()
             .any(|machine| Some(&machine.spec_hash) == wanted_hash(instance, &observed).as_ref());
+    if to_make || goal == Goal::Present && mounting::wants_more(instance, &observed) {
+        observed.rivals = rivals(world, instance, &observed).await?;
+    }
     if to_make {
         // A disk image is named by the uid of its object: names come and go.
         let reference = match &observed.disk {
@@ -165,9 +171,16 @@ pub(super) async fn observe(kind: &InstanceKind, goal: Goal, instance: &Instance
             let image = backend.images.resolve(&reference).await;
             observed.image = image.map_err(Failure::backend("look for the image"))?;
         }
-        observed.rivals = rivals(world, instance, &observed).await?;
     }
     Ok(observed)
+}
+
+/// The names of the Volumes that machines have.
+fn held_volumes(world: &World, machines: &[Machine]) -> Vec<String> {
+    let held: BTreeSet<Uuid> = machines.iter().flat_map(|machine| machine.volumes.iter().copied()).collect();
+    let names: BTreeSet<String> =
+        held.into_iter().filter_map(|uid| Some(world.stores.volumes.of_uid(uid)?.name_any())).collect();
+    names.into_iter().collect()
 }
 
 /// The hash of the machine that it should have, once all that goes into it is known.

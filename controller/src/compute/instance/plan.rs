@@ -11,6 +11,8 @@ use kube::{Resource, ResourceExt};
 use super::allocate::{self, host_port_of};
 use super::fit::unfit;
 use super::health::{Health, ProbeSpec};
+use super::mounting::{self, Change};
+use super::needs::{cannot_start, missing, not_ready};
 use super::observe::{Observed, Target, known_volumes, wanted_hash};
 use super::pull;
 use super::restart::{self, Decision};
@@ -64,9 +66,8 @@ fn present(instance: &Instance, observed: &Observed) -> Plan<Step> {
         return Plan::wait(waiting);
     }
     // What must be known before anything can be said about the machine.
-    let missing = missing(instance, observed);
-    if !missing.is_empty() {
-        let mut plan = Plan::wait(Waiting::on("DependencyMissing", format!("Waiting for {}.", missing.join(", "))));
+    if let Some(waiting) = missing(instance, observed, kept) {
+        let mut plan = Plan::wait(waiting);
         if observed.network == Target::Missing && instance.vpc() == crds::DEFAULT_VPC {
             plan.steps.push(Step::MakeDefaultVpc);
             plan.last = true;
@@ -91,8 +92,8 @@ fn present(instance: &Instance, observed: &Observed) -> Plan<Step> {
             let plan = keep(instance, observed, machine);
             let waiting = Waiting::on_user(
                 "NotReplaced",
-                "The machine was made from another image, network, disk size, keys, cloudInit or volumes, which count when it is \
-                 made only. Undo the change, or change `replaceToken` too: then it is replaced, and its root disk is lost.",
+                "The machine was made from another image, network, disk size, keys or cloudInit, which count when it is made \
+                 only. Undo the change, or change `replaceToken` too: then it is replaced, and its root disk is lost.",
             );
             Plan { waiting: plan.waiting.clone().or(Some(waiting)), ..plan }
         }
@@ -118,13 +119,30 @@ fn stopped(instance: &Instance, observed: &Observed, machine: Option<&Machine>) 
     {
         steps.push(Step::Resize { id: machine.id.clone(), resources: *resources });
     }
+    if !slow && let Some(machine) = machine {
+        let Change { define, waiting, .. } = mounting::change(instance, observed, machine);
+        steps.extend(define);
+        return Plan { waiting, ..Plan::of(steps) };
+    }
     Plan { slow, ..Plan::of(steps) }
 }
 
-/// The machine is as it should be: see to what it does.
+/// The machine is as it should be: see to what it mounts and does.
 fn keep(instance: &Instance, observed: &Observed, machine: &Machine) -> Plan<Step> {
+    let Change { define, plug, waiting } = mounting::change(instance, observed, machine);
+    let first = restore(instance, observed, machine).into_iter().chain(define).collect();
+    let mut plan = sized(instance, observed, machine, first);
+    plan.waiting = plan.waiting.or(waiting);
+    // What is about to be stopped has nothing plugged in or out. A guest that doesn't let go keeps nothing else waiting.
+    if !plan.steps.iter().any(|step| matches!(step, Step::Stop { .. })) {
+        plan.steps.extend(plug);
+    }
+    plan
+}
+
+/// See to its amounts, after these steps, and then to what it does.
+fn sized(instance: &Instance, observed: &Observed, machine: &Machine, mut steps: Vec<Step>) -> Plan<Step> {
     let id = machine.id.clone();
-    let mut steps = Vec::from_iter(restore(instance, observed, machine));
     if let Target::Ready(resources) = &observed.size
         && machine.resources != *resources
     {
@@ -164,7 +182,7 @@ fn drive(instance: &Instance, observed: &Observed, machine: &Machine, mut steps:
         return go_on(instance, observed, machine, steps);
     }
     // What couldn't be started again goes on as it is.
-    if let Some(waiting) = not_ready(instance, observed) {
+    if let Some(waiting) = cannot_start(instance, observed, machine) {
         let plan = go_on(instance, observed, machine, steps);
         return Plan { waiting: plan.waiting.clone().or(Some(waiting)), ..plan };
     }
@@ -246,10 +264,10 @@ fn running(instance: &Instance, observed: &Observed, machine: &Machine, mut step
 
 /// Starts a machine, once all that it needs is there.
 fn start(instance: &Instance, observed: &Observed, machine: &Machine, mut steps: Vec<Step>) -> Plan<Step> {
-    if let Some(waiting) = not_ready(instance, observed) {
+    if let Some(waiting) = cannot_start(instance, observed, machine) {
         return Plan { waiting: Some(waiting), ..Plan::of(steps) };
     }
-    if !observed.inputs.files.is_empty() {
+    if !observed.inputs.files.is_empty() && !steps.iter().any(|step| matches!(step, Step::EnsureFiles { .. })) {
         steps.push(ensure_files(observed));
     }
     hold_ports(observed, published(instance), &mut steps);
@@ -301,7 +319,7 @@ fn replace(instance: &Instance, observed: &Observed, old: Option<&Machine>) -> P
         Ok(Some(step)) => return Plan::of(vec![step]),
         Ok(None) => {}
     }
-    if let Some(waiting) = not_ready(instance, observed) {
+    if let Some(waiting) = missing(instance, observed, None).or_else(|| not_ready(instance, observed, |_| true)) {
         return Plan::wait(waiting);
     }
     if let Some(Target::NotReady(_, why)) = observed.disk.as_ref().map(|disk| &disk.image) {
@@ -349,51 +367,11 @@ fn replace(instance: &Instance, observed: &Observed, old: Option<&Machine>) -> P
     Plan { tell: claims_ready, ..Plan::of(steps) }
 }
 
-/// What isn't there at all, for people.
-fn missing(instance: &Instance, observed: &Observed) -> Vec<String> {
-    let mut missing = Vec::new();
-    if observed.network == Target::Missing {
-        missing.push(format!("Vpc `{}`", instance.vpc()));
-    }
-    if observed.disk.as_ref().is_some_and(|disk| disk.image == Target::Missing) {
-        missing.push(format!("ClusterImage `{}`", instance.spec.image));
-    }
-    if observed.size == Target::Missing {
-        missing.push(format!("InstanceType `{}`", observed.instance_type));
-    }
-    let volumes = observed.volumes.iter().filter(|(_, volume)| **volume == Target::Missing);
-    missing.extend(volumes.map(|(name, _)| format!("Volume `{name}`")));
-    missing
-}
-
-/// What keeps a machine from being made or started now.
-fn not_ready(instance: &Instance, observed: &Observed) -> Option<Waiting> {
-    if !observed.inputs.missing.is_empty() {
-        let missing: Vec<_> = observed.inputs.missing.iter().cloned().collect();
-        return Some(Waiting::on("DependencyMissing", format!("Waiting for {}.", missing.join(", "))));
-    }
-    let not_ready = |what: String| Waiting::briefly("DependencyNotReady", format!("{what}."));
-    if let Target::NotReady(_, why) = &observed.network {
-        return Some(not_ready(format!("Vpc `{}` {why}", instance.vpc())));
-    }
-    for (name, volume) in &observed.volumes {
-        if let Target::NotReady(_, why) = volume {
-            return Some(not_ready(format!("Volume `{name}` {why}")));
-        }
-    }
-    if let Target::NotReady(_, why) = &observed.size {
-        return Some(Waiting::on_user("Invalid", format!("The Instance {why}.")));
-    }
-    let (volume, rival) = observed.rivals.first_key_value()?;
-    let message = format!("Volume `{volume}` is in use by Instance `{rival}`: one machine writes to it at a time.");
-    Some(Waiting::on_user("VolumeInUse", message))
-}
-
 /// The step that writes address and ports into the status, unless they are as they should be.
 fn allocation(instance: &Instance, observed: &Observed) -> Result<Option<Step>, Waiting> {
     let Some(network) = observed.network.known() else { return Ok(None) };
     let Some((cidr, gateway)) = network.range else {
-        return match not_ready(instance, observed) {
+        return match not_ready(instance, observed, |_| true) {
             Some(waiting) => Err(waiting),
             None => Ok(None),
         };
@@ -432,7 +410,7 @@ fn take_down(instance: &Instance, machine: &Machine) -> Vec<Step> {
     }
 }
 
-fn ensure_files(observed: &Observed) -> Step {
+pub(super) fn ensure_files(observed: &Observed) -> Step {
     Step::EnsureFiles { sets: observed.inputs.files.clone(), digest: observed.inputs.digest() }
 }
 

@@ -1,6 +1,6 @@
 //! Says what there is of an Instance. Reasons of `Ready`: Running, Stopped, Paused, Completed (all True);
 //! Provisioning, PullingImage, Stopping, Replacing, Restarting, BackOff, Failed, DependencyMissing, DependencyNotReady, VolumeInUse,
-//! PortTaken, PortsExhausted, AddressesExhausted, ImageNotFound, ImagePullFailed, Invalid, Terminating,
+//! DetachPending, RestartNeeded, NotReplaced, PortTaken, PortsExhausted, AddressesExhausted, ImageNotFound, ImagePullFailed, Invalid, Terminating,
 //! BackendUnavailable, and those of failures. Reasons of `Available`: Running, Healthy; Checking, Unhealthy, Stopped,
 //! Paused, NotRunning, Unknown.
 
@@ -19,6 +19,7 @@ use super::pull;
 use super::restart::{self, Ending, STEADY, UNHEALTHY};
 use super::{InstanceKind, Step};
 use crate::runtime::conditions::{Moment, Truth, set, whole_seconds};
+use crate::runtime::failure::DETACH_PENDING;
 use crate::runtime::{Account, Goal, Note, Plan, Report, Standing, Verdicts, Waiting, stand};
 
 const MEBIBYTE: u64 = 1 << 20;
@@ -47,6 +48,7 @@ pub(super) fn report(account: &Account<'_, InstanceKind>) -> Report<InstanceStat
         None if settled && standing.is_none() && *goal == Goal::Present => Some(ended(&status)),
         None => plan.and_then(|plan| going_on(object, plan)),
     };
+    let before_detaching = is_detaching(object);
     let (ready, mut notes) = stand(
         &mut status.conditions,
         *goal,
@@ -56,6 +58,9 @@ pub(super) fn report(account: &Account<'_, InstanceKind>) -> Report<InstanceStat
         moment,
     );
     status.phase = Some(phase(*goal, object, &status, machine, ready, observed.is_some()));
+    if before_detaching && failure.is_none() && plan.is_some_and(|plan| plan.steps.is_empty()) {
+        notes.push(Note::normal("VolumeDetached", "The machine has let go of what the guest still had."));
+    }
     notes.extend(available(&mut status, object, *observed, moment));
     Report { status, notes }
 }
@@ -69,6 +74,12 @@ fn is_active(machine: &Machine) -> bool {
     matches!(machine.state, MachineState::Running | MachineState::Paused)
 }
 
+/// Whether the last report said that a guest is to let go of a Volume.
+pub(super) fn is_detaching(instance: &Instance) -> bool {
+    let ready = instance.status.as_ref().and_then(|status| condition(&status.conditions, READY));
+    ready.is_some_and(|ready| ready.reason == DETACH_PENDING)
+}
+
 /// Copies what is known.
 fn facts(status: &mut InstanceStatus, instance: &Instance, observed: &Observed) {
     let machine = current(observed);
@@ -78,6 +89,7 @@ fn facts(status: &mut InstanceStatus, instance: &Instance, observed: &Observed) 
     status.instance_type = Some(observed.instance_type.clone());
     status.machine_id = machine.map(|machine| machine.id.0.clone());
     status.image_id = machine.map(|machine| machine.image_id.clone());
+    status.volumes.clone_from(&observed.held_volumes);
     status.started_at = machine.and_then(|machine| machine.started_at).map(|time| Time(whole_seconds(time)));
     status.resources = machine.map(|machine| machine.resources).or(observed.size.known().copied()).map(|amounts| {
         let (cpu, memory) = words(amounts);

@@ -45,7 +45,7 @@ pub(super) fn hash(instance: &Instance, parts: &Parts<'_>) -> String {
     let spec = &instance.spec;
     if let Some(disk) = parts.disk {
         let token = digest(&json!(spec.replace_token));
-        let mut content = json!({
+        let content = json!({
             "version": 1,
             "image": disk.image.known(),
             "disk": spec.resources.as_ref().and_then(|resources| resources.disk.as_ref()),
@@ -54,10 +54,6 @@ pub(super) fn hash(instance: &Instance, parts: &Parts<'_>) -> String {
             "network": parts.network,
             "address": parts.address,
         });
-        // Named only where there are any, as before there could be.
-        if !spec.volumes.is_empty() {
-            content["mounts"] = json!(mounts(instance, parts.volumes));
-        }
         return format!("{token}{SEPARATOR}{}", digest(&content));
     }
     let published: BTreeSet<String> = published(parts.ports).map(|port| format!("{port:?}")).collect();
@@ -150,7 +146,8 @@ fn published(ports: &[PortStatus]) -> impl Iterator<Item = PortSpec> {
     })
 }
 
-fn mounts(instance: &Instance, volumes: &BTreeMap<String, Uuid>) -> Vec<Mount> {
+/// What it mounts, as the spec says.
+pub(super) fn mounts(instance: &Instance, volumes: &BTreeMap<String, Uuid>) -> Vec<Mount> {
     let mounts = instance.spec.volumes.iter().filter_map(|mount| {
         let name = || set_name(&mount.mount_path);
         let (source, read_only) = if let Some(volume) = &mount.volume {

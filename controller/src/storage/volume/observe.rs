@@ -50,8 +50,12 @@ pub(super) async fn observe(kind: &VolumeKind, goal: Goal, volume: &Volume) -> R
         .instances
         .in_namespace(&owner.namespace)
         .iter()
-        .filter(|instance| instance.volumes().contains_key(name.as_str()))
-        .filter(|instance| instance.status.as_ref().is_some_and(|status| status.machine_id.is_some()))
+        .filter(|instance| {
+            let Some(status) = &instance.status else { return false };
+            // A guest may still have what its Instance mounts no more.
+            let has = status.volumes.contains(&name);
+            has || status.machine_id.is_some() && instance.volumes().contains_key(name.as_str())
+        })
         .map(|instance| instance.name_any())
         .collect();
     let leftovers = goal == Goal::Absent && !kind.was_removed(owner.uid);

@@ -1,13 +1,15 @@
 //! What is planned for an Instance in one situation after the other, and that planning comes to an end in all of them.
 
 mod endings;
+mod mounts;
 mod virtual_machines;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use controller_backend::{
-    Attachment, ExitState, FileSet, Image, Machine, MachineId, MachineState, MountSource, Owner, Protocol, Resources,
+    Attachment, ExitState, FileSet, Image, Machine, MachineId, MachineState, MountSource, Mounts, Owner, Protocol,
+    Resources,
 };
 use crds::compute::instance::{
     BackendName, HealthCheck, Instance, InstancePhase, InstanceSpec, InstanceStatus, OnFailure, Port, PowerState,
@@ -33,9 +35,24 @@ use crate::runtime::{Account, Failure, Goal, Note, Plan};
 const NETWORK: Uuid = Uuid::from_u128(10);
 const VOLUME: Uuid = Uuid::from_u128(11);
 const DISK: Uuid = Uuid::from_u128(12);
+/// The Volumes that are devices.
+const DEVICES: [Uuid; 2] = [Uuid::from_u128(13), Uuid::from_u128(14)];
 
 fn second(second: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + second).unwrap()
+}
+
+/// The volumes that machines have are those that they mount or will.
+fn count(machines: &mut [Machine]) {
+    for machine in machines {
+        let Some(mounts) = &machine.mounts else { continue };
+        let all = mounts.defined.iter().chain(mounts.live.iter().flatten());
+        let uids = all.filter_map(|mount| match mount.source {
+            MountSource::Volume(uid) => Some(uid),
+            _ => None,
+        });
+        machine.volumes = uids.collect::<BTreeSet<_>>().into_iter().collect();
+    }
 }
 
 /// An Instance and its world.
@@ -66,6 +83,7 @@ fn scene(spec: InstanceSpec) -> Scene {
         machines: Vec::new(),
         network: Target::Ready(Network { uid: NETWORK, range }),
         volumes: instance.volumes().into_keys().map(|name| (name.to_owned(), Target::Ready(VOLUME))).collect(),
+        held_volumes: Vec::new(),
         rivals: BTreeMap::new(),
         size: Target::Ready(Resources { cpu_millis: 1000, memory_bytes: 1 << 29 }),
         instance_type: "small".to_owned(),
@@ -163,11 +181,20 @@ impl Scene {
                     published: Vec::new(),
                     resources: spec.resources,
                     volumes: Vec::new(),
+                    mounts: spec.first_boot.as_ref().map(|_| Mounts {
+                        defined: spec.mounts.clone(),
+                        devices: DEVICES.to_vec(),
+                        ..Mounts::default()
+                    }),
                 });
+                count(machines);
             }
             Step::Start(id) => change(id, &|machine| {
                 machine.state = MachineState::Running;
                 machine.started_at = Some(now);
+                if let Some(mounts) = &mut machine.mounts {
+                    mounts.live = Some(mounts.defined.clone());
+                }
             }),
             Step::Pause(id) => change(id, &|machine| machine.state = MachineState::Paused),
             Step::Unpause(id) => change(id, &|machine| machine.state = MachineState::Running),
@@ -181,7 +208,30 @@ impl Scene {
             Step::Stop { id, .. } => change(id, &|machine| {
                 let exit = ExitState { code: 143, out_of_memory: false, finished_at: now };
                 machine.state = MachineState::Exited(exit);
+                if let Some(mounts) = &mut machine.mounts {
+                    mounts.live = None;
+                }
             }),
+            Step::DefineMounts { id, mounts } => {
+                change(id, &|machine| machine.mounts.as_mut().unwrap().defined = mounts.clone());
+                count(machines);
+            }
+            Step::Attach { id, volume } => change(id, &|machine| {
+                let mounts = machine.mounts.as_mut().unwrap();
+                mounts.outgrown.retain(|outgrown| outgrown != volume);
+                let comes = mounts.defined.iter().find(|mount| mount.source == MountSource::Volume(*volume));
+                let (comes, live) = (comes.unwrap().clone(), mounts.live.as_mut().unwrap());
+                if !live.contains(&comes) {
+                    live.push(comes);
+                }
+            }),
+            Step::Detach { id, volume } => {
+                let source = MountSource::Volume(*volume);
+                change(id, &|machine| {
+                    machine.mounts.as_mut().unwrap().live.as_mut().unwrap().retain(|mount| mount.source != source);
+                });
+                count(machines);
+            }
             Step::Remove(id) => {
                 change(id, &|_| {});
                 self.observed.machines.retain(|machine| machine.id != *id);

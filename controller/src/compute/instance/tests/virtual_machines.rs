@@ -41,23 +41,6 @@ fn a_virtual_machine_loses_its_disk_only_where_the_token_says_so() {
 }
 
 #[test]
-fn a_virtual_machine_mounts_what_it_was_made_with() {
-    let mount =
-        VolumeMount { mount_path: "/data".to_owned(), volume: Some("data".to_owned()), ..VolumeMount::default() };
-    let mut scene = virtual_scene();
-    scene.instance.spec.volumes.push(mount);
-    scene.observed.volumes = [("data".to_owned(), Target::Ready(VOLUME))].into();
-    let steps = scene.converge(Goal::Present);
-    let made = steps.iter().find_map(|step| if let Step::Create(spec) = step { Some(spec) } else { None }).unwrap();
-    assert_eq!(made.mounts[0].source, MountSource::Volume(VOLUME));
-    assert_eq!(scene.ready(), ("True", "Running"));
-    scene.instance.spec.volumes.clear();
-    scene.observed.volumes.clear();
-    assert_eq!(scene.converge(Goal::Present), []);
-    assert_eq!(scene.ready(), ("False", "NotReplaced"), "its root disk isn't lost for that");
-}
-
-#[test]
 fn a_virtual_machine_gets_other_amounts_while_it_is_stopped() {
     let mut scene = virtual_scene();
     scene.converge(Goal::Present);
