@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::compute::cluster_image::ClusterImageKind;
 use crate::compute::instance::InstanceKind;
+use crate::compute::instance_snapshot::InstanceSnapshotKind;
 use crate::compute::instance_type;
 use crate::host::{self, NAME, NAMESPACE};
 use crate::network::security_group::SecurityGroupKind;
@@ -96,6 +97,7 @@ async fn lead(client: Client, options: Options, shutdown: CancellationToken) -> 
         let stores = &world.stores;
         tokio::join!(
             stores.instances.complete(),
+            stores.instance_snapshots.complete(),
             stores.instance_types.complete(),
             stores.cluster_images.complete(),
             stores.vpcs.complete(),
@@ -117,6 +119,8 @@ async fn lead(client: Client, options: Options, shutdown: CancellationToken) -> 
     let (stores, queues) = (&world.stores, &world.queues);
     let instances = InstanceKind::new(world.clone());
     workers.spawn(work(&world, instances, &stores.instances, &queues.instances, &recorder, &shutdown));
+    let kind = InstanceSnapshotKind::new(world.clone());
+    workers.spawn(work(&world, kind, &stores.instance_snapshots, &queues.instance_snapshots, &recorder, &shutdown));
     let images = ClusterImageKind::new(world.clone());
     workers.spawn(work(&world, images, &stores.cluster_images, &queues.cluster_images, &recorder, &shutdown));
     let vpcs = VpcKind::new(world.clone());
@@ -190,6 +194,7 @@ fn follow_objects(world: &Arc<World>, tasks: &mut JoinSet<()>) {
         };
     }
     follow!(instances, on_instance);
+    follow!(instance_snapshots, on_instance_snapshot);
     follow!(instance_types, on_instance_type);
     follow!(cluster_images, on_cluster_image);
     follow!(vpcs, on_vpc);
@@ -226,6 +231,7 @@ async fn resync(world: &World) {
             (world.stores.vpc_peerings.keys(), &world.queues.vpc_peerings),
             (world.stores.volumes.keys(), &world.queues.volumes),
             (world.stores.volume_snapshots.keys(), &world.queues.volume_snapshots),
+            (world.stores.instance_snapshots.keys(), &world.queues.instance_snapshots),
             (world.stores.instances.keys(), &world.queues.instances),
         ] {
             for key in keys.into_iter().filter(|key| due(key)) {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use controller_backend::Owner;
 use crds::compute::cluster_image::ClusterImage;
 use crds::compute::instance::{BackendName, Instance};
+use crds::compute::instance_snapshot::InstanceSnapshot;
 use crds::compute::instance_type::InstanceType;
 use crds::network::security_group::SecurityGroup;
 use crds::network::vpc::Vpc;
@@ -65,7 +66,10 @@ impl World {
         }
         for instance in [changed.old, changed.new].into_iter().flatten() {
             let namespace = instance.namespace().unwrap_or_default();
-            if self.backend_name(instance) == BackendName::Libvirt {
+            if let Some(name) = &instance.spec.image_snapshot {
+                let snapshot = Key::new(namespace.clone(), name.clone());
+                self.queues.instance_snapshots.wake_after(snapshot, COUNTING);
+            } else if self.backend_name(instance) == BackendName::Libvirt {
                 self.queues.cluster_images.wake_after(Key::new(String::new(), instance.spec.image.clone()), COUNTING);
             }
             let vpc = Key::new(namespace.clone(), instance.vpc());
@@ -79,6 +83,15 @@ impl World {
             for name in names {
                 let volume = Key::new(namespace.clone(), name);
                 if gone { self.queues.volumes.wake(volume) } else { self.queues.volumes.wake_after(volume, COUNTING) }
+            }
+        }
+        if let Some(instance) = changed.new.or(changed.old) {
+            let name = instance.name_any();
+            for snapshot in self.stores.instance_snapshots.in_namespace(&instance.namespace().unwrap_or_default()) {
+                let is_ready = snapshot.status.as_ref().is_some_and(|status| status.ready_to_use == Some(true));
+                if snapshot.spec.instance == name && !is_ready {
+                    self.queues.instance_snapshots.wake(Key::of(snapshot.as_ref()));
+                }
             }
         }
         // What it let go of may be what another waits for.
@@ -107,6 +120,27 @@ impl World {
         if gone && let Some(old) = changed.old {
             self.claims.release(uid_of(old.as_ref()));
         }
+    }
+
+    pub(crate) fn on_instance_snapshot(&self, changed: &Changed<'_, InstanceSnapshot>) {
+        wake_itself(&self.queues.instance_snapshots, changed);
+        let Some(snapshot) = changed.new.or(changed.old) else { return };
+        let facts = |snapshot: &InstanceSnapshot| {
+            let status = snapshot.status.as_ref();
+            (
+                snapshot.meta().uid.clone(),
+                snapshot.meta().deletion_timestamp.is_some(),
+                status.is_some_and(|status| is_true(&status.conditions, READY)),
+                status.and_then(|status| status.backend),
+            )
+        };
+        if changed.old.map(|old| facts(old)) == changed.new.map(|new| facts(new)) {
+            return;
+        }
+        let (namespace, name) = (snapshot.namespace(), snapshot.name_any());
+        self.wake_instances(|instance| {
+            instance.namespace() == namespace && instance.spec.image_snapshot.as_ref() == Some(&name)
+        });
     }
 
     pub(crate) fn on_instance_type(&self, changed: &Changed<'_, InstanceType>) {
@@ -288,6 +322,9 @@ impl World {
             "VolumeSnapshot" if has(&self.stores.volume_snapshots, &key, owner) => {
                 self.queues.volume_snapshots.nudge(key);
             }
+            "InstanceSnapshot" if has(&self.stores.instance_snapshots, &key, owner) => {
+                self.queues.instance_snapshots.nudge(key);
+            }
             "Volume" if has(&self.stores.volumes, &key, owner) => self.queues.volumes.nudge(key),
             _ => {}
         }
@@ -315,6 +352,9 @@ impl World {
         }
         for key in self.stores.volume_snapshots.keys() {
             self.queues.volume_snapshots.wake(key);
+        }
+        for key in self.stores.instance_snapshots.keys() {
+            self.queues.instance_snapshots.wake(key);
         }
         for key in self.stores.instances.keys() {
             self.queues.instances.wake(key);

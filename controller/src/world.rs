@@ -5,6 +5,7 @@ use std::sync::Arc;
 use controller_backend::{Backend, DiskImages, Owner};
 use crds::compute::cluster_image::ClusterImage;
 use crds::compute::instance::{BackendName, Instance};
+use crds::compute::instance_snapshot::InstanceSnapshot;
 use crds::compute::instance_type::InstanceType;
 use crds::network::security_group::SecurityGroup;
 use crds::network::vpc::Vpc;
@@ -42,6 +43,7 @@ pub(crate) struct World {
 #[derive(Debug, Default)]
 pub(crate) struct Stores {
     pub(crate) instances: Arc<Store<Instance>>,
+    pub(crate) instance_snapshots: Arc<Store<InstanceSnapshot>>,
     pub(crate) instance_types: Arc<Store<InstanceType>>,
     pub(crate) cluster_images: Arc<Store<ClusterImage>>,
     pub(crate) vpcs: Arc<Store<Vpc>>,
@@ -57,6 +59,7 @@ pub(crate) struct Stores {
 #[derive(Debug, Default)]
 pub(crate) struct Queues {
     pub(crate) instances: Queue,
+    pub(crate) instance_snapshots: Queue,
     pub(crate) cluster_images: Queue,
     pub(crate) vpcs: Queue,
     pub(crate) security_groups: Queue,
@@ -91,7 +94,12 @@ impl World {
 
     /// What runs this Instance.
     pub(crate) fn backend_of(&self, instance: &Instance) -> Result<&Backend, Failure> {
-        match self.backend_name(instance) {
+        self.backend_named(self.backend_name(instance))
+    }
+
+    /// What runs Instances with this `backend`.
+    pub(crate) fn backend_named(&self, name: BackendName) -> Result<&Backend, Failure> {
+        match name {
             BackendName::Docker => Ok(&self.options.backend),
             BackendName::Libvirt => self.options.virtual_machines.as_ref().ok_or(Failure::NoVirtualMachines),
         }

@@ -46,6 +46,7 @@ pub fn all() -> Vec<CustomResourceDefinition> {
         compute::instance_type::InstanceType::crd(),
         compute::cluster_image::ClusterImage::crd(),
         compute::instance::Instance::crd(),
+        compute::instance_snapshot::InstanceSnapshot::crd(),
         network::vpc::Vpc::crd(),
         network::security_group::SecurityGroup::crd(),
         network::vpc_peering::VpcPeering::crd(),

@@ -21,7 +21,7 @@ pub(crate) fn rank(kind: &str) -> u8 {
         "VpcPeering" | "SecurityGroup" => 7,
         "Volume" | "VolumeSnapshot" => 8,
         "Database" | "Cache" => 9,
-        "Instance" => 11,
+        "Instance" | "InstanceSnapshot" => 11,
         "ScalingGroup" => 12,
         "LoadBalancer" => 13,
         _ => 10,

@@ -118,6 +118,8 @@ impl Consoles for DockerConsoles {
         if spec.command.is_empty() {
             return Err(Error::invalid("no command was given"));
         }
+        // A frozen machine begins nothing.
+        let _released = self.engine.held.released(id).await;
         let container = self.engine.owned(id).await?;
         let container_id = id_of(&container).0;
         let machine = machines::observe(&container).ok_or_else(|| Error::not_found(what.clone()))?;

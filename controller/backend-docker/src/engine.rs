@@ -11,6 +11,7 @@ use controller_backend::{Error, MachineId};
 use uuid::Uuid;
 
 use crate::error::translate;
+use crate::held::Held;
 use crate::labels;
 
 /// Seconds that Docker may take to begin an answer. Creating and starting on a busy host takes several.
@@ -20,11 +21,12 @@ pub(crate) struct Engine {
     socket: PathBuf,
     installation: Uuid,
     client: RwLock<Option<Docker>>,
+    pub(crate) held: Held,
 }
 
 impl Engine {
     pub(crate) fn new(socket: &Path, installation: Uuid) -> Self {
-        Self { socket: socket.to_owned(), installation, client: RwLock::new(None) }
+        Self { socket: socket.to_owned(), installation, client: RwLock::new(None), held: Held::default() }
     }
 
     pub(crate) fn installation(&self) -> Uuid {

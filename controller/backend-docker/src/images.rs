@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bollard::errors::Error as DockerError;
+use bollard::models::ImageInspect;
 use bollard::query_parameters::CreateImageOptionsBuilder;
 use controller_backend::{Error, Image, Images, PullError};
 use futures::StreamExt;
 
 use crate::engine::Engine;
 use crate::error::{message, translate};
+use crate::labels;
 
 pub(crate) struct DockerImages {
     engine: Arc<Engine>,
@@ -32,17 +34,9 @@ impl Images for DockerImages {
                 return Err(translate(&what, &format!("inspect {what}"), error));
             }
         };
-        let config = image.config.unwrap_or_default();
-        let mut exposed_ports = config.exposed_ports.unwrap_or_default();
-        exposed_ports.sort_unstable();
-        Ok(Some(Image {
-            id: image.id.unwrap_or_default(),
-            size_bytes: image.size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default(),
-            exposed_ports,
-            entrypoint: config.entrypoint.unwrap_or_default(),
-            command: config.cmd.unwrap_or_default(),
-            user: config.user.unwrap_or_default(),
-        }))
+        // It may be another namespace's: who may have it names it in another way.
+        let marks = image.config.as_ref().and_then(|config| config.labels.as_ref());
+        Ok(if marks.is_some_and(labels::is_snapshot) { None } else { Some(describe(image)) })
     }
 
     async fn pull(&self, reference: &str) -> Result<Image, PullError> {
@@ -63,6 +57,21 @@ impl Images for DockerImages {
         }
         let pulled = self.resolve(reference).await.map_err(failed)?;
         pulled.ok_or_else(|| PullError::NoSuchImage { reference: reference.to_owned() })
+    }
+}
+
+/// What Docker tells of an image.
+pub(crate) fn describe(image: ImageInspect) -> Image {
+    let config = image.config.unwrap_or_default();
+    let mut exposed_ports = config.exposed_ports.unwrap_or_default();
+    exposed_ports.sort_unstable();
+    Image {
+        id: image.id.unwrap_or_default(),
+        size_bytes: image.size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default(),
+        exposed_ports,
+        entrypoint: config.entrypoint.unwrap_or_default(),
+        command: config.cmd.unwrap_or_default(),
+        user: config.user.unwrap_or_default(),
     }
 }
 

@@ -3,17 +3,23 @@
 use std::collections::HashMap;
 
 use bollard::models::ContainerInspectResponse;
-use controller_backend::{MachineSpec, MountSource, Owner, dns_names, machine_name};
+use controller_backend::{Consistency, MachineSpec, MountSource, Owner, dns_names, machine_name};
 use uuid::Uuid;
 
 pub(crate) const INSTALLATION: &str = "thecloud.dev/installation";
 pub(crate) const UID: &str = "thecloud.dev/uid";
-const KIND: &str = "thecloud.dev/kind";
+pub(crate) const KIND: &str = "thecloud.dev/kind";
 const NAMESPACE: &str = "thecloud.dev/namespace";
 const NAME: &str = "thecloud.dev/name";
 const SPEC_HASH: &str = "thecloud.dev/spec-hash";
 const NETWORK: &str = "thecloud.dev/network";
 const VOLUMES: &str = "thecloud.dev/volumes";
+const CONSISTENCY: &str = "thecloud.dev/consistency";
+/// On what a snapshot is made of, and on nothing that stays.
+pub(crate) const HALF_TAKEN: &str = "thecloud.dev/half-taken";
+
+/// The kind whose images no user names as such.
+pub(crate) const INSTANCE_SNAPSHOT: &str = "InstanceSnapshot";
 
 pub(crate) fn of_owner(owner: &Owner) -> HashMap<String, String> {
     HashMap::from([
@@ -48,6 +54,32 @@ pub(crate) fn of_machine(spec: &MachineSpec) -> HashMap<String, String> {
         labels.insert(VOLUMES.to_owned(), volumes.join(","));
     }
     labels
+}
+
+/// What a snapshot bears, over what it has from the image that its machine was made from.
+pub(crate) fn of_snapshot(owner: &Owner, consistency: Consistency) -> HashMap<String, String> {
+    let mut labels = of_owner(owner);
+    labels.insert(CONSISTENCY.to_owned(), format!("{consistency:?}"));
+    labels
+}
+
+/// What the image bears that a snapshot is made of.
+pub(crate) fn of_half_taken(owner: &Owner) -> HashMap<String, String> {
+    let mut labels = of_owner(owner);
+    labels.insert(HALF_TAKEN.to_owned(), true.to_string());
+    labels
+}
+
+/// In which state a snapshot was taken; `None` if it is none.
+pub(crate) fn consistency(labels: &HashMap<String, String>) -> Option<Consistency> {
+    let word = labels.get(CONSISTENCY)?;
+    let all = [Consistency::AtRest, Consistency::Frozen, Consistency::Crash];
+    all.into_iter().find(|consistency| format!("{consistency:?}") == *word)
+}
+
+/// Whether an image is a snapshot, whole or not.
+pub(crate) fn is_snapshot(labels: &HashMap<String, String>) -> bool {
+    labels.get(KIND).is_some_and(|kind| kind == INSTANCE_SNAPSHOT)
 }
 
 pub(crate) fn installation(labels: &HashMap<String, String>) -> Option<Uuid> {

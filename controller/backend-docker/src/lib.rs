@@ -8,9 +8,11 @@ mod engine;
 mod error;
 mod events;
 mod files;
+mod held;
 mod host;
 mod images;
 mod labels;
+mod machine_snapshots;
 mod machines;
 mod networks;
 mod routes;
@@ -30,6 +32,7 @@ use events::DockerEvents;
 use files::HostFiles;
 use host::DockerHost;
 use images::DockerImages;
+use machine_snapshots::DockerMachineSnapshots;
 use machines::DockerMachines;
 use networks::DockerNetworks;
 use volumes::{DockerVolumes, HostSnapshots, Layout, Sources, Turns};
@@ -78,6 +81,7 @@ pub fn open(options: &DockerOptions, firewall: Arc<dyn Firewall>, names: Arc<dyn
         names,
         volumes: Arc::new(DockerVolumes::new(engine.clone(), sources.clone())),
         snapshots: Arc::new(HostSnapshots::new(sources)),
+        machine_snapshots: Arc::new(DockerMachineSnapshots::new(engine.clone())),
         disk_images: None,
         images: Arc::new(DockerImages::new(engine.clone())),
         files,

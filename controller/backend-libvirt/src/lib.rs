@@ -17,6 +17,7 @@ mod files;
 mod host;
 mod images;
 mod iso;
+mod machine_snapshots;
 mod machines;
 mod marks;
 mod places;
@@ -41,6 +42,7 @@ use events::LibvirtEvents;
 use files::LibvirtFiles;
 use host::LibvirtHost;
 use images::{HostImages, LibvirtImages};
+use machine_snapshots::LibvirtMachineSnapshots;
 use machines::LibvirtMachines;
 use places::Places;
 
@@ -113,6 +115,7 @@ pub fn open(options: &LibvirtOptions, host: &Backend, host_ports: Arc<dyn HostPo
         names: host.names.clone(),
         volumes: host.volumes.clone(),
         snapshots: host.snapshots.clone(),
+        machine_snapshots: Arc::new(LibvirtMachineSnapshots),
         images: Arc::new(LibvirtImages::new(images.clone())),
         disk_images: Some(images),
         files: Arc::new(LibvirtFiles::new(host.files.clone(), machines.clone())),

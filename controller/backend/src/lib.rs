@@ -13,6 +13,7 @@ mod firewall;
 mod host;
 mod host_ports;
 mod images;
+mod machine_snapshots;
 mod machines;
 mod mounting;
 mod names;
@@ -34,6 +35,7 @@ pub use firewall::{Allowed, AllowedPeer, Firewall, Group, GuardedNetwork, Member
 pub use host::{Capacity, Host, Identity};
 pub use host_ports::HostPorts;
 pub use images::{Image, Images, PullError};
+pub use machine_snapshots::{Consistency, MachineSnapshot, MachineSnapshotSpec, MachineSnapshots};
 pub use machines::{
     Attachment, EnvVar, ExitState, FirstBoot, Machine, MachineId, MachineSpec, MachineState, MachineSummary, Machines,
     Mount, MountSource, NetworkAttachment, PortSpec, Protocol, Publish, PublishedPort, Resources, Usage,
@@ -62,6 +64,8 @@ pub struct Backend {
     pub volumes: Arc<dyn Volumes>,
     /// What volumes held at a moment.
     pub snapshots: Arc<dyn Snapshots>,
+    /// What the disks of machines held at a moment.
+    pub machine_snapshots: Arc<dyn MachineSnapshots>,
     /// What machines are started from.
     pub images: Arc<dyn Images>,
     /// What machines are made from that have a disk of their own; `None` where they have none.

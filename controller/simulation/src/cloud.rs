@@ -14,6 +14,7 @@ use controller_backend::Backend;
 use controller_backend::fake::{FakeEngine, Program};
 use crds::compute::cluster_image::ClusterImage;
 use crds::compute::instance::Instance;
+use crds::compute::instance_snapshot::InstanceSnapshot;
 use crds::compute::instance_type::InstanceType;
 use crds::network::security_group::SecurityGroup;
 use crds::network::vpc::Vpc;
@@ -349,6 +350,7 @@ impl Cloud {
         self.show::<VpcPeering>(&mut text).await;
         self.show::<Volume>(&mut text).await;
         self.show::<VolumeSnapshot>(&mut text).await;
+        self.show::<InstanceSnapshot>(&mut text).await;
         self.show::<Instance>(&mut text).await;
         text
     }

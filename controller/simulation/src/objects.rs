@@ -2,6 +2,7 @@
 
 use crds::compute::cluster_image::{ClusterImage, ClusterImageSource, ClusterImageSpec};
 use crds::compute::instance::{BackendName, CloudInit, Instance, InstanceSpec, Port, Publish, VolumeMount};
+use crds::compute::instance_snapshot::{InstanceSnapshot, InstanceSnapshotSpec};
 use crds::network::security_group::{IngressRule, RuleProtocol, SecurityGroup, SecurityGroupSpec};
 use crds::network::vpc::{Vpc, VpcSpec};
 use crds::network::vpc_peering::{Peer, VpcPeering, VpcPeeringSpec};
@@ -29,7 +30,7 @@ macro_rules! reached {
     };
 }
 
-reached!(Instance, Vpc, SecurityGroup, VpcPeering, Volume, VolumeSnapshot, ConfigMap, Event, Secret);
+reached!(Instance, InstanceSnapshot, Vpc, SecurityGroup, VpcPeering, Volume, VolumeSnapshot, ConfigMap, Event, Secret);
 
 impl Reached for ClusterImage {
     fn api(client: Client) -> Api<Self> {
@@ -137,6 +138,20 @@ pub fn instance(name: &str, image: &str) -> Instance {
         ..InstanceSpec::default()
     };
     Instance::new(name, spec)
+}
+
+/// A snapshot of an Instance.
+#[must_use]
+pub fn instance_snapshot(name: &str, instance: &str) -> InstanceSnapshot {
+    InstanceSnapshot::new(name, InstanceSnapshotSpec { instance: instance.to_owned(), deletion_protection: false })
+}
+
+/// The same Instance, made from this InstanceSnapshot instead.
+#[must_use]
+pub fn restored(mut instance: Instance, snapshot: &str) -> Instance {
+    instance.spec.image = String::new();
+    instance.spec.image_snapshot = Some(snapshot.to_owned());
+    instance
 }
 
 /// A port that is published, at this port of the host or one that the server picks.

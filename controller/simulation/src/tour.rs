@@ -1,7 +1,8 @@
-//! The story that the crash tests tell: two Vpcs that are peers, a SecurityGroup, a Volume with a snapshot and copies, and
-//! two Instances come, change, and go.
+//! The story that the crash tests tell: two Vpcs that are peers, a SecurityGroup, a Volume with a snapshot and copies,
+//! two Instances, and a snapshot of one with what is made from it come, change, and go.
 
 use crds::compute::instance::Instance;
+use crds::compute::instance_snapshot::InstanceSnapshot;
 use crds::network::security_group::SecurityGroup;
 use crds::network::vpc::Vpc;
 use crds::network::vpc_peering::VpcPeering;
@@ -11,7 +12,10 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::json;
 
-use crate::objects::{copy, instance, published, security_group, snapshot, volume, volume_mount, vpc, vpc_peering};
+use crate::objects::{
+    copy, instance, instance_snapshot, published, restored, security_group, snapshot, volume, volume_mount, vpc,
+    vpc_peering,
+};
 use crate::story::{Diary, settled};
 use crate::{Cloud, INSTALLATION};
 
@@ -27,6 +31,9 @@ pub async fn tell(cloud: &Cloud) -> Diary {
         let uid = cloud.uid::<Volume>(name).await;
         assert_eq!(cloud.engine.volume_incarnation(INSTALLATION, uid), incarnation, "{name} has the data");
     }
+    let (client, again) = (cloud.uid::<Instance>("client").await, cloud.uid::<Instance>("again").await);
+    let data = cloud.engine.machine_disk(client);
+    assert!(data.is_some() && cloud.engine.machine_disk(again) == data, "what is restored has the data");
     delete(cloud).await;
     Diary { made, changed, gone: settled(cloud).await }
 }
@@ -49,6 +56,10 @@ async fn make(cloud: &Cloud) {
     let from_volume = VolumeSource { volume: Some("page".to_owned()), ..VolumeSource::default() };
     cloud.create(&copy("cloned", "64Mi", from_volume)).await;
     cloud.create(&snapshot("before", "page")).await;
+    let mut again = restored(instance("again", ""), "client-before");
+    again.spec.vpc = Some("tour".to_owned());
+    cloud.create(&again).await;
+    cloud.create(&instance_snapshot("client-before", "client")).await;
     cloud.create(&web).await;
     cloud.create(&client).await;
     cloud.create(&security_group("web", "tour", 8080)).await;
@@ -70,6 +81,8 @@ async fn make(cloud: &Cloud) {
     cloud.until_ready::<Volume>("cloned").await;
     cloud.until_ready::<Instance>("web").await;
     cloud.until_ready::<Instance>("client").await;
+    cloud.until_ready::<InstanceSnapshot>("client-before").await;
+    cloud.until_ready::<Instance>("again").await;
     cloud.until_ready::<SecurityGroup>("web").await;
     cloud.until_ready::<VpcPeering>("tour").await;
 }
@@ -94,8 +107,15 @@ async fn delete(cloud: &Cloud) {
     cloud.until_condition::<Vpc>("tour", "Ready", "False", Some("InUse")).await;
     cloud.until_condition::<Volume>("page", "Ready", "False", Some("InUse")).await;
     cloud.delete::<Instance>("client").await;
-    cloud.delete::<Instance>("web").await;
     cloud.until_gone::<Instance>("client").await;
+    // It outlives what it is of, and not what is made from it.
+    cloud.until_ready::<InstanceSnapshot>("client-before").await;
+    cloud.delete::<InstanceSnapshot>("client-before").await;
+    cloud.until_condition::<InstanceSnapshot>("client-before", "Ready", "False", Some("InUse")).await;
+    cloud.delete::<Instance>("again").await;
+    cloud.until_gone::<Instance>("again").await;
+    cloud.until_gone::<InstanceSnapshot>("client-before").await;
+    cloud.delete::<Instance>("web").await;
     cloud.until_gone::<Instance>("web").await;
     cloud.until_gone::<Vpc>("tour").await;
     cloud.until_gone::<Vpc>("beside").await;

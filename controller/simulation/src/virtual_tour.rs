@@ -1,15 +1,18 @@
-//! The story of a virtual machine: it waits for its image, comes, gets a disk and gives it back, gets other amounts and
-//! directories, is replaced, and goes.
+//! The story of a virtual machine: it waits for its image, comes, is made again from its snapshot, gets a disk and gives it
+//! back, gets other amounts and directories, is replaced, and goes.
 
 use crds::compute::cluster_image::ClusterImage;
 use crds::compute::instance::Instance;
+use crds::compute::instance_snapshot::InstanceSnapshot;
 use crds::network::vpc::Vpc;
 use crds::storage::volume::Volume;
 use serde_json::json;
 
 use crate::Cloud;
 use crate::cloud::DISK_FILE;
-use crate::objects::{block_volume, cluster_image, published, virtual_machine, volume, vpc};
+use crate::objects::{
+    block_volume, cluster_image, instance_snapshot, published, restored, virtual_machine, volume, vpc,
+};
 use crate::story::{Diary, settled};
 
 /// Tells the whole story to a cloud whose controllers run.
@@ -25,6 +28,11 @@ pub async fn tell(cloud: &Cloud) -> Diary {
     cloud.create(&volume("files", "64Mi")).await;
     cloud.until_ready::<ClusterImage>("debian").await;
     cloud.until_ready::<Instance>("vm").await;
+    let mut again = restored(virtual_machine("again", ""), "vm-before");
+    again.spec.vpc = Some("lab".to_owned());
+    cloud.create(&again).await;
+    cloud.create(&instance_snapshot("vm-before", "vm")).await;
+    cloud.until_ready::<Instance>("again").await;
     let made = settled(cloud).await;
 
     let disk = json!([{"mountPath": "/dev/disk", "volume": "disk"}]);
@@ -63,6 +71,10 @@ pub async fn tell(cloud: &Cloud) -> Diary {
 
     cloud.delete::<ClusterImage>("debian").await;
     cloud.until_condition::<ClusterImage>("debian", "Ready", "False", Some("InUse")).await;
+    cloud.delete::<InstanceSnapshot>("vm-before").await;
+    cloud.until_condition::<InstanceSnapshot>("vm-before", "Ready", "False", Some("InUse")).await;
+    cloud.delete::<Instance>("again").await;
+    cloud.until_gone::<InstanceSnapshot>("vm-before").await;
     cloud.delete::<Instance>("vm").await;
     cloud.until_gone::<Instance>("vm").await;
     cloud.until_gone::<ClusterImage>("debian").await;

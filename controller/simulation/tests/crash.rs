@@ -5,7 +5,7 @@ use controller_backend::fake::Operation;
 use controller_simulation::story::{FAULTS, Retold, tell};
 use controller_simulation::{Cloud, Tripwire, tour};
 
-const CALLS: [Operation; 19] = [
+const CALLS: [Operation; 22] = [
     Operation::FindMachines,
     Operation::CreateMachine,
     Operation::StartMachine,
@@ -21,6 +21,9 @@ const CALLS: [Operation; 19] = [
     Operation::FindSnapshot,
     Operation::EnsureSnapshot,
     Operation::RemoveSnapshot,
+    Operation::FindMachineSnapshot,
+    Operation::EnsureMachineSnapshot,
+    Operation::RemoveMachineSnapshot,
     Operation::ResolveImage,
     Operation::EnsureFiles,
     Operation::RemoveFiles,

@@ -31,6 +31,9 @@ async fn any_call_that_fails_once_ends_in_the_same_state() {
         Operation::DetachVolume,
         Operation::RemoveMachine,
         Operation::ResolveImage,
+        Operation::FindMachineSnapshot,
+        Operation::EnsureMachineSnapshot,
+        Operation::RemoveMachineSnapshot,
         Operation::HoldPorts,
         Operation::ApplyFirewall,
     ];

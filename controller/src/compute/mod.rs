@@ -2,4 +2,5 @@
 
 pub(crate) mod cluster_image;
 pub(crate) mod instance;
+pub(crate) mod instance_snapshot;
 pub(crate) mod instance_type;

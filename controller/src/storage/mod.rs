@@ -41,6 +41,6 @@ pub(crate) fn size(bytes: u64) -> Quantity {
 
 /// What is used, in whole mebibytes, so that it doesn't change with every line that a machine writes. A quantity is above
 /// zero.
-fn used(bytes: u64) -> Option<Quantity> {
+pub(crate) fn used(bytes: u64) -> Option<Quantity> {
     (bytes > 0).then(|| Quantity(format!("{}Mi", bytes.div_ceil(MEBIBYTE))))
 }

@@ -22,7 +22,7 @@ use crate::quantity::Quantity;
     category = "all",
     category = "cloud",
     doc = "One machine.",
-    annotation("thecloud.dev/schema-version", "10"),
+    annotation("thecloud.dev/schema-version", "11"),
     annotation("thecloud.dev/connect", "log,exec,console,portforward,metrics"),
     annotation(
         "thecloud.dev/charges",
@@ -97,13 +97,22 @@ use crate::quantity::Quantity;
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("has(self.backend) == has(oldSelf.backend) && (!has(self.backend) || self.backend == oldSelf.backend)")
     .message("backend can't be changed: delete the Instance and make it again"))]
-#[x_kube(validation = Rule::new("!has(self.backend) || self.backend != 'libvirt' || (has(self.replaceToken) ? self.replaceToken : '') != (has(oldSelf.replaceToken) ? oldSelf.replaceToken : '') || (self.image == oldSelf.image && has(self.cloudInit) == has(oldSelf.cloudInit) && (!has(self.cloudInit) || self.cloudInit == oldSelf.cloudInit) && has(self.sshAuthorizedKeys) == has(oldSelf.sshAuthorizedKeys) && (!has(self.sshAuthorizedKeys) || self.sshAuthorizedKeys == oldSelf.sshAuthorizedKeys))")
-    .message("image, cloudInit and sshAuthorizedKeys of a virtual machine count at its first boot only: change replaceToken too to have it replaced, which loses its root disk"))]
+#[x_kube(validation = Rule::new("!has(self.backend) || self.backend != 'libvirt' || (has(self.replaceToken) ? self.replaceToken : '') != (has(oldSelf.replaceToken) ? oldSelf.replaceToken : '') || ((has(self.image) ? self.image : '') == (has(oldSelf.image) ? oldSelf.image : '') && (has(self.imageSnapshot) ? self.imageSnapshot : '') == (has(oldSelf.imageSnapshot) ? oldSelf.imageSnapshot : '') && has(self.cloudInit) == has(oldSelf.cloudInit) && (!has(self.cloudInit) || self.cloudInit == oldSelf.cloudInit) && has(self.sshAuthorizedKeys) == has(oldSelf.sshAuthorizedKeys) && (!has(self.sshAuthorizedKeys) || self.sshAuthorizedKeys == oldSelf.sshAuthorizedKeys))")
+    .message("image, imageSnapshot, cloudInit and sshAuthorizedKeys of a virtual machine count at its first boot only: change replaceToken too to have it replaced, which loses its root disk"))]
+#[x_kube(validation = Rule::new("has(self.image) != has(self.imageSnapshot)")
+    .message("an Instance is made from an image or from an imageSnapshot: set exactly one of the two"))]
 pub struct InstanceSpec {
     /// What it runs. A container: an image reference such as `nginx:1.27`. A virtual machine: the name of a ClusterImage,
     /// which counts when it is made.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(min = 1, max = 512))]
     pub image: String,
+    /// Instead of `image`: the name of an InstanceSnapshot in the same namespace, taken of an Instance on the same
+    /// backend. It begins with what that one's root disk held; a container also with the command and environment of the
+    /// image that that one was made from. A virtual machine does its first boot again. It counts when it is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub image_snapshot: Option<String>,
     /// What runs it. The server's default when not set; `status.backend` says which. It can't be changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backend: Option<BackendName>,

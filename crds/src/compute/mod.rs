@@ -2,4 +2,5 @@
 
 pub mod cluster_image;
 pub mod instance;
+pub mod instance_snapshot;
 pub mod instance_type;

@@ -81,8 +81,16 @@ impl DockerMachines {
 
     /// The container as a machine; `NotFound` if it is not ours.
     async fn owned(&self, id: &MachineId) -> Result<Machine, Error> {
+        let held = self.engine.held.is_frozen(id);
         let container = self.engine.owned(id).await?;
-        observation::machine(&container).ok_or_else(|| Error::not_found(format!("machine `{id}`")))
+        let machine = observation::machine(&container).ok_or_else(|| Error::not_found(format!("machine `{id}`")))?;
+        let held = held || self.engine.held.is_frozen(id);
+        // It is frozen for a moment, and not because anybody wants it to be.
+        Ok(if held && machine.state == MachineState::Paused {
+            Machine { state: MachineState::Running, ..machine }
+        } else {
+            machine
+        })
     }
 }
 
@@ -149,6 +157,7 @@ impl Machines for DockerMachines {
     }
 
     async fn start(&self, id: &MachineId) -> Result<(), Error> {
+        let _released = self.engine.held.released(id).await;
         let container = self.engine.owned(id).await?;
         let machine = observation::machine(&container).ok_or_else(|| Error::not_found(format!("machine `{id}`")))?;
         if machine.state == MachineState::Paused {
@@ -171,6 +180,7 @@ impl Machines for DockerMachines {
     }
 
     async fn stop(&self, id: &MachineId, grace: Duration) -> Result<(), Error> {
+        let _released = self.engine.held.released(id).await;
         let machine = self.owned(id).await?;
         let client = self.engine.client().await?.with_timeout(grace + STOP_MARGIN);
         let what = format!("machine `{id}`");
@@ -188,6 +198,7 @@ impl Machines for DockerMachines {
     }
 
     async fn pause(&self, id: &MachineId) -> Result<(), Error> {
+        let _released = self.engine.held.released(id).await;
         match self.owned(id).await?.state {
             MachineState::Paused => return Ok(()),
             MachineState::Running => {}

@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use bollard::Docker;
 use bollard::models::NetworkDisconnectRequest;
 use bollard::query_parameters::{
-    KillContainerOptions, ListContainersOptionsBuilder, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder,
-    RemoveContainerOptionsBuilder, RenameContainerOptionsBuilder,
+    KillContainerOptions, ListContainersOptionsBuilder, ListImagesOptionsBuilder, ListNetworksOptionsBuilder,
+    ListVolumesOptionsBuilder, RemoveContainerOptionsBuilder, RenameContainerOptionsBuilder,
 };
 use controller_backend::conformance::{Fixture, Hand, Traits};
 use controller_backend::{Backend, MachineId, Rules};
@@ -112,6 +112,9 @@ async fn take_down(backend: &Backend) {
     for machine in backend.machines.list().await.expect("list") {
         backend.machines.remove(&machine.id).await.expect("remove a machine");
     }
+    for snapshot in backend.machine_snapshots.list().await.expect("list") {
+        backend.machine_snapshots.remove(snapshot.owner.uid).await.expect("remove a snapshot");
+    }
     for network in backend.networks.list().await.expect("list") {
         backend.networks.remove(network.owner.uid).await.expect("remove a network");
     }
@@ -135,6 +138,9 @@ async fn left_over(docker: &Docker, installations: &[Uuid], data_dir: &Path) -> 
         let options = ListContainersOptionsBuilder::default().all(true).filters(&filter).build();
         let containers = docker.list_containers(Some(options)).await.expect("list");
         left.extend(containers.into_iter().map(|container| format!("container {:?}", container.names)));
+        let options = ListImagesOptionsBuilder::default().all(true).filters(&filter).build();
+        let images = docker.list_images(Some(options)).await.expect("list");
+        left.extend(images.into_iter().map(|image| format!("image {} {:?}", image.id, image.repo_tags)));
         let options = ListNetworksOptionsBuilder::default().filters(&filter).build();
         let networks = docker.list_networks(Some(options)).await.expect("list");
         left.extend(networks.into_iter().map(|network| format!("network {:?}", network.name)));

@@ -6,6 +6,7 @@ pub mod consoles;
 pub mod disk_images;
 pub mod events;
 pub mod files;
+pub mod machine_snapshots;
 pub mod machines;
 pub mod mounting;
 pub mod networks;

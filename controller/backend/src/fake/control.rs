@@ -274,6 +274,19 @@ impl FakeEngine {
         });
     }
 
+    /// A number that stands for what the disk of an owner's newest machine holds: another one for each that is made from an
+    /// image, the same where it is made from a snapshot.
+    pub fn machine_disk(&self, owner: Uuid) -> Option<u64> {
+        let state = self.lock();
+        let newest = owned_by(&state.world, owner).pop()?;
+        state.world.machines.get(&newest).map(|fake| fake.disk)
+    }
+
+    /// The same number of what a snapshot holds.
+    pub fn snapshot_disk(&self, installation: Uuid, owner: Uuid) -> Option<u64> {
+        self.lock().world.machine_snapshots.get(&(installation, owner)).map(|fake| fake.disk)
+    }
+
     /// A number that stands for the data inside: another one each time that the volume is made empty or overwritten, the
     /// same where it is made from another or from a snapshot.
     pub fn volume_incarnation(&self, installation: Uuid, owner: Uuid) -> Option<u64> {

@@ -23,6 +23,7 @@ impl FakeEngine {
         lines.extend(snapshots(world, installation));
         lines.extend(files(world, installation));
         lines.extend(disk_images(world, installation));
+        lines.extend(machine_snapshots(world, installation));
         lines.sort_unstable();
         let mut text = String::new();
         for line in lines {
@@ -36,6 +37,15 @@ impl FakeEngine {
 fn disk_images(world: &World, installation: Uuid) -> Vec<String> {
     let ours = world.disk_images.range((installation, Uuid::nil())..=(installation, Uuid::max()));
     ours.map(|(_, image)| format!("image {} {} disk={}", image.owner, image.id, image.disk_bytes)).collect()
+}
+
+fn machine_snapshots(world: &World, installation: Uuid) -> Vec<String> {
+    let ours = world.machine_snapshots.range((installation, Uuid::nil())..=(installation, Uuid::max()));
+    ours.map(|(_, fake)| {
+        let snapshot = &fake.snapshot;
+        format!("machine snapshot {} {}", snapshot.owner, snapshot.image.id)
+    })
+    .collect()
 }
 
 fn machines(world: &World, installation: Uuid) -> Vec<String> {

@@ -46,6 +46,10 @@ pub enum Operation {
     RetainSnapshot,
     HandOverSnapshot,
     PurgeSnapshot,
+    ListMachineSnapshots,
+    FindMachineSnapshot,
+    EnsureMachineSnapshot,
+    RemoveMachineSnapshot,
     ListDiskImages,
     FindDiskImage,
     EnsureDiskImage,
@@ -102,6 +106,10 @@ impl Operation {
         Self::RetainSnapshot,
         Self::HandOverSnapshot,
         Self::PurgeSnapshot,
+        Self::ListMachineSnapshots,
+        Self::FindMachineSnapshot,
+        Self::EnsureMachineSnapshot,
+        Self::RemoveMachineSnapshot,
         Self::ListDiskImages,
         Self::FindDiskImage,
         Self::EnsureDiskImage,
@@ -147,6 +155,8 @@ impl Operation {
                 | Self::RetainSnapshot
                 | Self::HandOverSnapshot
                 | Self::PurgeSnapshot
+                | Self::EnsureMachineSnapshot
+                | Self::RemoveMachineSnapshot
                 | Self::EnsureDiskImage
                 | Self::RemoveDiskImage
                 | Self::PullImage

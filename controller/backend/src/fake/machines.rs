@@ -152,12 +152,8 @@ fn create(world: &mut World, installation: Uuid, spec: &MachineSpec) -> Result<M
     if world.machine_names.contains_key(&spec.name) {
         return Err(Error::conflict(Conflict::NameTaken { name: spec.name.clone() }));
     }
-    let image_id = world
-        .images
-        .values()
-        .find(|image| image.is_named(&spec.image))
-        .map(|image| image.image.id.clone())
-        .ok_or_else(|| Error::not_found(format!("image `{}`", spec.image)))?;
+    let (image_id, _, disk) =
+        world.origin(installation, &spec.image).ok_or_else(|| Error::not_found(format!("image `{}`", spec.image)))?;
     if let Some(network) = &spec.network {
         let found = world
             .networks
@@ -177,6 +173,7 @@ fn create(world: &mut World, installation: Uuid, spec: &MachineSpec) -> Result<M
         })
         .collect();
     published.sort_unstable();
+    let disk = disk.unwrap_or_else(|| world.next_number());
     // Zeros keep the order of text that of making.
     let id = MachineId(format!("machine-{:08}", world.next_number()));
     let machine = Machine {
@@ -200,7 +197,7 @@ fn create(world: &mut World, installation: Uuid, spec: &MachineSpec) -> Result<M
     world.machine_names.insert(spec.name.clone(), id.clone());
     world.machines_by_owner.entry((installation, spec.owner.uid)).or_default().push(id.clone());
     let (log, told) = (Vec::new(), BTreeMap::new());
-    let mut fake = FakeMachine { spec: spec.clone(), machine, log, live: None, told, holds_on: false };
+    let mut fake = FakeMachine { spec: spec.clone(), machine, log, live: None, told, holds_on: false, disk };
     fake.count_volumes();
     world.machines.insert(id.clone(), fake);
     world.tell(spec.owner.clone(), Happening::Created);
@@ -260,11 +257,7 @@ fn start(world: &mut World, installation: Uuid, id: &MachineId) -> Result<(), Er
     for port in &machine.published {
         world.take_port(port.protocol, port.publish, Some(id.clone()));
     }
-    let program = world
-        .images
-        .values()
-        .find(|image| image.image.id == machine.image_id)
-        .map_or(Program::Runs, |image| image.program);
+    let program = world.origin(installation, &machine.image_id).map_or(Program::Runs, |(_, program, _)| program);
     let run = world.next_number();
     let now = world.now;
     let sizes = mounting::sizes(world, installation, &spec.mounts);

@@ -11,6 +11,7 @@ mod files;
 mod firewall;
 mod host_ports;
 mod images;
+mod machine_snapshots;
 mod machines;
 mod mounting;
 mod names;
@@ -116,6 +117,7 @@ impl FakeEngine {
             names: view.clone(),
             volumes: view.clone(),
             snapshots: view.clone(),
+            machine_snapshots: view.clone(),
             images: view.clone(),
             disk_images: Some(view.clone()),
             files: view.clone(),

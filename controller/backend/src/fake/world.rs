@@ -11,10 +11,11 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::disk_images::FakeDownload;
-use super::images::FakeImage;
+use super::images::{FakeImage, Program};
 use crate::{
-    Capacity, Channel, DiskImage, Event, ExitState, Happening, Identity, Machine, MachineId, MachineSpec, MachineState,
-    Mount, Network, Owner, ProjectedFile, Protocol, Publish, PublishedPort, Rules, Snapshot, Volume, Zones,
+    Capacity, Channel, DiskImage, Event, ExitState, Happening, Identity, Machine, MachineId, MachineSnapshot,
+    MachineSpec, MachineState, Mount, Network, Owner, ProjectedFile, Protocol, Publish, PublishedPort, Rules, Snapshot,
+    Volume, Zones,
 };
 
 /// The host's address that is listened on, and the machine that does.
@@ -58,6 +59,7 @@ pub(super) struct World {
     /// How long half of a disk image takes to come.
     pub(super) imports_take: Duration,
     pub(super) disk_images: BTreeMap<(Uuid, Uuid), DiskImage>,
+    pub(super) machine_snapshots: BTreeMap<(Uuid, Uuid), FakeMachineSnapshot>,
     pub(super) files: BTreeMap<(Uuid, Uuid), OwnedFiles>,
 }
 
@@ -72,6 +74,8 @@ pub(super) struct FakeMachine {
     pub(super) told: BTreeMap<Uuid, u64>,
     /// Whether the guest lets go of no device.
     pub(super) holds_on: bool,
+    /// Stands for what its disk holds: another one for each machine that is made from an image.
+    pub(super) disk: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -95,6 +99,15 @@ pub(super) struct FakeSnapshot {
     pub(super) snapshot: Snapshot,
     /// That of the volume: stands for the data.
     pub(super) incarnation: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct FakeMachineSnapshot {
+    pub(super) snapshot: MachineSnapshot,
+    /// What machines that are made from it do.
+    pub(super) program: Program,
+    /// That of the machine: stands for the data.
+    pub(super) disk: u64,
 }
 
 #[derive(Debug)]
@@ -137,12 +150,26 @@ impl Default for World {
             disk_urls: BTreeMap::new(),
             imports_take: Duration::ZERO,
             disk_images: BTreeMap::new(),
+            machine_snapshots: BTreeMap::new(),
             files: BTreeMap::new(),
         }
     }
 }
 
 impl World {
+    /// What machines can be made from, by the name that they are given: its id, what it does, and what its disk holds if
+    /// that is already something of its own.
+    pub(super) fn origin(&self, installation: Uuid, name: &str) -> Option<(String, Program, Option<u64>)> {
+        let image = self.images.values().find(|image| image.is_named(name));
+        if let Some(image) = image {
+            return Some((image.image.id.clone(), image.program, None));
+        }
+        let mut ours = self.machine_snapshots.range((installation, Uuid::nil())..=(installation, Uuid::max()));
+        let named = |uid: Uuid, fake: &FakeMachineSnapshot| fake.snapshot.image.id == name || uid.to_string() == name;
+        let (_, fake) = ours.find(|((_, uid), fake)| named(*uid, fake))?;
+        Some((fake.snapshot.image.id.clone(), fake.program, Some(fake.disk)))
+    }
+
     /// A number that was never given before.
     pub(super) fn next_number(&mut self) -> u64 {
         self.made += 1;

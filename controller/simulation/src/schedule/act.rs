@@ -6,6 +6,7 @@ use std::time::Duration;
 use controller_backend::fake::{FaultKind, Operation};
 use crds::compute::cluster_image::ClusterImage;
 use crds::compute::instance::{Instance, PowerState, Resources};
+use crds::compute::instance_snapshot::InstanceSnapshot;
 use crds::network::security_group::SecurityGroup;
 use crds::network::vpc::Vpc;
 use crds::network::vpc_peering::VpcPeering;
@@ -23,8 +24,8 @@ use super::step::{Step, Thing};
 use crate::cloud::{Cloud, DISK_FILE};
 use crate::crash::Tripwire;
 use crate::objects::{
-    Reached, cluster_image, copy, instance, published, security_group, snapshot, virtual_machine, volume, volume_mount,
-    vpc, vpc_peering,
+    Reached, cluster_image, copy, instance, instance_snapshot, published, restored, security_group, snapshot,
+    virtual_machine, volume, volume_mount, vpc, vpc_peering,
 };
 
 /// What goes wrong is done to these.
@@ -134,10 +135,17 @@ impl Stage {
             Thing::Snapshot(number) => {
                 self.apply(&snapshot(&format!("snapshot{number}"), &format!("volume{number}"))).await;
             }
+            Thing::InstanceSnapshot(number) => {
+                let of = format!("instance{number}");
+                self.apply(&instance_snapshot(&format!("instancesnapshot{number}"), &of)).await;
+            }
             Thing::Image => self.apply(&cluster_image("debian", DISK_FILE)).await,
-            Thing::Instance { number, vpc, image, cpu, mounts, publishes, is_virtual, power } => {
+            Thing::Instance { number, vpc, image, snapshot, cpu, mounts, publishes, is_virtual, power } => {
                 let name = format!("instance{number}");
                 let mut wanted = if *is_virtual { virtual_machine(&name, image) } else { instance(&name, image) };
+                if let Some(snapshot) = snapshot {
+                    wanted = restored(wanted, &format!("instancesnapshot{snapshot}"));
+                }
                 wanted.spec.vpc = vpc.map(|vpc| format!("vpc{vpc}"));
                 let cpu = Some(Quantity::from(format!("{cpu}m").as_str()));
                 wanted.spec.resources = Some(Resources { cpu, ..Resources::default() });
@@ -164,6 +172,9 @@ impl Stage {
             Thing::VpcPeering { number, .. } => self.remove::<VpcPeering>(&format!("peering{number}")).await,
             Thing::Volume { number, .. } => self.remove::<Volume>(&format!("volume{number}")).await,
             Thing::Snapshot(number) => self.remove::<VolumeSnapshot>(&format!("snapshot{number}")).await,
+            Thing::InstanceSnapshot(number) => {
+                self.remove::<InstanceSnapshot>(&format!("instancesnapshot{number}")).await;
+            }
             Thing::Image => self.remove::<ClusterImage>("debian").await,
             Thing::Instance { number, .. } => self.remove::<Instance>(&format!("instance{number}")).await,
         }

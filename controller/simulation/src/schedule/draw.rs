@@ -49,11 +49,12 @@ pub fn draw(seed: u64) -> Vec<Step> {
 
 /// Whether the one is an Instance that can't be started without the other.
 fn needs(one: &Thing, other: &Thing) -> bool {
-    let Thing::Instance { number, vpc, mounts, is_virtual, .. } = one else { return false };
+    let Thing::Instance { number, vpc, snapshot, mounts, is_virtual, .. } = one else { return false };
     match other {
         Thing::Vpc(other) => *vpc == Some(*other),
         Thing::Volume { number: other, .. } => *mounts && number == other,
-        Thing::Image => *is_virtual,
+        Thing::InstanceSnapshot(other) => *snapshot == Some(*other),
+        Thing::Image => *is_virtual && snapshot.is_none(),
         _ => false,
     }
 }
@@ -129,12 +130,18 @@ impl Draw {
             if self.one_in(2) {
                 things.push(Thing::Snapshot(number));
             }
+            if self.one_in(3) {
+                things.push(Thing::InstanceSnapshot(number));
+            }
             if !self.one_in(4) {
                 let is_virtual = self.one_in(4);
+                // Of one before it, so that there are no circles.
+                let snapshot = (number > 0 && self.one_in(4)).then(|| self.below(number));
                 things.push(Thing::Instance {
                     number,
                     vpc: (!self.one_in(4)).then(|| self.below(VPCS)),
                     image: if is_virtual { "debian".to_owned() } else { self.image() },
+                    snapshot,
                     cpu: 100,
                     mounts: self.one_in(2),
                     publishes: !is_virtual && self.one_in(2),
@@ -161,14 +168,18 @@ impl Draw {
         match thing {
             Thing::SecurityGroup { port, .. } => *port += 1,
             Thing::Volume { size, .. } => *size += 32,
-            Thing::Instance { number, mounts, image, cpu, power, is_virtual, .. } => match self.below(4) {
-                0 if !*is_virtual => *image = self.image(),
+            Thing::Instance { number, mounts, image, snapshot, cpu, power, is_virtual, .. } => match self.below(4) {
+                0 if !*is_virtual && snapshot.is_none() => *image = self.image(),
                 // A virtual machine gets it at its next start, which an accident may be.
                 1 if !*is_virtual => *cpu += 50,
                 0 | 1 if devices.contains(number) => *mounts = !*mounts,
                 _ => *power = ["Stopped", "Paused"][self.below(2)].to_owned(),
             },
-            Thing::Vpc(_) | Thing::VpcPeering { .. } | Thing::Snapshot(_) | Thing::Image => return false,
+            Thing::Vpc(_)
+            | Thing::VpcPeering { .. }
+            | Thing::Snapshot(_)
+            | Thing::InstanceSnapshot(_)
+            | Thing::Image => return false,
         }
         true
     }

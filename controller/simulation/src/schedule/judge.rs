@@ -2,14 +2,17 @@
 
 use std::any::Any;
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use controller_backend::MachineState;
 use crds::compute::instance::Instance;
+use crds::compute::instance_snapshot::InstanceSnapshot;
 use crds::storage::volume::Volume;
 use kube::ResourceExt;
 use kube::api::ListParams;
+use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use super::act::Stage;
@@ -18,6 +21,7 @@ use super::step::Step;
 use super::text::{difference, named};
 use crate::cloud::{Cloud, INSTALLATION};
 use crate::crash::Tripwire;
+use crate::objects::Reached;
 
 /// How long the state must stay as it is to be settled.
 const STILL: Duration = Duration::from_secs(45);
@@ -98,20 +102,35 @@ async fn always(cloud: &Cloud, data: &mut BTreeMap<Uuid, u64>) -> Result<(), Str
             return Err(format!("{running} machines of {} run", instance.name_any()));
         }
     }
-    let volumes = cloud.api::<Volume>().list(&ListParams::default()).await.map_err(|error| error.to_string())?;
     let mut present = BTreeMap::new();
-    for volume in volumes.items.iter().filter(|volume| volume.metadata.deletion_timestamp.is_none()) {
-        let Some(uid) = uid(volume) else { continue };
-        let found = cloud.engine.volume_incarnation(INSTALLATION, uid);
-        match (data.get(&uid), found) {
+    keeps_data::<Volume>(cloud, data, &mut present, |uid| cloud.engine.volume_incarnation(INSTALLATION, uid)).await?;
+    keeps_data::<InstanceSnapshot>(cloud, data, &mut present, |uid| cloud.engine.snapshot_disk(INSTALLATION, uid))
+        .await?;
+    *data = present;
+    Ok(())
+}
+
+/// What each object of a kind holds is what it held before, for as long as nobody deletes it.
+async fn keeps_data<K>(
+    cloud: &Cloud,
+    data: &BTreeMap<Uuid, u64>,
+    present: &mut BTreeMap<Uuid, u64>,
+    holds: impl Fn(Uuid) -> Option<u64>,
+) -> Result<(), String>
+where
+    K: Reached + Clone + Debug + DeserializeOwned,
+{
+    let objects = cloud.api::<K>().list(&ListParams::default()).await.map_err(|error| error.to_string())?;
+    for object in objects.items.iter().filter(|object| object.meta().deletion_timestamp.is_none()) {
+        let Some(uid) = uid(object) else { continue };
+        match (data.get(&uid), holds(uid)) {
             (Some(known), found) if found != Some(*known) => {
-                return Err(format!("the data of {} is not what it was", volume.name_any()));
+                return Err(format!("the data of {} is not what it was", object.name_any()));
             }
             (_, Some(found)) => _ = present.insert(uid, found),
             (_, None) => {}
         }
     }
-    *data = present;
     Ok(())
 }
 

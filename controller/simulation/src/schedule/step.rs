@@ -87,6 +87,8 @@ pub enum Thing {
     },
     /// A snapshot of the Volume with its number.
     Snapshot(usize),
+    /// A snapshot of the Instance with its number.
+    InstanceSnapshot(usize),
     /// The ClusterImage of virtual machines.
     Image,
     /// An Instance.
@@ -95,8 +97,11 @@ pub enum Thing {
         number: usize,
         /// The Vpc's number; none is the default one.
         vpc: Option<usize>,
-        /// The image.
+        /// The image; of no account where it is made from a snapshot.
         image: String,
+        /// The InstanceSnapshot that it is made from, by number.
+        #[serde(default)]
+        snapshot: Option<usize>,
         /// Millicores.
         cpu: u64,
         /// Whether it mounts the Volume with its number.

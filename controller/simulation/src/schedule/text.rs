@@ -27,7 +27,7 @@ pub(super) fn named(state: &str, addresses: &BTreeMap<String, String>) -> String
 
 /// Whether a line tells of the past.
 fn is_history(line: &str) -> bool {
-    let fields = ["restartCount", "crashCount", "nextRestart", "pullFailures", "nextPull", "startedAt"];
+    let fields = ["restartCount", "crashCount", "nextRestart", "pullFailures", "nextPull", "startedAt", "consistency"];
     fields.iter().any(|field| line.trim_start().starts_with(&format!("\"{field}\"")))
 }
 

@@ -80,7 +80,11 @@ pub(super) async fn apply(kind: &InstanceKind, instance: &Instance, step: &Step)
                 }
                 Err(error) => return Err(Failure::backend("make the machine")(error)),
             }
-            Ok(Applied::telling("Created", format!("Made the machine from image `{}`.", instance.spec.image)))
+            let origin = match &instance.spec.image_snapshot {
+                Some(snapshot) => format!("InstanceSnapshot `{snapshot}`"),
+                None => format!("image `{}`", instance.spec.image),
+            };
+            Ok(Applied::telling("Created", format!("Made the machine from {origin}.")))
         }
         Step::Start(id) => {
             let vpc = world.stores.vpcs.get(&instance.namespace().unwrap_or_default(), instance.vpc());

@@ -9,6 +9,7 @@ mod inputs;
 mod mounting;
 mod needs;
 mod observe;
+mod origin;
 mod plan;
 mod pull;
 mod report;

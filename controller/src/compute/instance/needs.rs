@@ -5,6 +5,7 @@ use crds::compute::instance::Instance;
 use uuid::Uuid;
 
 use super::observe::{Observed, Target};
+use super::origin;
 use crate::runtime::Waiting;
 
 /// The reason for which others may be woken.
@@ -16,8 +17,8 @@ pub(super) fn missing(instance: &Instance, observed: &Observed, kept: Option<&Ma
     if observed.network == Target::Missing {
         missing.push(format!("Vpc `{}`", instance.vpc()));
     }
-    if observed.disk.as_ref().is_some_and(|disk| disk.image == Target::Missing) {
-        missing.push(format!("ClusterImage `{}`", instance.spec.image));
+    if origin::is_missing(observed) {
+        missing.push(origin::words(instance, observed));
     }
     if observed.size == Target::Missing {
         missing.push(format!("InstanceType `{}`", observed.instance_type));

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use controller_backend::{Image, Machine, MachineState, MachineSummary, Owner, Resources};
+use controller_backend::{Backend, Image, Machine, MachineState, MachineSummary, Owner, Resources};
 use crds::compute::instance::{BackendName, Instance, PowerState};
 use crds::status::{READY, condition};
 use ipnet::Ipv4Net;
@@ -60,6 +60,8 @@ pub(crate) struct Observed {
     pub(crate) probing: Option<Probing>,
     /// What runs it.
     pub(crate) backend: BackendName,
+    /// The InstanceSnapshot that it is made from, if it names one.
+    pub(crate) snapshot: Option<Target<Snapshot>>,
     /// The disk that it is made from, where it has a disk of its own.
     pub(crate) disk: Option<Disk>,
     /// The host.
@@ -69,10 +71,19 @@ pub(crate) struct Observed {
 /// The root disk of a virtual machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Disk {
-    /// The ClusterImage that it begins as, by its uid.
+    /// The ClusterImage or InstanceSnapshot that it begins as, by its uid.
     pub(crate) image: Target<Uuid>,
     /// How large it is, at least; `None`: as the image's.
     pub(crate) bytes: Option<u64>,
+}
+
+/// An InstanceSnapshot, as its status tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Snapshot {
+    /// Its uid.
+    pub(crate) uid: Uuid,
+    /// What ran the Instance that it is of, once that is known.
+    pub(crate) backend: Option<BackendName>,
 }
 
 /// Something that an Instance refers to.
@@ -92,6 +103,15 @@ impl<T> Target<T> {
         match self {
             Self::Missing => None,
             Self::NotReady(known, _) | Self::Ready(known) => Some(known),
+        }
+    }
+
+    /// The same of a part of what is known.
+    fn map<U>(self, part: impl FnOnce(T) -> U) -> Target<U> {
+        match self {
+            Self::Missing => Target::Missing,
+            Self::NotReady(known, why) => Target::NotReady(part(known), why),
+            Self::Ready(known) => Target::Ready(part(known)),
         }
     }
 }
@@ -147,6 +167,7 @@ pub(super) async fn observe(kind: &InstanceKind, goal: Goal, instance: &Instance
         held: held(world, instance, owner.uid),
         probing: kind.probes.get(owner.uid),
         backend: world.backend_name(instance),
+        snapshot: snapshot(world, instance),
         disk: disk(world, instance),
         host: world.gate.host(),
         machines,
@@ -162,15 +183,7 @@ pub(super) async fn observe(kind: &InstanceKind, goal: Goal, instance: &Instance
         observed.rivals = rivals(world, instance, &observed).await?;
     }
     if to_make {
-        // A disk image is named by the uid of its object: names come and go.
-        let reference = match &observed.disk {
-            None => Some(instance.spec.image.clone()),
-            Some(disk) => disk.image.known().map(Uuid::to_string),
-        };
-        if let Some(reference) = reference {
-            let image = backend.images.resolve(&reference).await;
-            observed.image = image.map_err(Failure::backend("look for the image"))?;
-        }
+        observed.image = image(backend, instance, &observed).await?;
     }
     Ok(observed)
 }
@@ -181,6 +194,22 @@ fn held_volumes(world: &World, machines: &[Machine]) -> Vec<String> {
     let names: BTreeSet<String> =
         held.into_iter().filter_map(|uid| Some(world.stores.volumes.of_uid(uid)?.name_any())).collect();
     names.into_iter().collect()
+}
+
+/// What a machine is made from, if it is on the host.
+async fn image(backend: &Backend, instance: &Instance, observed: &Observed) -> Result<Option<Image>, Failure> {
+    if let Some(snapshot) = &observed.snapshot {
+        let Some(known) = snapshot.known() else { return Ok(None) };
+        let real = backend.machine_snapshots.find(known.uid).await;
+        return Ok(real.map_err(Failure::backend("look for the snapshot"))?.map(|real| real.image));
+    }
+    // A disk image is named by the uid of its object: names come and go.
+    let reference = match &observed.disk {
+        None => Some(instance.spec.image.clone()),
+        Some(disk) => disk.image.known().map(Uuid::to_string),
+    };
+    let Some(reference) = reference else { return Ok(None) };
+    backend.images.resolve(&reference).await.map_err(Failure::backend("look for the image"))
 }
 
 /// The hash of the machine that it should have, once all that goes into it is known.
@@ -195,6 +224,7 @@ pub(super) fn wanted_hash(instance: &Instance, observed: &Observed) -> Option<St
             address: status.ip.as_deref()?.parse().ok()?,
             ports: &status.ports,
             volumes: &volumes,
+            snapshot: observed.snapshot.as_ref().and_then(Target::known).map(|snapshot| snapshot.uid),
             disk: observed.disk.as_ref(),
         },
     ))
@@ -244,14 +274,33 @@ fn not_ready(reason: Option<&str>) -> String {
     }
 }
 
+/// The InstanceSnapshot, if it names one.
+fn snapshot(world: &World, instance: &Instance) -> Option<Target<Snapshot>> {
+    let name = instance.spec.image_snapshot.as_ref()?;
+    let namespace = instance.namespace().unwrap_or_default();
+    let Some(found) = world.stores.instance_snapshots.get(&namespace, name) else { return Some(Target::Missing) };
+    let status = found.status.clone().unwrap_or_default();
+    let snapshot = Snapshot { uid: uid_of(found.as_ref()), backend: status.backend };
+    let ready = condition(&status.conditions, READY);
+    Some(if found.meta().deletion_timestamp.is_some() {
+        Target::NotReady(snapshot, "is being deleted".to_owned())
+    } else if ready.is_none_or(|ready| ready.status != "True") {
+        Target::NotReady(snapshot, not_ready(ready.map(|ready| ready.reason.as_str())))
+    } else {
+        Target::Ready(snapshot)
+    })
+}
+
 /// The root disk, if what runs the Instance gives it one.
 fn disk(world: &World, instance: &Instance) -> Option<Disk> {
     if world.backend_name(instance) != BackendName::Libvirt {
         return None;
     }
-    let image = match world.stores.cluster_images.get("", &instance.spec.image) {
-        None => Target::Missing,
-        Some(image) => {
+    let snapshot = snapshot(world, instance).map(|snapshot| snapshot.map(|snapshot| snapshot.uid));
+    let image = match (snapshot, world.stores.cluster_images.get("", &instance.spec.image)) {
+        (Some(snapshot), _) => snapshot,
+        (None, None) => Target::Missing,
+        (None, Some(image)) => {
             let uid = uid_of(image.as_ref());
             let status = image.status.clone().unwrap_or_default();
             let ready = condition(&status.conditions, READY);

@@ -14,6 +14,7 @@ use super::health::{Health, ProbeSpec};
 use super::mounting::{self, Change};
 use super::needs::{cannot_start, missing, not_ready};
 use super::observe::{Observed, Target, known_volumes, wanted_hash};
+use super::origin::{self, of_another_backend};
 use super::pull;
 use super::restart::{self, Decision};
 use super::wanted::{self, Parts, may_replace};
@@ -63,6 +64,9 @@ fn present(instance: &Instance, observed: &Observed) -> Plan<Step> {
         return Plan::default();
     }
     if let Some(waiting) = unfit(instance, observed.backend) {
+        return Plan::wait(waiting);
+    }
+    if let Some(waiting) = of_another_backend(instance, observed) {
         return Plan::wait(waiting);
     }
     // What must be known before anything can be said about the machine.
@@ -322,17 +326,17 @@ fn replace(instance: &Instance, observed: &Observed, old: Option<&Machine>) -> P
     if let Some(waiting) = missing(instance, observed, None).or_else(|| not_ready(instance, observed, |_| true)) {
         return Plan::wait(waiting);
     }
-    if let Some(Target::NotReady(_, why)) = observed.disk.as_ref().map(|disk| &disk.image) {
-        let message = format!("ClusterImage `{}` {why}.", instance.spec.image);
+    let origin = origin::words(instance, observed);
+    if let Some(why) = origin::not_ready(observed) {
+        return Plan::wait(Waiting::briefly("DependencyNotReady", format!("{origin} {why}.")));
+    }
+    let Some(image) = &observed.image else {
+        if observed.disk.is_none() && observed.snapshot.is_none() {
+            return pull::plan(instance, observed.now);
+        }
+        let message = format!("The data of {origin} is not on this host.");
         return Plan::wait(Waiting::briefly("DependencyNotReady", message));
-    }
-    if observed.image.is_none() && observed.disk.is_some() {
-        let message = format!("The disk of ClusterImage `{}` is not on this host.", instance.spec.image);
-        return Plan::wait(Waiting::briefly("DependencyNotReady", message));
-    }
-    if observed.image.is_none() {
-        return pull::plan(instance, observed.now);
-    }
+    };
     let mut steps = Vec::new();
     if let Some(old) = old {
         unless_probed(observed, &mut steps);
@@ -355,12 +359,14 @@ fn replace(instance: &Instance, observed: &Observed, old: Option<&Machine>) -> P
         address: ip,
         ports: &ports,
         volumes: &volumes,
+        snapshot: observed.snapshot.as_ref().and_then(Target::known).map(|snapshot| snapshot.uid),
         disk: observed.disk.as_ref(),
     };
+    let image = origin::name(instance, observed, image);
     if !observed.inputs.files.is_empty() {
         steps.push(ensure_files(observed));
     }
-    let machine = wanted::machine(instance, &parts, *resources, &observed.inputs);
+    let machine = wanted::machine(instance, &parts, image, *resources, &observed.inputs);
     steps.push(Step::Create(Box::new(machine)));
     // Somebody has removed the machine that the status says is there.
     let claims_ready = instance.status.as_ref().is_some_and(|status| is_true(&status.conditions, READY));

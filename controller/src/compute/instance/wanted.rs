@@ -36,6 +36,8 @@ pub(super) struct Parts<'a> {
     pub(super) ports: &'a [PortStatus],
     /// The uids of the Volumes, by name.
     pub(super) volumes: &'a BTreeMap<String, Uuid>,
+    /// The uid of the InstanceSnapshot that it is made from, if it names one.
+    pub(super) snapshot: Option<Uuid>,
     /// The disk of its own, if it has one.
     pub(super) disk: Option<&'a Disk>,
 }
@@ -58,7 +60,7 @@ pub(super) fn hash(instance: &Instance, parts: &Parts<'_>) -> String {
     }
     let published: BTreeSet<String> = published(parts.ports).map(|port| format!("{port:?}")).collect();
     // Serialised from maps with sorted keys: the same input gives the same text in every process.
-    let content = json!({
+    let mut content = json!({
         "version": 1,
         "image": spec.image,
         "command": spec.command,
@@ -73,6 +75,10 @@ pub(super) fn hash(instance: &Instance, parts: &Parts<'_>) -> String {
         "mounts": mounts(instance, parts.volumes),
         "limits": spec.volumes.iter().map(|mount| &mount.empty_dir).collect::<Vec<_>>(),
     });
+    // Named only where there is one, as before there could be.
+    if let Some(snapshot) = parts.snapshot {
+        content["imageSnapshot"] = json!(snapshot);
+    }
     digest(&content)
 }
 
@@ -87,8 +93,14 @@ pub(super) fn may_replace(old: &str, new: &str) -> bool {
     token(old) != token(new)
 }
 
-/// The machine in full.
-pub(super) fn machine(instance: &Instance, parts: &Parts<'_>, resources: Resources, inputs: &Inputs) -> MachineSpec {
+/// The machine in full, made from `image`, in the words of what runs it.
+pub(super) fn machine(
+    instance: &Instance,
+    parts: &Parts<'_>,
+    image: String,
+    resources: Resources,
+    inputs: &Inputs,
+) -> MachineSpec {
     let spec = &instance.spec;
     let values: BTreeMap<String, String> =
         inputs.environment.iter().map(|variable| (variable.name.clone(), variable.value.clone())).collect();
@@ -100,7 +112,7 @@ pub(super) fn machine(instance: &Instance, parts: &Parts<'_>, resources: Resourc
         owner: parts.owner.clone(),
         name: machine_name(parts.owner),
         hostname: instance.name_any(),
-        image: parts.disk.and_then(|disk| disk.image.known()).map_or_else(|| spec.image.clone(), Uuid::to_string),
+        image,
         command: words(&spec.command),
         args: words(&spec.args),
         working_dir: spec.working_dir.clone(),

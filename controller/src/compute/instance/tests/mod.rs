@@ -2,6 +2,7 @@
 
 mod endings;
 mod mounts;
+mod snapshots;
 mod virtual_machines;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -101,6 +102,7 @@ fn scene(spec: InstanceSpec) -> Scene {
         held: None,
         probing: None,
         backend: BackendName::Docker,
+        snapshot: None,
         disk: None,
         host: Some("host".to_owned()),
     };
