@@ -60,6 +60,12 @@ pub(crate) async fn copy(from: &Path, format: DiskFormat, to: &Path) -> Result<(
     qemu_img(&arguments, &[from, to], CONVERT).await.map(drop)
 }
 
+/// Copies a disk of ours, with all that it stands on, into one that stands alone.
+pub(crate) async fn flatten(from: &Path, to: &Path) -> Result<(), Error> {
+    let arguments = ["convert", "-q", "-f", "qcow2", "-O", "qcow2"].map(AsRef::<OsStr>::as_ref);
+    qemu_img(&arguments, &[from, to], CONVERT).await.map(drop)
+}
+
 /// Makes a disk that begins as `base` and keeps its own changes.
 pub(crate) async fn overlay(base: &Path, disk: &Path, bytes: u64) -> Result<(), Error> {
     let arguments = [

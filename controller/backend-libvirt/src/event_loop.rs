@@ -1,5 +1,5 @@
-//! The C library's own event loop, and what it calls: the only place that speaks to libvirt past the safe binding, which
-//! has no domain events. What is called back runs on the loop's thread, so it only hands on what it was told.
+//! The C library's own event loop, and what it calls: it speaks to libvirt past the safe binding, which has no domain
+//! events. What is called back runs on the loop's thread, so it only hands on what it was told.
 #![expect(unsafe_code, reason = "the safe binding has neither an event loop nor domain events")]
 
 use std::ffi::{c_char, c_int, c_void};

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use controller_backend::{
-    Checksum, Conflict, DiskImage, DiskImageSpec, DiskImages, DiskSource, Error, Image, Images, ImportError, Owner,
-    Progress, PullError,
+    Checksum, Conflict, Consistency, DiskFormat, DiskImage, DiskImageSpec, DiskImages, DiskSource, Error, Image,
+    Images, ImportError, MachineSnapshot, Owner, Progress, PullError,
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -48,7 +48,13 @@ struct Note {
     owner: Owner,
     id: String,
     disk_bytes: u64,
+    /// In which state the disk was, where it was a machine's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    snapshot: Option<Consistency>,
 }
+
+/// An image as it lies on the host, and in which state its disk was where it was a machine's.
+type Kept = (DiskImage, Option<Consistency>);
 
 impl HostImages {
     pub(crate) fn new(engine: Arc<Engine>, places: Places, image_dir: Option<PathBuf>, downloader: Downloader) -> Self {
@@ -57,10 +63,31 @@ impl HostImages {
 
     /// The image that a machine names: by its owner's uid, or by the id of its content.
     pub(crate) async fn named(&self, name: &str) -> Result<Option<DiskImage>, Error> {
+        Ok(self.look_for(name).await?.map(|(image, _)| image))
+    }
+
+    async fn look_for(&self, name: &str) -> Result<Option<Kept>, Error> {
         if let Ok(owner) = name.parse() {
-            return self.find(owner).await;
+            return self.look(owner).await;
         }
-        Ok(self.list().await?.into_iter().find(|image| image.id == name))
+        Ok(self.all().await?.into_iter().find(|(image, _)| image.id == name))
+    }
+
+    /// What machines' disks were, sorted by owner's uid.
+    pub(crate) async fn snapshots(&self) -> Result<Vec<MachineSnapshot>, Error> {
+        Ok(self.all().await?.into_iter().filter_map(snapshot).collect())
+    }
+
+    /// The same of one owner.
+    pub(crate) async fn snapshot(&self, owner: Uuid) -> Result<Option<MachineSnapshot>, Error> {
+        Ok(self.look(owner).await?.and_then(snapshot))
+    }
+
+    /// Keeps a whole copy of a machine's disk.
+    pub(crate) async fn keep_snapshot(&self, owner: &Owner, fresh: &Path, found: Consistency) -> Result<(), Error> {
+        let disk_bytes = disks::info(fresh, DiskFormat::Qcow2).await?.virtual_size;
+        let note = Note { owner: owner.clone(), id: String::new(), disk_bytes, snapshot: Some(found) };
+        self.keep(note, fresh).await.map(drop)
     }
 
     /// The file to import from, inside of what may be imported from whatever links say.
@@ -108,7 +135,7 @@ impl HostImages {
         outcome
     }
 
-    fn make_folders(&self) -> Result<(), Error> {
+    pub(crate) fn make_folders(&self) -> Result<(), Error> {
         self.places.make().map_err(|error| Error::failed("make the folder of images", error))
     }
 
@@ -121,7 +148,8 @@ impl HostImages {
         let fresh = self.places.image(spec.owner.uid).with_extension("new");
         let outcome = async {
             let disk_bytes = self.copy(spec, source, &fresh).await?;
-            self.keep(spec, &fresh, disk_bytes).await.map_err(ImportError::backend)
+            let note = Note { owner: spec.owner.clone(), id: String::new(), disk_bytes, snapshot: None };
+            self.keep(note, &fresh).await.map_err(ImportError::backend)
         }
         .await;
         if outcome.is_err() {
@@ -173,9 +201,9 @@ impl HostImages {
         }
     }
 
-    /// Puts a whole copy in its place.
-    async fn keep(&self, spec: &DiskImageSpec, fresh: &Path, disk_bytes: u64) -> Result<DiskImage, Error> {
-        let owner = spec.owner.uid;
+    /// Puts a whole copy in its place, with this note and its id.
+    async fn keep(&self, note: Note, fresh: &Path) -> Result<DiskImage, Error> {
+        let owner = note.owner.uid;
         let image = self.places.image(owner);
         let failed = |error| Error::failed("keep the image", error);
         let id = digest(fresh).await.map_err(failed)?;
@@ -184,8 +212,7 @@ impl HostImages {
         fs::set_permissions(fresh, std::fs::Permissions::from_mode(0o440)).await.map_err(failed)?;
         fs::File::open(fresh).await.map_err(failed)?.sync_all().await.map_err(failed)?;
         fs::rename(fresh, &image).await.map_err(failed)?;
-        let note = Note { owner: spec.owner.clone(), id, disk_bytes };
-        self.write_note(&note).await.map_err(failed)?;
+        self.write_note(&Note { id, ..note }).await.map_err(failed)?;
         self.find(owner).await?.ok_or_else(|| Error::not_found(format!("image of `{owner}`")))
     }
 
@@ -223,9 +250,8 @@ impl HostImages {
     }
 }
 
-#[async_trait]
-impl DiskImages for HostImages {
-    async fn list(&self) -> Result<Vec<DiskImage>, Error> {
+impl HostImages {
+    async fn all(&self) -> Result<Vec<Kept>, Error> {
         let failed = |error| Error::failed("list the images", error);
         let mut images = Vec::new();
         let mut entries = match fs::read_dir(self.places.images()).await {
@@ -237,16 +263,16 @@ impl DiskImages for HostImages {
             let name = entry.file_name();
             let uid = name.to_str().and_then(|name| name.strip_suffix(".json")?.parse().ok());
             if let Some(uid) = uid
-                && let Some(image) = self.find(uid).await?
+                && let Some(image) = self.look(uid).await?
             {
                 images.push(image);
             }
         }
-        images.sort_by_key(|image| image.owner.uid);
+        images.sort_by_key(|(image, _)| image.owner.uid);
         Ok(images)
     }
 
-    async fn find(&self, owner: Uuid) -> Result<Option<DiskImage>, Error> {
+    async fn look(&self, owner: Uuid) -> Result<Option<Kept>, Error> {
         let failed = |error| Error::failed("look for the image", error);
         let note = match fs::read(self.places.image_note(owner)).await {
             Ok(bytes) => bytes,
@@ -257,12 +283,24 @@ impl DiskImages for HostImages {
         let Ok(note) = serde_json::from_slice::<Note>(&note) else { return Ok(None) };
         match fs::metadata(self.places.image(owner)).await {
             Ok(file) => {
-                let Note { owner, id, disk_bytes } = note;
-                Ok(Some(DiskImage { owner, id, disk_bytes, stored_bytes: file.len() }))
+                let Note { owner, id, disk_bytes, snapshot } = note;
+                Ok(Some((DiskImage { owner, id, disk_bytes, stored_bytes: file.len() }, snapshot)))
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(failed(error)),
         }
+    }
+}
+
+#[async_trait]
+impl DiskImages for HostImages {
+    async fn list(&self) -> Result<Vec<DiskImage>, Error> {
+        let images = self.all().await?.into_iter().filter(|(_, snapshot)| snapshot.is_none());
+        Ok(images.map(|(image, _)| image).collect())
+    }
+
+    async fn find(&self, owner: Uuid) -> Result<Option<DiskImage>, Error> {
+        Ok(self.look(owner).await?.map(|(image, _)| image))
     }
 
     async fn ensure(&self, spec: &DiskImageSpec, progress: &Progress) -> Result<DiskImage, ImportError> {
@@ -362,6 +400,23 @@ fn group_of(capabilities: &str) -> Option<u32> {
     group.trim_start_matches('+').parse().ok()
 }
 
+fn snapshot((image, snapshot): Kept) -> Option<MachineSnapshot> {
+    let consistency = snapshot?;
+    let (owner, disk_bytes) = (image.owner.clone(), Some(image.disk_bytes));
+    Some(MachineSnapshot { owner, image: describe(image), disk_bytes, consistency })
+}
+
+fn describe(image: DiskImage) -> Image {
+    Image {
+        id: image.id,
+        size_bytes: image.stored_bytes,
+        exposed_ports: Vec::new(),
+        entrypoint: Vec::new(),
+        command: Vec::new(),
+        user: String::new(),
+    }
+}
+
 /// Images as machines name them. None comes from a registry.
 pub(crate) struct LibvirtImages {
     images: Arc<HostImages>,
@@ -376,14 +431,8 @@ impl LibvirtImages {
 #[async_trait]
 impl Images for LibvirtImages {
     async fn resolve(&self, reference: &str) -> Result<Option<Image>, Error> {
-        Ok(self.images.named(reference).await?.map(|image| Image {
-            id: image.id,
-            size_bytes: image.stored_bytes,
-            exposed_ports: Vec::new(),
-            entrypoint: Vec::new(),
-            command: Vec::new(),
-            user: String::new(),
-        }))
+        let found = self.images.look_for(reference).await?;
+        Ok(found.filter(|(_, snapshot)| snapshot.is_none()).map(|(image, _)| describe(image)))
     }
 
     async fn pull(&self, reference: &str) -> Result<Image, PullError> {

@@ -4,6 +4,7 @@
 //! Networks, volumes and projected files are the host's, whatever runs on them: another adapter makes them.
 #![cfg(feature = "libvirt")]
 
+mod backup;
 mod consoles;
 mod devices;
 mod disks;
@@ -109,13 +110,14 @@ pub fn open(options: &LibvirtOptions, host: &Backend, host_ports: Arc<dyn HostPo
     let images = HostImages::new(engine.clone(), places.clone(), options.image_dir.clone(), downloader);
     let images = Arc::new(images);
     let machines = Arc::new(LibvirtMachines::new(engine.clone(), places.clone(), images.clone(), host.clone()));
+    let snapshots = LibvirtMachineSnapshots::new(engine.clone(), places.clone(), images.clone());
     Ok(Backend {
         networks: host.networks.clone(),
         firewall: host.firewall.clone(),
         names: host.names.clone(),
         volumes: host.volumes.clone(),
         snapshots: host.snapshots.clone(),
-        machine_snapshots: Arc::new(LibvirtMachineSnapshots),
+        machine_snapshots: Arc::new(snapshots),
         images: Arc::new(LibvirtImages::new(images.clone())),
         disk_images: Some(images),
         files: Arc::new(LibvirtFiles::new(host.files.clone(), machines.clone())),

@@ -37,6 +37,11 @@ pub struct World {
 }
 
 impl World {
+    /// Where its images are.
+    pub fn images(&self) -> PathBuf {
+        self.home.join("machines").join(self.fixture.installation.to_string()).join("images")
+    }
+
     /// The same installation, reached another way.
     pub fn adapter_at(&self, uri: &str) -> Backend {
         adapter(&self.home, &self.disk, self.fixture.installation, uri)
@@ -188,6 +193,9 @@ async fn free_range(backend: &Backend, installation: Uuid) -> Ipv4Net {
 async fn take_down(backend: &Backend) {
     for machine in backend.machines.list().await.expect("list") {
         backend.machines.remove(&machine.id).await.expect("remove a machine");
+    }
+    for snapshot in backend.machine_snapshots.list().await.expect("list") {
+        backend.machine_snapshots.remove(snapshot.owner.uid).await.expect("remove a snapshot");
     }
     let images = backend.disk_images.clone().expect("the adapter has disk images");
     for image in images.list().await.expect("list") {

@@ -6,6 +6,7 @@
 mod connection;
 mod daemon;
 mod guest;
+mod machine_snapshots;
 
 use controller_backend::conformance;
 
@@ -24,6 +25,9 @@ conforms! {
     machines: machine_goes_through_its_life, machine_is_not_made_twice, missing_needs_are_named,
         strangers_are_not_touched, list_sees_every_state, machine_is_paused_and_unpaused, usage_is_told_while_it_runs, taken_address_is_named,
         renamed_machine_gets_its_name_back, name_that_another_has_is_left_to_it, replacement_takes_over_name_address_and_port;
+    machine_snapshots: machine_snapshot_is_taken_once_and_outlives_its_machine,
+        machine_is_made_from_a_snapshot_and_holds_it, snapshot_of_a_missing_machine_is_not_found,
+        snapshot_is_no_image_that_a_user_could_name;
     disk_images: image_is_imported_once_and_removed, missing_and_outside_sources_are_refused, image_is_downloaded,
         wrong_and_missing_downloads_are_refused, image_in_use_is_kept;
     mounting: device_is_plugged_in_and_out_while_it_runs, device_grows_under_a_machine,

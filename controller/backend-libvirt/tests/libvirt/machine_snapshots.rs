@@ -1,0 +1,66 @@
+//! What snapshots of virtual machines are beyond what every adapter promises: files that stand alone and nobody writes to,
+//! and nothing of them where they were cut off.
+
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::process::Command;
+use std::time::Duration;
+
+use controller_backend::{Consistency, MachineSnapshotSpec, Progress};
+
+use crate::daemon;
+
+#[tokio::test]
+async fn snapshot_of_a_running_machine_stands_alone_and_is_roots() {
+    daemon::run_with(async |world| {
+        let fixture = &world.fixture;
+        let id = fixture.start(&fixture.machine("vm", 2)).await;
+        let chain = daemon::virsh(&["domblklist", &id.0]);
+        let owner = fixture.owner("InstanceSnapshot", "before", 3);
+        // What a process that was killed has left.
+        let file = world.images().join(format!("{}.qcow2", owner.uid));
+        let fresh = file.with_extension("new");
+        std::fs::write(&fresh, b"half of one").expect("it is ours");
+        let snapshots = &fixture.backend.machine_snapshots;
+        assert_eq!(snapshots.find(owner.uid).await.expect("find"), None, "half of one is none");
+
+        let spec = MachineSnapshotSpec { owner: owner.clone(), machine: id.clone() };
+        let taken = snapshots.ensure(&spec, &Progress::default()).await.expect("ensure");
+        assert_eq!(taken.consistency, Consistency::Crash);
+        assert_eq!(daemon::virsh(&["domblklist", &id.0]), chain, "the machine writes where it wrote");
+        let meta = std::fs::metadata(&file).expect("it is there");
+        assert_eq!((meta.uid(), meta.permissions().mode() & 0o777), (0, 0o440));
+        let info =
+            Command::new("qemu-img").args(["info", "--output=json", "-U"]).arg(&file).output().expect("qemu-img");
+        let info = String::from_utf8_lossy(&info.stdout).into_owned();
+        assert!(info.contains("virtual-size") && !info.contains("backing"), "{info}");
+        assert!(!fresh.exists());
+        let images = fixture.backend.disk_images.clone().expect("it has disk images");
+        let names: Vec<_> = images.list().await.expect("list").into_iter().map(|image| image.owner.name).collect();
+        assert_eq!(names, ["tiny"], "it is no image that somebody imported");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn snapshot_that_nobody_waits_for_any_more_leaves_nothing() {
+    daemon::run_with(async |world| {
+        let fixture = &world.fixture;
+        let id = fixture.start(&fixture.machine("vm", 2)).await;
+        let spec = MachineSnapshotSpec { owner: fixture.owner("InstanceSnapshot", "before", 3), machine: id.clone() };
+        let snapshots = &fixture.backend.machine_snapshots;
+        for wait in [0, 30, 60, 120, 250] {
+            // Dropped wherever it is by then.
+            let _ =
+                tokio::time::timeout(Duration::from_millis(wait), snapshots.ensure(&spec, &Progress::default())).await;
+            snapshots.remove(spec.owner.uid).await.expect("remove");
+            let job = daemon::virsh(&["domjobinfo", &id.0]);
+            assert!(job.contains("None"), "the copy ends with who waited for it: {job}");
+            let names = std::fs::read_dir(world.images()).expect("images").flatten().map(|entry| entry.file_name());
+            let left: Vec<_> =
+                names.filter(|name| name.to_string_lossy().contains(&spec.owner.uid.to_string())).collect();
+            assert_eq!(left, Vec::<std::ffi::OsString>::new());
+        }
+        snapshots.ensure(&spec, &Progress::default()).await.expect("it is taken afresh");
+    })
+    .await;
+}
