@@ -12,6 +12,7 @@ mod disk_full;
 mod docker_stops;
 mod doctor;
 mod heal;
+mod instance_snapshot;
 mod kubectl;
 mod machine;
 mod neighbours;
