@@ -17,6 +17,7 @@ mod machines;
 mod networks;
 mod routes;
 mod tools;
+mod turns;
 mod volumes;
 
 use std::io;
@@ -35,7 +36,8 @@ use images::DockerImages;
 use machine_snapshots::DockerMachineSnapshots;
 use machines::DockerMachines;
 use networks::DockerNetworks;
-use volumes::{DockerVolumes, HostSnapshots, Layout, Sources, Turns};
+use turns::Turns;
+use volumes::{DockerVolumes, HostSnapshots, Layout, Sources};
 
 /// Where Docker listens unless told otherwise.
 pub const DEFAULT_SOCKET: &str = "/var/run/docker.sock";

@@ -8,19 +8,19 @@ use bollard::models::{Ipam, IpamConfig, Network as DockerNetwork, NetworkCreateR
 use bollard::query_parameters::{InspectNetworkOptions, ListNetworksOptionsBuilder};
 use controller_backend::{Conflict, Error, Network, NetworkSpec, Networks, OccupiedRange, machine_name};
 use ipnet::Ipv4Net;
-use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use crate::engine::Engine;
 use crate::error::{message, translate};
+use crate::turns::Turns;
 use crate::{labels, routes};
 
 const BRIDGE_NAME: &str = "com.docker.network.bridge.name";
 
 pub(crate) struct DockerNetworks {
     engine: Arc<Engine>,
-    /// Docker lets two networks have one name, so that looking and making must not interleave.
-    making: Mutex<()>,
+    /// Docker lets two networks have one name, so that looking and making must not interleave for any owner.
+    turns: Turns,
 }
 
 /// A network of ours, with the name that Docker knows it by.
@@ -31,7 +31,7 @@ pub(crate) struct Found {
 
 impl DockerNetworks {
     pub(crate) fn new(engine: Arc<Engine>) -> Self {
-        Self { engine, making: Mutex::new(()) }
+        Self { engine, turns: Turns::default() }
     }
 
     async fn make(&self, spec: &NetworkSpec) -> Result<(), Error> {
@@ -103,7 +103,7 @@ impl Networks for DockerNetworks {
         if !spec.cidr.contains(&spec.gateway) {
             return Err(Error::invalid(format!("gateway {} is not in {}", spec.gateway, spec.cidr)));
         }
-        let _making = self.making.lock().await;
+        let _turn = self.turns.take(spec.owner.uid).await;
         let found = match find(&self.engine, spec.owner.uid).await? {
             Some(found) => found.network,
             None => {
@@ -123,7 +123,7 @@ impl Networks for DockerNetworks {
     }
 
     async fn remove(&self, owner: Uuid) -> Result<(), Error> {
-        let _making = self.making.lock().await;
+        let _turn = self.turns.take(owner).await;
         // More than one only if somebody copied our labels onto another: then each goes, by id.
         for found in list(&self.engine, &[(labels::UID, owner.to_string())]).await? {
             let what = format!("network of {}", found.network.owner);

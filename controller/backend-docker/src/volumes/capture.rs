@@ -10,8 +10,8 @@ use controller_backend::{Conflict, Error, Progress, VolumeMode, VolumeSource};
 use super::copy::{CancelOnDrop, Copy};
 use super::freeze::Frozen;
 use super::layout::{Layout, Place, Record, remove_file};
-use super::turns::{Turn, Turns};
 use super::{mounts, trouble};
+use crate::turns::{Turn, Turns};
 
 /// How long writing to a volume is held back at most.
 const FREEZE_LIMIT: Duration = Duration::from_secs(30);

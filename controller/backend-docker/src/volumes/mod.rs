@@ -19,7 +19,6 @@ mod handles;
 mod layout;
 pub(crate) mod mounts;
 mod snapshots;
-mod turns;
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -38,6 +37,7 @@ use crate::engine::Engine;
 use crate::error::translate;
 use crate::labels;
 use crate::tools::ToolError;
+use crate::turns::Turn;
 
 pub(crate) use capture::Sources;
 use disk::{Growth, Thoroughly};
@@ -46,8 +46,6 @@ use handles::Users;
 pub(crate) use layout::Layout;
 use layout::{Place, Record, remove_file};
 pub(crate) use snapshots::HostSnapshots;
-use turns::Turn;
-pub(crate) use turns::Turns;
 
 /// How long a loop device may take to let go of its file after the last mount is gone.
 const DETACH_PATIENCE: Duration = Duration::from_secs(3);

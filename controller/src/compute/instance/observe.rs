@@ -357,17 +357,19 @@ fn supply(world: &World, instance: &Instance, owner: &Owner, active: bool) -> Su
     if settled(instance) {
         return supply;
     }
+    // As text, which thousands of others needn't be read for.
+    let own = owner.uid.to_string();
     for other in world.stores.instances.all() {
-        if uid_of(other.as_ref()) == owner.uid {
+        let meta = other.meta();
+        let Some(status) = other.status.as_ref().filter(|_| meta.uid.as_deref() != Some(own.as_str())) else {
             continue;
-        }
-        let Some(status) = &other.status else { continue };
-        let same_namespace = other.namespace().as_deref() == Some(owner.namespace.as_str());
+        };
+        let same_namespace = meta.namespace.as_deref() == Some(owner.namespace.as_str());
         if same_namespace && other.vpc() == instance.vpc() {
             supply.addresses.extend(status.ip.as_deref().and_then(|ip| ip.parse::<Ipv4Addr>().ok()));
         }
-        let name = same_namespace.then(|| other.name_any());
-        supply.ports.extend(status.ports.iter().filter_map(host_port_of).map(|port| (port, name.clone())));
+        let name = || same_namespace.then(|| other.name_any());
+        supply.ports.extend(status.ports.iter().filter_map(host_port_of).map(|port| (port, name())));
     }
     for claim in world.claims.of_others(owner.uid) {
         match claim {

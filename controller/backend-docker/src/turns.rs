@@ -1,4 +1,4 @@
-//! One step at a time for each volume and snapshot.
+//! One step at a time for each owner of a network, volume or snapshot.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,11 +10,11 @@ use uuid::Uuid;
 pub(crate) struct Turns(Arc<Mutex<BTreeMap<Uuid, Arc<tokio::sync::Mutex<()>>>>>);
 
 /// The turn of one owner, until the last clone is dropped.
-pub(super) type Turn = Arc<tokio::sync::OwnedMutexGuard<()>>;
+pub(crate) type Turn = Arc<tokio::sync::OwnedMutexGuard<()>>;
 
 impl Turns {
     /// Waits for the owner's turn.
-    pub(super) async fn take(&self, owner: Uuid) -> Turn {
+    pub(crate) async fn take(&self, owner: Uuid) -> Turn {
         let lock = {
             let mut busy = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             // Those that nobody holds or awaits are only in the map.
