@@ -1,6 +1,10 @@
 //! Who reaches whom, by packets of real containers: what SecurityGroups and VpcPeerings promise.
 
-use e2e::{Cloud, docker_is_there, eventually, skip_unless};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use e2e::{Cloud, condition, docker_is_there, eventually, eventually_within, skip_unless};
+use serde_json::Value;
 
 use crate::machine::{documents, sleeper, vpc};
 
@@ -89,4 +93,36 @@ fn vpcs_are_apart_until_they_are_peers_and_groups_let_in_whom_they_name() {
     let _ = cloud.cloudctl(&["delete", "sg", "web", "clients"]).ok();
     until("the peering is closed", || !reaches(&cloud, client, &far, "80"));
     until("the group is gone", || reaches(&cloud, client, &web, "80"));
+}
+
+#[test]
+fn a_hundred_vpcs_come_and_go_on_one_host_and_never_overlap() {
+    skip_unless!(docker_is_there(), "no Docker daemon answers");
+    let cloud = Cloud::start();
+    let all: Vec<String> = (0..100).map(|number| vpc(&format!("vpc-{number}"))).collect();
+    cloud.apply(&documents(&all));
+    let vpcs = eventually_within(Duration::from_secs(240), "all to be Ready", || {
+        let listed = cloud.cloudctl(&["get", "vpc", "-o", "json"]).ok();
+        let listed: Value = serde_json::from_str(&listed).expect("-o json is JSON");
+        let vpcs = listed["items"].as_array().expect("a list").clone();
+        let waiting = vpcs.iter().filter(|vpc| condition(vpc, "Ready")["status"] != "True").count();
+        if (vpcs.len(), waiting) == (100, 0) { Ok(vpcs) } else { Err((vpcs.len(), waiting)) }
+    });
+    // Each is a /20, so that none overlaps another where no two are the same.
+    let ranges: BTreeSet<&str> = vpcs.iter().filter_map(|vpc| vpc["status"]["cidr"].as_str()).collect();
+    assert_eq!(ranges.len(), 100);
+    assert!(ranges.iter().all(|range| range.ends_with("/20")), "{ranges:?}");
+    // The last one serves as any.
+    cloud.apply(&documents(&[server("web", "vpc-99", "web"), server("client", "vpc-99", "client")]));
+    for name in ["web", "client"] {
+        cloud.await_ready("instances", name);
+    }
+    let client = cloud.container("client");
+    until("a server by its name", || reaches(&cloud, &client, "web", "80"));
+    let _ = cloud.cloudctl(&["delete", "inst", "web", "client"]).ok();
+    let _ = cloud.cloudctl(&["delete", "vpc", "--all", "--wait=false"]).ok();
+    eventually_within(Duration::from_secs(240), "nothing to be left", || {
+        let left = cloud.leftovers();
+        if left.is_empty() { Ok(()) } else { Err(left.len()) }
+    });
 }

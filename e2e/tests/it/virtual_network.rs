@@ -169,17 +169,28 @@ impl Drop for Outside {
 const SERVES: &str = "vpc: lab\ncommand: [sh, -c, \"mkdir -p /tmp/www; hostname > /tmp/www/index.html; exec httpd -f -p \
                       8080 -h /tmp/www\"]";
 
+/// The virtual machine with programs that it runs for whoever asks for `cgi-bin/NAME?WORD`.
+fn scripted(name: &str, programs: &[(&str, &[&str])]) -> String {
+    let write = |(program, lines): &(&str, &[&str])| {
+        let lines: Vec<String> = lines.iter().map(|line| format!("'{line}'")).collect();
+        let path = format!("/www/cgi-bin/{program}");
+        format!("        - printf '%s\\n' '#!/bin/sh' {} > {path}\n        - chmod 755 {path}\n", lines.join(" "))
+    };
+    let programs: String = programs.iter().map(write).collect();
+    let folders = "        - mkdir -p /www\n";
+    machine(name).replace(folders, &format!("{folders}        - mkdir -p /www/cgi-bin\n{programs}"))
+}
+
+/// How a program begins what it says.
+const HEAD: &str = "echo Content-type: text/plain; echo";
+
 /// The virtual machine, which claims to be others when it is asked to.
 fn rogue(name: &str) -> String {
-    let write = |path: &str, lines: &[&str]| {
-        let lines: Vec<String> = lines.iter().map(|line| format!("'{line}'")).collect();
-        format!("        - printf '%s\\n' '#!/bin/sh' {} > {path}\n", lines.join(" "))
-    };
-    let answer = "echo Content-type: text/plain; echo; echo done";
+    let done = format!("{HEAD}; echo done");
     let claim = [
         "(ip addr add $QUERY_STRING/32 dev eth0; arping -U -c 2 -w 3 -I eth0 -s $QUERY_STRING $QUERY_STRING",
         "ip addr del $QUERY_STRING/32 dev eth0) > /dev/null 2>&1",
-        answer,
+        &done,
     ];
     let turn_into = [
         "old=$(cat /sys/class/net/eth0/address)",
@@ -187,14 +198,9 @@ fn rogue(name: &str) -> String {
         "ip addr add ${QUERY_STRING#*,}/32 dev eth0",
         "arping -U -c 2 -w 3 -I eth0 -s ${QUERY_STRING#*,} ${QUERY_STRING#*,}",
         "ip addr del ${QUERY_STRING#*,}/32 dev eth0; ip link set eth0 down; ip link set eth0 address $old; ip link set eth0 up) > /dev/null 2>&1",
-        answer,
+        &done,
     ];
-    let scripts = format!(
-        "        - mkdir -p /www/cgi-bin\n{}{}        - chmod 755 /www/cgi-bin/claim /www/cgi-bin/become\n",
-        write("/www/cgi-bin/claim", &claim),
-        write("/www/cgi-bin/become", &turn_into)
-    );
-    machine(name).replace("        - mkdir -p /www\n", &format!("        - mkdir -p /www\n{scripts}"))
+    scripted(name, &[("claim", &claim), ("become", &turn_into)])
 }
 
 /// The hardware address that a container believes this address to have.
@@ -291,4 +297,65 @@ fn nobody_is_taken_for_another() {
     assert_eq!(seen_at(&mac(&victim)), places, "the bridge has not learned that the machine is the victim");
     meet(&cloud, "victim");
     let _ = cloud.cloudctl(&["delete", "inst", "rogue", "victim", "witness"]).ok();
+}
+
+#[test]
+fn a_guest_finds_containers_and_guests_by_name_and_is_kept_to_its_groups() {
+    let Some((cloud, _images)) = cloud() else {
+        eprintln!("{SKIPPED}");
+        return;
+    };
+    // Not wget's own time limit, with which this busybox fails.
+    let visit = [HEAD, "timeout 5 wget -qO- http://$QUERY_STRING:8080/ || echo nobody"];
+    let all = [
+        IMAGE.to_owned(),
+        vpc("lab"),
+        vpc("other"),
+        scripted("asker", &[("visit", &visit)]),
+        machine("guest"),
+        sleeper("box", SERVES),
+        sleeper("stranger", &SERVES.replace("lab", "other")),
+    ];
+    cloud.apply(&documents(&all));
+    let running = |name: &str| {
+        eventually_within(BOOT, "the machine to run", || {
+            let machine = cloud.object("instances", name);
+            if condition(&machine, "Ready")["status"] == "True" { Ok(machine) } else { Err(machine) }
+        })
+    };
+    let (asker, guest) = (running("asker"), running("guest"));
+    running("box");
+    let stranger = running("stranger")["status"]["ip"].as_str().expect("an address").to_owned();
+    boots(&asker);
+    boots(&guest);
+    let own = asker["status"]["ip"].as_str().expect("an address");
+    let visited = |whom: &str| {
+        let url = format!("http://{own}:8080/cgi-bin/visit?{whom}");
+        run("curl", ["--silent", "--max-time", "15", &url], "").stdout
+    };
+    let meets = |whom: &str, who: &str| {
+        eventually(&format!("{whom} to be met"), || {
+            let met = visited(whom);
+            if met == format!("{who}\n") { Ok(()) } else { Err(met) }
+        });
+    };
+    for name in ["box", "guest"] {
+        meets(name, name);
+        meets(&format!("{name}.default.cloud.internal"), name);
+    }
+    assert_eq!(visited("stranger"), "nobody\n", "the name of another Vpc");
+    assert_eq!(visited(&stranger), "nobody\n", "an address in another Vpc");
+
+    // From guest to guest through a bridge of the host, which the packet filter sees as well.
+    cloud.apply(
+        "apiVersion: thecloud.dev/v1alpha1\nkind: SecurityGroup\nmetadata:\n  name: closed\nspec:\n  vpc: lab\n  \
+         selector: {matchLabels: {role: closed}}\n  ingress:\n  - {protocol: TCP, port: 22}\n",
+    );
+    cloud.await_ready("securitygroups", "closed");
+    let _ = cloud.cloudctl(&["label", "inst", "guest", "role=closed"]).ok();
+    meets("guest", "nobody");
+    meets("box", "box");
+    let _ = cloud.cloudctl(&["delete", "sg", "closed"]).ok();
+    meets("guest", "guest");
+    let _ = cloud.cloudctl(&["delete", "inst", "asker", "guest", "box", "stranger"]).ok();
 }
