@@ -14,6 +14,8 @@ use futures::{StreamExt as _, TryStreamExt as _};
 
 /// The label on everything that the peer makes.
 const LABEL: &str = "thecloud.dev/bench-peer";
+/// Where its networks' addresses are taken from when there are many.
+const RANGES: [u8; 2] = [10, 200];
 /// The network that its containers join.
 const NETWORK: &str = "tc-bench-peer";
 
@@ -85,6 +87,38 @@ impl Direct {
         let elapsed = start.elapsed();
         self.clear().await?;
         Ok(elapsed)
+    }
+
+    /// How long some networks take to make and to remove, this many at a time.
+    pub(crate) async fn time_networks(&self, count: u8, concurrency: usize) -> anyhow::Result<[Duration; 2]> {
+        let start = Instant::now();
+        futures::stream::iter(0..count)
+            .map(|number| async move { self.make_network(number).await })
+            .buffer_unordered(concurrency)
+            .try_collect::<Vec<_>>()
+            .await?;
+        let made = start.elapsed();
+        let start = Instant::now();
+        futures::stream::iter(0..count)
+            .map(|number| async move { self.docker.remove_network(&format!("{NETWORK}-{number}")).await })
+            .buffer_unordered(concurrency)
+            .try_collect::<Vec<_>>()
+            .await?;
+        Ok([made, start.elapsed()])
+    }
+
+    async fn make_network(&self, number: u8) -> anyhow::Result<()> {
+        let [first, second] = RANGES;
+        let range = IpamConfig { subnet: Some(format!("{first}.{second}.{number}.0/24")), ..Default::default() };
+        let request = NetworkCreateRequest {
+            name: format!("{NETWORK}-{number}"),
+            driver: Some("bridge".to_owned()),
+            ipam: Some(Ipam { config: Some(vec![range]), ..Default::default() }),
+            labels: Some(HashMap::from([(LABEL.to_owned(), String::new())])),
+            ..Default::default()
+        };
+        self.docker.create_network(request).await?;
+        Ok(())
     }
 
     /// How long a plain start of a killed container takes.

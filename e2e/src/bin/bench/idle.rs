@@ -9,6 +9,7 @@ use e2e::Cloud;
 use kube::api::Api;
 
 use crate::measure::{client, create_and_await};
+use crate::provision::is_ready;
 
 /// Instances created at once while filling the cloud.
 const BATCH: usize = 50;
@@ -21,7 +22,7 @@ pub(crate) async fn run(instances: usize, seconds: u64) -> anyhow::Result<()> {
     let api: Api<Instance> = Api::default_namespaced(client(&cloud).await?);
     let all: Vec<Instance> = (0..instances).map(|number| instance(&format!("idle-{number}"))).collect();
     for batch in all.chunks(BATCH) {
-        create_and_await(&api, batch).await?;
+        create_and_await(&api, is_ready, batch).await?;
     }
     tokio::time::sleep(SETTLE).await;
     let before = processor_time(cloud.pid())?;

@@ -15,15 +15,9 @@ enum Bench {
     Api(api::Options),
     /// What many objects change: the cost of requests with few and with many, the start, the memory.
     Scale(api::scale::Options),
-    /// Instances from apply to Ready, against the same containers through Docker's API directly.
-    Provision {
-        /// Rounds of 50 at once, ours and direct in turn.
-        #[arg(long, default_value_t = 5)]
-        rounds: usize,
-        /// Instances at once.
-        #[arg(long, default_value_t = 50)]
-        at_once: usize,
-    },
+    /// Objects from apply to Ready, against the same things made directly: containers and networks by Docker's API,
+    /// virtual machines by virsh. And what many Instances change for one, and what a snapshot copies.
+    Provision(provision::Options),
     /// What settled Instances on the fake backend cost while nothing changes.
     Idle {
         /// How many.
@@ -41,7 +35,7 @@ async fn main() -> anyhow::Result<()> {
     match Bench::parse() {
         Bench::Api(options) => api::run(options).await,
         Bench::Scale(options) => api::scale::run_scale(options).await,
-        Bench::Provision { rounds, at_once } => provision::run(rounds, at_once).await,
+        Bench::Provision(options) => provision::run(options).await,
         Bench::Idle { instances, seconds } => idle::run(instances, seconds).await,
     }
 }

@@ -8,7 +8,7 @@ mod disk;
 mod load;
 mod objects;
 mod phases;
-mod process;
+pub(crate) mod process;
 mod report;
 pub(crate) mod scale;
 mod targets;

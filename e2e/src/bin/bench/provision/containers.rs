@@ -1,4 +1,4 @@
-//! How long an Instance takes from apply to Ready, one and many at once, and how long a killed one is away.
+//! How long a container takes from apply to Ready, one and many at once, and how long a killed one is away.
 
 use std::time::{Duration, Instant};
 
@@ -7,6 +7,7 @@ use crds::network::vpc::{Vpc, VpcSpec};
 use e2e::Cloud;
 use kube::api::{Api, PostParams};
 
+use super::{head, is_ready, ms, row};
 use crate::direct::Direct;
 use crate::measure::{client, create_and_await, delete_all, median, middle};
 
@@ -23,26 +24,26 @@ pub(crate) async fn run(rounds: usize, at_once: usize) -> anyhow::Result<()> {
     let vpcs: Api<Vpc> = Api::default_namespaced(client);
     vpcs.create(&PostParams::default(), &Vpc::new("default", VpcSpec::default())).await?;
     // The first machine of each side warms caches and is not counted.
-    create_and_await(&instances, &[instance("warm-up")]).await?;
+    create_and_await(&instances, is_ready, &[instance("warm-up")]).await?;
     delete_all(&instances).await?;
     direct.time(1, 1).await?;
 
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for number in 0..SAMPLES {
         let start = Instant::now();
-        create_and_await(&instances, &[instance(&format!("one-{number}"))]).await?;
+        create_and_await(&instances, is_ready, &[instance(&format!("one-{number}"))]).await?;
         ours.push(start.elapsed());
         delete_all(&instances).await?;
         theirs.push(direct.time(1, 1).await?);
     }
-    println!("| what | ours | direct | difference |\n|---|---|---|---|");
+    head("containers");
     row("one Instance, apply to Ready (median of 10)", median(&ours), median(&theirs));
 
     let (mut back, mut started) = (Vec::new(), Vec::new());
     for number in 0..SAMPLES {
         // A new one each time: a second quick crash would be met with a pause.
         let name = format!("heal-{number}");
-        create_and_await(&instances, &[instance(&name)]).await?;
+        create_and_await(&instances, is_ready, &[instance(&name)]).await?;
         back.push(time_heal(&direct, &cloud.container(&name)).await?);
         started.push(direct.time_restart().await?);
     }
@@ -57,7 +58,7 @@ pub(crate) async fn run(rounds: usize, at_once: usize) -> anyhow::Result<()> {
     for round in 0..rounds {
         let batch: Vec<Instance> = (0..at_once).map(|number| instance(&format!("many-{round}-{number}"))).collect();
         let start = Instant::now();
-        create_and_await(&instances, &batch).await?;
+        create_and_await(&instances, is_ready, &batch).await?;
         let ours = start.elapsed();
         delete_all(&instances).await?;
         let theirs = direct.time(at_once, best.1).await?;
@@ -84,7 +85,7 @@ async fn time_heal(direct: &Direct, id: &str) -> anyhow::Result<Duration> {
 }
 
 /// The same machine as the direct loop makes.
-fn instance(name: &str) -> Instance {
+pub(super) fn instance(name: &str) -> Instance {
     Instance::new(
         name,
         InstanceSpec {
@@ -96,12 +97,4 @@ fn instance(name: &str) -> Instance {
             ..InstanceSpec::default()
         },
     )
-}
-
-fn ms(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1000.0
-}
-
-fn row(what: &str, ours: f64, theirs: f64) {
-    println!("| {what} | {ours:.0} ms | {theirs:.0} ms | {:+.0} ms, {:.2} times |", ours - theirs, ours / theirs);
 }
