@@ -4,9 +4,10 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use e2e::{Cloud, condition, docker_is_there, eventually, eventually_within, run, tiny_vm, virsh};
+use e2e::{Cloud, condition, docker_is_there, eventually, eventually_within, run, run_command, tiny_vm, virsh};
 use serde_json::Value;
 
 use crate::machine::{documents, sleeper, vpc};
@@ -224,5 +225,46 @@ fn what_a_virtual_machine_cannot_do_is_said() {
         condition(image, "Ready")["message"].as_str().is_some_and(|text| text.contains("absent.qcow2"))
     });
     let _ = cloud.cloudctl(&["delete", "clusterimage", "tiny"]).ok();
+    let _ = cloud.cloudctl(&["delete", "inst", "vm"]).ok();
+}
+
+#[test]
+fn somebody_logs_into_a_guest_reaches_its_ports_and_sees_what_it_uses() {
+    let Some((cloud, _images)) = cloud() else {
+        eprintln!("{SKIPPED}");
+        return;
+    };
+    let home = tempfile::tempdir().unwrap();
+    let key = home.path().join("key");
+    let key = key.to_str().unwrap();
+    let _ = run("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", key], "").ok();
+    let public = fs::read_to_string(format!("{key}.pub")).unwrap();
+    let vm = machine("vm").replace("  vpc: lab\n", &format!("  vpc: lab\n  sshAuthorizedKeys:\n  - {public}"));
+    // A group that lets in nobody doesn't hold back who may reach machines through the server.
+    let closed =
+        "apiVersion: thecloud.dev/v1alpha1\nkind: SecurityGroup\nmetadata:\n  name: closed\nspec:\n  vpc: lab\n  \
+                  selector: {}\n  ingress:\n  - {protocol: TCP, port: 1}\n"
+            .to_owned();
+    cloud.apply(&documents(&[IMAGE.to_owned(), vpc("lab"), closed, vm]));
+    let ssh = |command: &str| {
+        let mut ssh = Command::new(e2e::binary("cloudctl"));
+        ssh.arg("--kubeconfig").arg(cloud.kubeconfig()).env("CLOUD_HOME", home.path());
+        ssh.args(["ssh", "-i", key, "-o", "StrictHostKeyChecking=accept-new", "root@vm", "--", command]);
+        run_command(&mut ssh, "")
+    };
+    let said = eventually_within(BOOT, "the guest to let somebody in", || {
+        let said = ssh("hostname");
+        if said.code == 0 { Ok(said.stdout) } else { Err(said) }
+    });
+    assert_eq!(said, "vm\n");
+    assert_eq!(ssh("exit 7").code, 7);
+    eventually("its page through the server", || {
+        let request = "GET / HTTP/1.0\r\n\r\n";
+        let answer = cloud.cloudctl_with(&["port-forward", "--stdio", "8080", "vm"], request);
+        if answer.stdout.ends_with("vm\n") { Ok(()) } else { Err(answer) }
+    });
+    let top = cloud.cloudctl(&["top", "vm"]).ok();
+    let row: Vec<&str> = top.lines().find(|line| line.contains("vm")).expect(&top).split_whitespace().collect();
+    assert!(row.iter().any(|cell| cell.ends_with("Mi")), "{top}");
     let _ = cloud.cloudctl(&["delete", "inst", "vm"]).ok();
 }
