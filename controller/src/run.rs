@@ -5,12 +5,14 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crds::compute::cluster_image::ClusterImage;
+use crds::compute::image::Image;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{Api, Client};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::compute::cluster_image::ClusterImageKind;
+use crate::compute::image::ImageKind;
 use crate::compute::instance::InstanceKind;
 use crate::compute::instance_snapshot::InstanceSnapshotKind;
 use crate::compute::instance_type;
@@ -99,6 +101,7 @@ async fn lead(client: Client, options: Options, shutdown: CancellationToken) -> 
             stores.instances.complete(),
             stores.instance_snapshots.complete(),
             stores.instance_types.complete(),
+            stores.images.complete(),
             stores.cluster_images.complete(),
             stores.vpcs.complete(),
             stores.security_groups.complete(),
@@ -121,7 +124,9 @@ async fn lead(client: Client, options: Options, shutdown: CancellationToken) -> 
     workers.spawn(work(&world, instances, &stores.instances, &queues.instances, &recorder, &shutdown));
     let kind = InstanceSnapshotKind::new(world.clone());
     workers.spawn(work(&world, kind, &stores.instance_snapshots, &queues.instance_snapshots, &recorder, &shutdown));
-    let images = ClusterImageKind::new(world.clone());
+    let images = ImageKind::<Image>::new(world.clone());
+    workers.spawn(work(&world, images, &stores.images, &queues.images, &recorder, &shutdown));
+    let images = ImageKind::<ClusterImage>::new(world.clone());
     workers.spawn(work(&world, images, &stores.cluster_images, &queues.cluster_images, &recorder, &shutdown));
     let vpcs = VpcKind::new(world.clone());
     workers.spawn(work(&world, vpcs, &stores.vpcs, &queues.vpcs, &recorder, &shutdown));
@@ -196,7 +201,8 @@ fn follow_objects(world: &Arc<World>, tasks: &mut JoinSet<()>) {
     follow!(instances, on_instance);
     follow!(instance_snapshots, on_instance_snapshot);
     follow!(instance_types, on_instance_type);
-    follow!(cluster_images, on_cluster_image);
+    follow!(images, on_any_image);
+    follow!(cluster_images, on_any_image);
     follow!(vpcs, on_vpc);
     follow!(security_groups, on_security_group);
     follow!(vpc_peerings, on_vpc_peering);
@@ -225,6 +231,7 @@ async fn resync(world: &World) {
             hasher.finish() % parts == turn
         };
         for (keys, queue) in [
+            (world.stores.images.keys(), &world.queues.images),
             (world.stores.cluster_images.keys(), &world.queues.cluster_images),
             (world.stores.vpcs.keys(), &world.queues.vpcs),
             (world.stores.security_groups.keys(), &world.queues.security_groups),

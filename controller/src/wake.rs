@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use controller_backend::Owner;
-use crds::compute::cluster_image::ClusterImage;
 use crds::compute::instance::{BackendName, Instance};
 use crds::compute::instance_snapshot::InstanceSnapshot;
 use crds::compute::instance_type::InstanceType;
@@ -18,6 +17,7 @@ use crds::storage::volume_snapshot::VolumeSnapshot;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{Resource, ResourceExt};
 
+use crate::compute::image::{AnyImage, may_use};
 use crate::network::firewall::address;
 use crate::runtime::{Changed, Key, Queue, Store, uid_of};
 use crate::world::World;
@@ -70,7 +70,9 @@ impl World {
                 let snapshot = Key::new(namespace.clone(), name.clone());
                 self.queues.instance_snapshots.wake_after(snapshot, COUNTING);
             } else if self.backend_name(instance) == BackendName::Libvirt {
-                self.queues.cluster_images.wake_after(Key::new(String::new(), instance.spec.image.clone()), COUNTING);
+                let image = |namespace: &str| Key::new(namespace, instance.spec.image.clone());
+                self.queues.images.wake_after(image(&namespace), COUNTING);
+                self.queues.cluster_images.wake_after(image(""), COUNTING);
             }
             let vpc = Key::new(namespace.clone(), instance.vpc());
             if gone {
@@ -152,23 +154,20 @@ impl World {
         self.wake_instances(|instance| instance.spec.instance_type.as_ref().unwrap_or(default) == &name);
     }
 
-    pub(crate) fn on_cluster_image(&self, changed: &Changed<'_, ClusterImage>) {
-        wake_itself(&self.queues.cluster_images, changed);
+    pub(crate) fn on_any_image<I: AnyImage>(&self, changed: &Changed<'_, I>) {
+        wake_itself(I::queue(&self.queues), changed);
         let Some(image) = changed.new.or(changed.old) else { return };
-        let facts = |image: &ClusterImage| {
+        let facts = |image: &I| {
             (
                 image.meta().uid.clone(),
                 image.meta().deletion_timestamp.is_some(),
-                image.status.as_ref().is_some_and(|status| is_true(&status.conditions, READY)),
+                image.status().is_some_and(|status| is_true(&status.conditions, READY)),
             )
         };
         if changed.old.map(|old| facts(old)) == changed.new.map(|new| facts(new)) {
             return;
         }
-        let name = image.name_any();
-        self.wake_instances(|instance| {
-            instance.spec.image == name && self.backend_name(instance) == BackendName::Libvirt
-        });
+        self.wake_instances(|instance| may_use(self, instance, image.as_ref()));
     }
 
     pub(crate) fn on_vpc(&self, changed: &Changed<'_, Vpc>) {
@@ -341,6 +340,9 @@ impl World {
     pub(crate) fn wake_everything(&self) {
         self.firewall.nudge();
         self.wake_rule_makers();
+        for key in self.stores.images.keys() {
+            self.queues.images.wake(key);
+        }
         for key in self.stores.cluster_images.keys() {
             self.queues.cluster_images.wake(key);
         }

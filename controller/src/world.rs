@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use controller_backend::{Backend, DiskImages, Owner};
 use crds::compute::cluster_image::ClusterImage;
+use crds::compute::image::Image;
 use crds::compute::instance::{BackendName, Instance};
 use crds::compute::instance_snapshot::InstanceSnapshot;
 use crds::compute::instance_type::InstanceType;
@@ -45,6 +46,7 @@ pub(crate) struct Stores {
     pub(crate) instances: Arc<Store<Instance>>,
     pub(crate) instance_snapshots: Arc<Store<InstanceSnapshot>>,
     pub(crate) instance_types: Arc<Store<InstanceType>>,
+    pub(crate) images: Arc<Store<Image>>,
     pub(crate) cluster_images: Arc<Store<ClusterImage>>,
     pub(crate) vpcs: Arc<Store<Vpc>>,
     pub(crate) security_groups: Arc<Store<SecurityGroup>>,
@@ -60,6 +62,7 @@ pub(crate) struct Stores {
 pub(crate) struct Queues {
     pub(crate) instances: Queue,
     pub(crate) instance_snapshots: Queue,
+    pub(crate) images: Queue,
     pub(crate) cluster_images: Queue,
     pub(crate) vpcs: Queue,
     pub(crate) security_groups: Queue,

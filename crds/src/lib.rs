@@ -45,6 +45,7 @@ pub fn all() -> Vec<CustomResourceDefinition> {
     vec![
         compute::instance_type::InstanceType::crd(),
         compute::cluster_image::ClusterImage::crd(),
+        compute::image::Image::crd(),
         compute::instance::Instance::crd(),
         compute::instance_snapshot::InstanceSnapshot::crd(),
         network::vpc::Vpc::crd(),
@@ -115,7 +116,7 @@ mod tests {
                 assert_eq!(of["nameSetting"], INSTANCE_TYPE_SETTING);
             }
         }
-        assert_eq!(charged, 5);
+        assert_eq!(charged, 6);
     }
 
     #[test]

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use controller_backend::{
-    Checksum, Conflict, Consistency, DiskFormat, DiskImage, DiskImageSpec, DiskImages, DiskSource, Error, Image,
-    Images, ImportError, MachineSnapshot, Owner, Progress, PullError,
+    Conflict, Consistency, DiskFormat, DiskImage, DiskImageSpec, DiskImages, DiskSource, Error, Image, Images,
+    ImportError, MachineSnapshot, Owner, Progress, PullError,
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -21,7 +21,7 @@ use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use crate::disks;
-use crate::download::{Downloader, gibibytes};
+use crate::download::{Downloader, Wanted, gibibytes};
 use crate::engine::{Engine, all_owned};
 use crate::places::Places;
 
@@ -119,15 +119,14 @@ impl HostImages {
     async fn download(
         &self,
         spec: &DiskImageSpec,
-        url: &str,
-        checksum: &Checksum,
+        wanted: Wanted<'_>,
         progress: &Progress,
     ) -> Result<DiskImage, ImportError> {
         let _place = Place::take(&self.downloading, &spec.owner.namespace)?;
         self.make_folders().map_err(ImportError::backend)?;
         let file = self.places.image_download(spec.owner.uid);
         let outcome = async {
-            self.downloader.fetch(url, checksum, &file, progress).await?;
+            self.downloader.fetch(wanted, &file, progress).await?;
             self.import(spec, &file).await
         }
         .await;
@@ -186,17 +185,22 @@ impl HostImages {
         tokio::select! {
             copied = disks::copy(source, spec.format, fresh) => copied.map_err(ImportError::backend)?,
             // A small file can hold a disk that is large all the same.
-            full = self.full(fresh) => return Err(full),
+            too_much = self.outgrown(fresh, spec.max_bytes) => return Err(too_much),
         }
+        let stored = fs::metadata(fresh).await;
+        let stored = stored.map_err(|error| ImportError::backend(Error::failed("look at the image", error)))?.len();
+        self.downloader.bound(stored, spec.max_bytes)?;
         Ok(info.virtual_size)
     }
 
-    /// Ends when the host has no room any more.
-    async fn full(&self, beside: &Path) -> ImportError {
+    /// Ends when the host has no room any more, or a file has more bytes than it may.
+    async fn outgrown(&self, file: &Path, most: Option<u64>) -> ImportError {
         loop {
             tokio::time::sleep(LOOK).await;
-            if let Err(full) = self.downloader.room(beside, 0) {
-                return full;
+            let bytes = fs::metadata(file).await.map_or(0, |file| file.len());
+            let fits = self.downloader.bound(bytes, most).and_then(|()| self.downloader.room(file, 0));
+            if let Err(too_much) = fits {
+                return too_much;
             }
         }
     }
@@ -312,7 +316,9 @@ impl DiskImages for HostImages {
                 let file = self.file(path).await.map_err(ImportError::backend)?;
                 self.import(spec, &file).await
             }
-            DiskSource::Url { url, checksum } => self.download(spec, url, checksum, progress).await,
+            DiskSource::Url { url, checksum } => {
+                self.download(spec, Wanted { url, checksum, max_bytes: spec.max_bytes }, progress).await
+            }
             _ => Err(ImportError::backend(Error::invalid("this source is not supported"))),
         }
     }

@@ -48,6 +48,8 @@ pub struct DiskImageSpec {
     pub source: DiskSource,
     /// How the source is written.
     pub format: DiskFormat,
+    /// The most bytes that it may take, as a download and once it is imported, where the backend's own limit isn't less.
+    pub max_bytes: Option<u64>,
 }
 
 /// Where a disk image comes from.

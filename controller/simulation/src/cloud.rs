@@ -13,6 +13,7 @@ use controller::{Metrics, Options};
 use controller_backend::Backend;
 use controller_backend::fake::{FakeEngine, Program};
 use crds::compute::cluster_image::ClusterImage;
+use crds::compute::image::Image;
 use crds::compute::instance::Instance;
 use crds::compute::instance_snapshot::InstanceSnapshot;
 use crds::compute::instance_type::InstanceType;
@@ -46,6 +47,10 @@ pub const INSTALLATION: Uuid = Uuid::from_u128(0x5150_0000_0000_4000_8000_0000_0
 pub const NAMESPACE: &str = "default";
 /// The file that a disk image can be imported from.
 pub const DISK_FILE: &str = "debian.qcow2";
+/// Where a disk image can be downloaded from.
+pub const DISK_URL: &str = "https://images.example/debian.qcow2";
+/// What that hashes to.
+pub const DISK_CHECKSUM: &str = "sha256:abababababababababababababababababababababababababababababababab";
 /// How often the user looks.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -73,11 +78,12 @@ struct Running {
 
 impl Cloud {
     /// A new cloud whose controllers don't run yet, on an engine of its own that has the images `web:1`, `web:2` and
-    /// `client:1`, and a file to import a disk image from.
+    /// `client:1`, and a file and a url to import disk images from.
     pub async fn new() -> Self {
         let clock = VirtualClock::begin();
         let engine = FakeEngine::with_clock(Arc::new(move || clock.time()));
         engine.add_disk_file(DISK_FILE, 64 << 20);
+        engine.add_disk_url(DISK_URL, DISK_CHECKSUM.parse().expect("it is a checksum"), 64 << 20);
         for image in ["web:1", "web:2", "client:1"] {
             engine.add_image(image, Program::Runs);
         }
@@ -345,6 +351,7 @@ impl Cloud {
     pub async fn state(&self) -> String {
         let mut text = without_hashes(&self.engine.state(self.installation));
         self.show::<ClusterImage>(&mut text).await;
+        self.show::<Image>(&mut text).await;
         self.show::<Vpc>(&mut text).await;
         self.show::<SecurityGroup>(&mut text).await;
         self.show::<VpcPeering>(&mut text).await;

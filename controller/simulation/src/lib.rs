@@ -19,7 +19,7 @@ pub mod virtual_tour;
 pub use cloud::{Cloud, History, INSTALLATION, NAMESPACE};
 pub use crash::Tripwire;
 pub use objects::{
-    Reached, cluster_image, copy, downloaded_image, instance, published, snapshot, virtual_machine, volume,
+    Reached, cluster_image, copy, downloaded_image, image, instance, published, snapshot, virtual_machine, volume,
     volume_mount, vpc,
 };
 pub use virtual_clock::VirtualClock;

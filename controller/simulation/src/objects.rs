@@ -1,6 +1,7 @@
 //! Objects as a user writes them, in few words, and where each kind is.
 
 use crds::compute::cluster_image::{ClusterImage, ClusterImageSource, ClusterImageSpec};
+use crds::compute::image::{Image, ImageFormat, ImageSource, ImageSpec};
 use crds::compute::instance::{BackendName, CloudInit, Instance, InstanceSpec, Port, Publish, VolumeMount};
 use crds::compute::instance_snapshot::{InstanceSnapshot, InstanceSnapshotSpec};
 use crds::network::security_group::{IngressRule, RuleProtocol, SecurityGroup, SecurityGroupSpec};
@@ -12,7 +13,7 @@ use crds::storage::volume_snapshot::{VolumeSnapshot, VolumeSnapshotSpec};
 use k8s_openapi::api::core::v1::{ConfigMap, Event, Secret};
 use kube::{Api, Client, Resource};
 
-use crate::cloud::NAMESPACE;
+use crate::cloud::{DISK_CHECKSUM, DISK_URL, NAMESPACE};
 
 /// A kind that the tours know the place of.
 pub trait Reached: Resource<DynamicType = ()> + Sized {
@@ -30,7 +31,19 @@ macro_rules! reached {
     };
 }
 
-reached!(Instance, InstanceSnapshot, Vpc, SecurityGroup, VpcPeering, Volume, VolumeSnapshot, ConfigMap, Event, Secret);
+reached!(
+    Instance,
+    Image,
+    InstanceSnapshot,
+    Vpc,
+    SecurityGroup,
+    VpcPeering,
+    Volume,
+    VolumeSnapshot,
+    ConfigMap,
+    Event,
+    Secret
+);
 
 impl Reached for ClusterImage {
     fn api(client: Client) -> Api<Self> {
@@ -45,6 +58,21 @@ pub fn cluster_image(name: &str, path: &str) -> ClusterImage {
     ClusterImage::new(name, ClusterImageSpec { source, ..ClusterImageSpec::default() })
 }
 
+/// A disk of the namespace that is downloaded.
+#[must_use]
+pub fn image(name: &str) -> Image {
+    Image::new(
+        name,
+        ImageSpec {
+            source: ImageSource { url: DISK_URL.to_owned(), checksum: DISK_CHECKSUM.to_owned() },
+            format: ImageFormat::Qcow2,
+            max_size: Quantity::from("1Gi"),
+            min_disk: None,
+            deletion_protection: false,
+        },
+    )
+}
+
 /// A disk that is downloaded from there.
 #[must_use]
 pub fn downloaded_image(name: &str, url: &str, checksum: &str) -> ClusterImage {
@@ -53,7 +81,7 @@ pub fn downloaded_image(name: &str, url: &str, checksum: &str) -> ClusterImage {
     ClusterImage::new(name, ClusterImageSpec { source, ..ClusterImageSpec::default() })
 }
 
-/// A small virtual machine made from this ClusterImage.
+/// A small virtual machine made from the image of this name.
 #[must_use]
 pub fn virtual_machine(name: &str, image: &str) -> Instance {
     let mut machine = instance(name, image);

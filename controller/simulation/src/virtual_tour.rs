@@ -2,6 +2,7 @@
 //! back, gets other amounts and directories, is replaced, and goes.
 
 use crds::compute::cluster_image::ClusterImage;
+use crds::compute::image::Image;
 use crds::compute::instance::Instance;
 use crds::compute::instance_snapshot::InstanceSnapshot;
 use crds::network::vpc::Vpc;
@@ -11,7 +12,7 @@ use serde_json::json;
 use crate::Cloud;
 use crate::cloud::DISK_FILE;
 use crate::objects::{
-    block_volume, cluster_image, instance_snapshot, published, restored, virtual_machine, volume, vpc,
+    block_volume, cluster_image, image, instance_snapshot, published, restored, virtual_machine, volume, vpc,
 };
 use crate::story::{Diary, settled};
 
@@ -24,9 +25,11 @@ pub async fn tell(cloud: &Cloud) -> Diary {
     cloud.create(&machine).await;
     cloud.create(&vpc("lab", Some("10.78.0.0/24"))).await;
     cloud.create(&cluster_image("debian", DISK_FILE)).await;
+    cloud.create(&image("own")).await;
     cloud.create(&block_volume("disk", "64Mi")).await;
     cloud.create(&volume("files", "64Mi")).await;
     cloud.until_ready::<ClusterImage>("debian").await;
+    cloud.until_ready::<Image>("own").await;
     cloud.until_ready::<Instance>("vm").await;
     let mut again = restored(virtual_machine("again", ""), "vm-before");
     again.spec.vpc = Some("lab".to_owned());
@@ -64,20 +67,23 @@ pub async fn tell(cloud: &Cloud) -> Diary {
     cloud.until_condition::<Instance>("vm", "Ready", "True", Some("Stopped")).await;
     cloud.change::<Instance>("vm", json!({"spec": {"powerState": "Running"}})).await;
     cloud.until_ready::<Instance>("vm").await;
-    let told = json!({"spec": {"replaceToken": "anew", "cloudInit": {"userData": "#!/bin/sh"}}});
+    // Made anew from the namespace's own image.
+    let told = json!({"spec": {"replaceToken": "anew", "image": "own", "cloudInit": {"userData": "#!/bin/sh"}}});
     cloud.change::<Instance>("vm", told).await;
     cloud.until_ready::<Instance>("vm").await;
     let changed = settled(cloud).await;
 
     cloud.delete::<ClusterImage>("debian").await;
-    cloud.until_condition::<ClusterImage>("debian", "Ready", "False", Some("InUse")).await;
+    cloud.until_gone::<ClusterImage>("debian").await;
+    cloud.delete::<Image>("own").await;
+    cloud.until_condition::<Image>("own", "Ready", "False", Some("InUse")).await;
     cloud.delete::<InstanceSnapshot>("vm-before").await;
     cloud.until_condition::<InstanceSnapshot>("vm-before", "Ready", "False", Some("InUse")).await;
     cloud.delete::<Instance>("again").await;
     cloud.until_gone::<InstanceSnapshot>("vm-before").await;
     cloud.delete::<Instance>("vm").await;
     cloud.until_gone::<Instance>("vm").await;
-    cloud.until_gone::<ClusterImage>("debian").await;
+    cloud.until_gone::<Image>("own").await;
     cloud.delete::<Volume>("files").await;
     cloud.until_gone::<Volume>("files").await;
     cloud.delete::<Vpc>("lab").await;

@@ -1,6 +1,6 @@
 //! Machines and what they are made from.
 
-pub(crate) mod cluster_image;
+pub(crate) mod image;
 pub(crate) mod instance;
 pub(crate) mod instance_snapshot;
 pub(crate) mod instance_type;

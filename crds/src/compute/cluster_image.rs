@@ -1,10 +1,9 @@
 //! The kind ClusterImage: a disk that the virtual machines of every namespace can be made from.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::image::{ImageFormat, ImageStatus};
 use crate::quantity::Quantity;
 
 /// A disk that the virtual machines of every namespace can be made from. It is imported once, and never changes.
@@ -13,7 +12,7 @@ use crate::quantity::Quantity;
     group = "thecloud.dev",
     version = "v1alpha1",
     kind = "ClusterImage",
-    status = "ClusterImageStatus",
+    status = "ImageStatus",
     derive = "PartialEq",
     shortname = "cimg",
     category = "all",
@@ -86,49 +85,4 @@ pub struct ClusterImageSource {
     #[x_kube(validation = Rule::new("self.matches('^(sha256:[0-9a-fA-F]{64}|sha512:[0-9a-fA-F]{128})$')")
         .message("must be sha256:<64 hex digits> or sha512:<128 hex digits>"))]
     pub checksum: Option<String>,
-}
-
-/// How a disk is written into a file.
-#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[serde(rename_all = "lowercase")]
-pub enum ImageFormat {
-    /// QEMU's own, which holds only what was written. One that refers to another file is refused.
-    #[default]
-    Qcow2,
-    /// Byte for byte.
-    Raw,
-}
-
-/// What the image is at the moment.
-#[derive(Serialize, Deserialize, KubeSchema, Debug, Clone, Default, PartialEq)]
-#[serde(rename_all = "camelCase")]
-pub struct ClusterImageStatus {
-    /// One word for people: Pending, Importing, Ready, Failed or Terminating.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub phase: Option<String>,
-    /// `Ready` says whether machines can be made from it. `Stalled`: it needs the user.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
-    pub conditions: Vec<Condition>,
-    /// The generation of the spec that this status tells about.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub observed_generation: Option<i64>,
-    /// How much of the download has come, in percent, while it is imported from a url that tells its size.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub progress: Option<i32>,
-    /// Attempts in a row to import it that failed; they double the pause before the next.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub import_failures: Option<i32>,
-    /// When it is tried again, while it waits for that.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub next_import: Option<Time>,
-    /// The id of its content.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub image_id: Option<String>,
-    /// The size of the disk that it holds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub disk_size: Option<Quantity>,
-    /// What it takes on the host.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub size: Option<Quantity>,
 }

@@ -22,7 +22,7 @@ use crate::quantity::Quantity;
     category = "all",
     category = "cloud",
     doc = "One machine.",
-    annotation("thecloud.dev/schema-version", "11"),
+    annotation("thecloud.dev/schema-version", "12"),
     annotation("thecloud.dev/connect", "log,exec,console,portforward,metrics"),
     annotation(
         "thecloud.dev/charges",
@@ -102,8 +102,8 @@ use crate::quantity::Quantity;
 #[x_kube(validation = Rule::new("has(self.image) != has(self.imageSnapshot)")
     .message("an Instance is made from an image or from an imageSnapshot: set exactly one of the two"))]
 pub struct InstanceSpec {
-    /// What it runs. A container: an image reference such as `nginx:1.27`. A virtual machine: the name of a ClusterImage,
-    /// which counts when it is made.
+    /// What it runs. A container: an image reference such as `nginx:1.27`. A virtual machine: the name of an Image of its
+    /// namespace, or else of a ClusterImage, which counts when it is made.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(min = 1, max = 512))]
     pub image: String,

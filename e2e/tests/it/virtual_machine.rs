@@ -171,12 +171,28 @@ fn an_image_is_downloaded_and_a_machine_boots_from_it() {
     assert!(condition(&image, "Ready")["message"].as_str().is_some_and(|text| text.contains(&sum)), "{image}");
     let refused = cloud.cloudctl_for(30, &["apply", "-f", "-"], &from_url(&url, &sum)).failed();
     assert!(refused.contains("make a second ClusterImage"), "{refused}");
-    let _ = cloud.cloudctl(&["delete", "clusterimage", "tiny"]).ok();
-    cloud.apply(&documents(&[from_url(&url, &sum), vpc("lab"), machine("vm")]));
+    // The namespace's own goes before it, and counts to the namespace's quota.
+    cloud.apply(
+        "apiVersion: v1\nkind: ResourceQuota\nmetadata:\n  name: disks\nspec:\n  hard:\n    requests.storage: 1Gi\n",
+    );
+    let own = from_url(&url, &sum).replace("kind: ClusterImage", "kind: Image");
+    let refused = cloud.cloudctl_for(30, &["apply", "-f", "-"], &own).failed();
+    assert!(refused.contains("exceeded quota: disks"), "{refused}");
+    let own = own.replace("spec:\n", "spec:\n  maxSize: 64Mi\n");
+    cloud.apply(&documents(&[own, vpc("lab"), machine("vm")]));
     let vm = cloud.await_ready("instances", "vm");
     assert_eq!(boots(&vm), 1);
-    let _ = cloud.cloudctl(&["delete", "inst", "vm"]).ok();
     let _ = cloud.cloudctl(&["delete", "clusterimage", "tiny"]).ok();
+    let _ = cloud.cloudctl(&["delete", "img", "tiny", "--wait=false"]).ok();
+    cloud.await_object("images", "tiny", "to say who uses it", |image| {
+        condition(image, "Ready")["reason"] == "InUse"
+            && condition(image, "Ready")["message"].as_str().is_some_and(|text| text.contains("default/vm"))
+    });
+    let _ = cloud.cloudctl(&["delete", "inst", "vm"]).ok();
+    eventually("the image to go with its machine", || {
+        let left = cloud.cloudctl(&["get", "images"]).stdout;
+        if left.is_empty() { Ok(()) } else { Err(left) }
+    });
     let _ = cloud.cloudctl(&["delete", "vpc", "lab"]).ok();
 }
 

@@ -67,6 +67,15 @@ pub(crate) struct Downloader {
     connector: Connector,
 }
 
+/// What is to be downloaded.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) url: &'a str,
+    pub(crate) checksum: &'a Checksum,
+    /// The most bytes that it may have, where the limits allow more.
+    pub(crate) max_bytes: Option<u64>,
+}
+
 /// What a server answers, and what carries it.
 struct Answer {
     response: Response<Incoming>,
@@ -85,24 +94,19 @@ impl Downloader {
     }
 
     /// Downloads into a file, which holds anything or nothing unless this succeeds.
-    pub(crate) async fn fetch(
-        &self,
-        url: &str,
-        expected: &Checksum,
-        to: &Path,
-        progress: &Progress,
-    ) -> Result<(), ImportError> {
-        let url = Url::parse(url).map_err(|error| refused(format!("the url can't be read: {error}")))?;
+    pub(crate) async fn fetch(&self, wanted: Wanted<'_>, to: &Path, progress: &Progress) -> Result<(), ImportError> {
+        let url = Url::parse(wanted.url).map_err(|error| refused(format!("the url can't be read: {error}")))?;
         let (url, answer) = self.find(url).await?;
         let announced = answer.response.body().size_hint().exact();
         if let Some(bytes) = announced {
-            self.bound(bytes)?;
+            self.bound(bytes, wanted.max_bytes)?;
             self.room(to, bytes)?;
             progress.begin(bytes);
         }
-        let actual = self.receive(&url, answer, expected.algorithm(), to, progress).await?;
-        if actual != *expected {
-            return Err(ImportError::ChecksumMismatch { expected: expected.clone(), actual });
+        let mut file = private_file(to).await.map_err(unwritten)?;
+        let actual = self.receive(&url, answer, wanted, (to, &mut file), progress).await?;
+        if actual != *wanted.checksum {
+            return Err(ImportError::ChecksumMismatch { expected: wanted.checksum.clone(), actual });
         }
         progress.complete();
         Ok(())
@@ -146,15 +150,11 @@ impl Downloader {
         &self,
         url: &Url,
         answer: Answer,
-        algorithm: Algorithm,
-        to: &Path,
+        wanted: Wanted<'_>,
+        (to, file): (&Path, &mut File),
         progress: &Progress,
     ) -> Result<Checksum, ImportError> {
-        let failed = |error: io::Error| match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => no_room(),
-            _ => ImportError::backend(Error::failed("write the download", error)),
-        };
-        let mut file = private_file(to).await.map_err(failed)?;
+        let algorithm = wanted.checksum.algorithm();
         let (mut body, _carrier) = (answer.response.into_body(), answer._carrier);
         let mut hasher = Hasher::new(algorithm);
         let (mut received, mut looked) = (0_u64, 0_u64);
@@ -176,30 +176,30 @@ impl Downloader {
                 return Err(ImportError::Unreachable { message });
             }
             received = received.saturating_add(bytes);
-            self.bound(received)?;
+            self.bound(received, wanted.max_bytes)?;
             if received - looked >= LOOK_AFTER || looked == 0 {
                 looked = received;
                 self.room(to, bytes)?;
             }
             hasher.update(&data);
-            file.write_all(&data).await.map_err(failed)?;
+            file.write_all(&data).await.map_err(unwritten)?;
             progress.add(bytes);
         }
-        file.flush().await.map_err(failed)?;
+        file.flush().await.map_err(unwritten)?;
         Ok(hasher.finish(algorithm))
     }
 
-    /// Whether an image may have so many bytes.
-    pub(crate) fn bound(&self, bytes: u64) -> Result<(), ImportError> {
-        let most = self.limits.max_bytes;
-        if bytes <= most {
-            return Ok(());
+    /// Whether an image that may have `most` may have so many bytes.
+    pub(crate) fn bound(&self, bytes: u64, most: Option<u64>) -> Result<(), ImportError> {
+        let server = (self.limits.max_bytes, "that this server imports (--image-max-size)");
+        let own = most.map(|most| (most, "that it may take (maxSize)"));
+        match own.into_iter().chain([server]).find(|(most, _)| bytes > *most) {
+            None => Ok(()),
+            Some((most, whose)) => {
+                let message = format!("the image is larger than {}, which is the most {whose}", gibibytes(most));
+                Err(ImportError::TooLarge { message })
+            }
         }
-        let message = format!(
-            "the image is larger than {}, which is the most that this server imports (--image-max-size)",
-            gibibytes(most)
-        );
-        Err(ImportError::TooLarge { message })
     }
 
     /// Whether the host has room for so many bytes more beside this file.
@@ -209,6 +209,13 @@ impl Downloader {
         let space = rustix::fs::statvfs(folder).map_err(failed).map_err(ImportError::backend)?;
         let free = space.f_bavail.saturating_mul(space.f_frsize);
         if free >= bytes.saturating_add(self.limits.keep_free_bytes) { Ok(()) } else { Err(no_room()) }
+    }
+}
+
+fn unwritten(error: io::Error) -> ImportError {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => no_room(),
+        _ => ImportError::backend(Error::failed("write the download", error)),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use rustls::RootCertStore;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -96,8 +97,10 @@ fn whole() -> Answer {
     Answer::Says(format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{text}", CONTENT.len()))
 }
 
-fn checksum() -> Checksum {
-    Checksum::new(Algorithm::Sha256, &Sha256::digest(CONTENT))
+static CHECKSUM: LazyLock<Checksum> = LazyLock::new(|| Checksum::new(Algorithm::Sha256, &Sha256::digest(CONTENT)));
+
+fn wanted(url: &str) -> Wanted<'_> {
+    Wanted { url, checksum: &CHECKSUM, max_bytes: None }
 }
 
 struct Target {
@@ -123,7 +126,7 @@ fn limits() -> DownloadLimits {
 
 async fn fetch_with(limits: DownloadLimits, url: &str) -> Result<Target, ImportError> {
     let target = target();
-    Downloader::new(limits).fetch(url, &checksum(), &target.file, &target.progress).await.map(|()| target)
+    Downloader::new(limits).fetch(wanted(url), &target.file, &target.progress).await.map(|()| target)
 }
 
 /// Fetches what must fail.
@@ -135,10 +138,13 @@ async fn failure(limits: DownloadLimits, url: &str) -> ImportError {
 #[tokio::test]
 async fn what_is_served_is_written_to_the_file_by_either_hash() {
     let server = Server::start(whole()).await;
-    for checksum in [checksum(), Checksum::new(Algorithm::Sha512, &Sha512::digest(CONTENT))] {
+    for checksum in [CHECKSUM.clone(), Checksum::new(Algorithm::Sha512, &Sha512::digest(CONTENT))] {
         let target = target();
         let downloader = Downloader::new(limits());
-        downloader.fetch(&server.url("disk"), &checksum, &target.file, &target.progress).await.unwrap();
+        downloader
+            .fetch(Wanted { checksum: &checksum, ..wanted(&server.url("disk")) }, &target.file, &target.progress)
+            .await
+            .unwrap();
         assert_eq!(std::fs::read(&target.file).unwrap(), CONTENT);
         assert_eq!(target.progress.percent(), Some(100));
     }
@@ -149,7 +155,7 @@ async fn another_content_than_the_checksums_is_told_with_both() {
     let server = Server::start(Answer::Says("HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nx".to_owned())).await;
     let error = failure(limits(), &server.url("disk")).await;
     assert!(matches!(&error, ImportError::ChecksumMismatch { .. }), "{error:?}");
-    assert!(error.to_string().contains(&checksum().to_string()), "{error}");
+    assert!(error.to_string().contains(&CHECKSUM.to_string()), "{error}");
 }
 
 #[tokio::test]
@@ -191,9 +197,9 @@ async fn a_redirect_to_an_address_that_is_not_public_is_not_followed() {
     let place = secret.local_addr().unwrap();
     let server = Server::listen("127.0.0.2:0", whole(), None).await;
     let target = target();
-    strict().fetch(&server.url("disk"), &checksum(), &target.file, &target.progress).await.expect("it is public");
+    strict().fetch(wanted(&server.url("disk")), &target.file, &target.progress).await.expect("it is public");
     for url in [format!("to/http://{place}/latest/meta-data"), format!("to//to/http://{place}/")] {
-        let error = strict().fetch(&server.url(&url), &checksum(), &target.file, &target.progress).await;
+        let error = strict().fetch(wanted(&server.url(&url)), &target.file, &target.progress).await;
         let Err(ImportError::Refused { message }) = &error else { panic!("{error:?}") };
         assert!(message.contains("not at a public address"), "{message}");
     }
@@ -207,7 +213,7 @@ async fn the_host_itself_is_not_asked_by_its_public_address() {
     let mut downloader = strict();
     downloader.connector.is_public = |_| true;
     let target = target();
-    let error = downloader.fetch(&server.url("disk"), &checksum(), &target.file, &target.progress).await;
+    let error = downloader.fetch(wanted(&server.url("disk")), &target.file, &target.progress).await;
     assert!(matches!(error, Err(ImportError::Refused { .. })), "{error:?}");
 }
 
@@ -266,10 +272,14 @@ async fn what_is_too_large_is_given_up_before_or_while_it_comes() {
         let server = Server::start(answer).await;
         let target = target();
         let downloader = Downloader::new(limits());
-        let error = downloader.fetch(&server.url("disk"), &checksum(), &target.file, &target.progress).await;
+        let url = server.url("disk");
+        let error = downloader.fetch(wanted(&url), &target.file, &target.progress).await;
         assert!(matches!(&error, Err(ImportError::TooLarge { .. })), "{error:?}");
         let written = std::fs::metadata(&target.file).map_or(0, |file| file.len());
         assert!(written <= limits().max_bytes, "{written} bytes were written");
+        let own = Wanted { max_bytes: Some(1000), ..wanted(&url) };
+        let error = downloader.fetch(own, &target.file, &target.progress).await;
+        assert!(matches!(&error, Err(ImportError::TooLarge { message }) if message.contains("maxSize")), "{error:?}");
     }
 }
 
@@ -302,7 +312,7 @@ async fn a_server_whose_certificate_is_trusted_is_asked_by_https_and_no_other() 
     let target = target();
     let downloader = Downloader::new(limits());
     downloader.connector.trust.set(Arc::new(trusting(roots))).unwrap();
-    downloader.fetch(&url, &checksum(), &target.file, &target.progress).await.unwrap();
+    downloader.fetch(wanted(&url), &target.file, &target.progress).await.unwrap();
     assert_eq!(std::fs::read(&target.file).unwrap(), CONTENT);
 
     let error = failure(limits(), &url).await;

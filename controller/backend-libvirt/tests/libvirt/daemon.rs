@@ -75,6 +75,7 @@ pub async fn run_with(test: impl AsyncFnOnce(&World)) {
         owner: image.clone(),
         source: DiskSource::File(DISK_FILE.to_owned()),
         format: DiskFormat::Qcow2,
+        max_bytes: None,
     };
     let images = backend.disk_images.clone().expect("the adapter has disk images");
     images.ensure(&spec, &Progress::default()).await.expect("the image is imported");

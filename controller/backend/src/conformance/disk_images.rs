@@ -17,6 +17,7 @@ fn spec(fixture: &Fixture, file: &str) -> DiskImageSpec {
         owner: fixture.owner("Image", "debian", 7),
         source: DiskSource::File(file.to_owned()),
         format: DiskFormat::Qcow2,
+        max_bytes: None,
     }
 }
 
@@ -96,6 +97,21 @@ pub async fn wrong_and_missing_downloads_are_refused(fixture: &Fixture) {
     assert_eq!(images.find(spec.owner.uid).await.expect("find"), None, "nothing is left half made");
     assert_eq!(images.list().await.expect("list").iter().filter(|image| image.owner == spec.owner).count(), 0);
     images.remove(spec.owner.uid).await.expect("what is left half made can be removed");
+}
+
+/// An image that takes more than it may is refused, wherever it comes from, and leaves nothing.
+pub async fn image_that_is_too_large_is_refused(fixture: &Fixture) {
+    let images = port(fixture);
+    let (url, checksum) = url(fixture);
+    let whole = DiskImageSpec { max_bytes: Some(1 << 40), ..downloaded(fixture, url, checksum.clone()) };
+    for spec in [whole.clone(), spec(fixture, &fixture.disk_file)] {
+        let spec = DiskImageSpec { max_bytes: Some(1000), ..spec };
+        let error = images.ensure(&spec, &Progress::default()).await.expect_err("it is larger");
+        assert!(matches!(error, ImportError::TooLarge { .. }), "{error:?}");
+        assert_eq!(images.find(spec.owner.uid).await.expect("find"), None, "nothing is left half made");
+    }
+    images.ensure(&whole, &Progress::default()).await.expect("it isn't larger than this");
+    images.remove(whole.owner.uid).await.expect("remove");
 }
 
 /// An image stays while a machine is made from it.

@@ -16,6 +16,9 @@ pub(super) struct FakeDownload {
     pub(super) disk_bytes: u64,
 }
 
+/// What each image takes.
+const STORED_BYTES: u64 = 1 << 20;
+
 #[async_trait]
 impl DiskImages for View {
     async fn list(&self) -> Result<Vec<DiskImage>, Error> {
@@ -47,11 +50,13 @@ impl DiskImages for View {
 
     async fn remove(&self, owner: Uuid) -> Result<(), Error> {
         self.perform(Operation::RemoveDiskImage, |world, installation| {
-            let Some(image) = world.disk_images.get(&(installation, owner)) else { return Ok(()) };
+            if !world.disk_images.contains_key(&(installation, owner)) {
+                return Ok(());
+            }
             let mut users: Vec<String> = world
                 .machines
                 .values()
-                .filter(|fake| fake.machine.owner.installation == installation && fake.machine.image_id == image.id)
+                .filter(|fake| fake.machine.owner.installation == installation && fake.spec.image == owner.to_string())
                 .map(|fake| fake.machine.name.clone())
                 .collect();
             if users.is_empty() {
@@ -73,10 +78,14 @@ fn ensure(world: &mut World, installation: Uuid, spec: &DiskImageSpec) -> Result
         DiskSource::File(path) => (path, file(world, path).map_err(ImportError::backend)?),
         DiskSource::Url { url, checksum } => (url, download(world, url, checksum)?),
     };
+    if spec.max_bytes.is_some_and(|most| most < STORED_BYTES) {
+        return Err(ImportError::TooLarge { message: format!("it takes {STORED_BYTES} bytes") });
+    }
     // A machine is made from it as from any other image, by the owner's uid.
     let mut image = FakeImage::new(&spec.owner.uid.to_string(), Program::Runs);
     image.image.id = format!("disk:{name}");
-    let made = DiskImage { owner: spec.owner.clone(), id: image.image.id.clone(), disk_bytes, stored_bytes: 1 << 20 };
+    let made =
+        DiskImage { owner: spec.owner.clone(), id: image.image.id.clone(), disk_bytes, stored_bytes: STORED_BYTES };
     world.images.insert(spec.owner.uid.to_string(), image);
     world.disk_images.insert((installation, spec.owner.uid), made.clone());
     Ok(made)

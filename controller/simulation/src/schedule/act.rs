@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use controller_backend::fake::{FaultKind, Operation};
 use crds::compute::cluster_image::ClusterImage;
+use crds::compute::image::Image;
 use crds::compute::instance::{Instance, PowerState, Resources};
 use crds::compute::instance_snapshot::InstanceSnapshot;
 use crds::network::security_group::SecurityGroup;
@@ -19,6 +20,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
+use super::draw::{CLUSTER_IMAGE, IMAGE};
 use super::lag::Lag;
 use super::step::{Step, Thing};
 use crate::cloud::{Cloud, DISK_FILE};
@@ -139,7 +141,8 @@ impl Stage {
                 let of = format!("instance{number}");
                 self.apply(&instance_snapshot(&format!("instancesnapshot{number}"), &of)).await;
             }
-            Thing::Image => self.apply(&cluster_image("debian", DISK_FILE)).await,
+            Thing::ClusterImage => self.apply(&cluster_image(CLUSTER_IMAGE, DISK_FILE)).await,
+            Thing::Image => self.apply(&crate::objects::image(IMAGE)).await,
             Thing::Instance { number, vpc, image, snapshot, cpu, mounts, publishes, is_virtual, power } => {
                 let name = format!("instance{number}");
                 let mut wanted = if *is_virtual { virtual_machine(&name, image) } else { instance(&name, image) };
@@ -175,7 +178,8 @@ impl Stage {
             Thing::InstanceSnapshot(number) => {
                 self.remove::<InstanceSnapshot>(&format!("instancesnapshot{number}")).await;
             }
-            Thing::Image => self.remove::<ClusterImage>("debian").await,
+            Thing::ClusterImage => self.remove::<ClusterImage>(CLUSTER_IMAGE).await,
+            Thing::Image => self.remove::<Image>(IMAGE).await,
             Thing::Instance { number, .. } => self.remove::<Instance>(&format!("instance{number}")).await,
         }
     }

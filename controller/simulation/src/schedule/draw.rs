@@ -9,6 +9,11 @@ pub(super) const EACH: usize = 3;
 /// Vpcs: as many, and one whose range is that of the first.
 pub(super) const VPCS: usize = EACH + 1;
 
+/// The name of the ClusterImage.
+pub(super) const CLUSTER_IMAGE: &str = "debian";
+/// The name of the Image.
+pub(super) const IMAGE: &str = "own";
+
 /// The schedule of a seed: things are made, changed, in part deleted, and all deleted, with accidents in between.
 #[must_use]
 pub fn draw(seed: u64) -> Vec<Step> {
@@ -49,12 +54,13 @@ pub fn draw(seed: u64) -> Vec<Step> {
 
 /// Whether the one is an Instance that can't be started without the other.
 fn needs(one: &Thing, other: &Thing) -> bool {
-    let Thing::Instance { number, vpc, snapshot, mounts, is_virtual, .. } = one else { return false };
+    let Thing::Instance { number, vpc, image, snapshot, mounts, is_virtual, .. } = one else { return false };
     match other {
         Thing::Vpc(other) => *vpc == Some(*other),
         Thing::Volume { number: other, .. } => *mounts && number == other,
         Thing::InstanceSnapshot(other) => *snapshot == Some(*other),
-        Thing::Image => *is_virtual && snapshot.is_none(),
+        Thing::ClusterImage => *is_virtual && snapshot.is_none() && image == CLUSTER_IMAGE,
+        Thing::Image => *is_virtual && snapshot.is_none() && image == IMAGE,
         _ => false,
     }
 }
@@ -140,7 +146,7 @@ impl Draw {
                 things.push(Thing::Instance {
                     number,
                     vpc: (!self.one_in(4)).then(|| self.below(VPCS)),
-                    image: if is_virtual { "debian".to_owned() } else { self.image() },
+                    image: if is_virtual { [CLUSTER_IMAGE, IMAGE][self.below(2)].to_owned() } else { self.image() },
                     snapshot,
                     cpu: 100,
                     mounts: self.one_in(2),
@@ -152,6 +158,9 @@ impl Draw {
         }
         if self.one_in(2) {
             things.push(Thing::VpcPeering { number: 0, vpc: self.below(EACH), peer: self.below(EACH) });
+        }
+        if !self.one_in(4) {
+            things.push(Thing::ClusterImage);
         }
         if !self.one_in(4) {
             things.push(Thing::Image);
@@ -179,6 +188,7 @@ impl Draw {
             | Thing::VpcPeering { .. }
             | Thing::Snapshot(_)
             | Thing::InstanceSnapshot(_)
+            | Thing::ClusterImage
             | Thing::Image => return false,
         }
         true

@@ -90,6 +90,8 @@ pub enum Thing {
     /// A snapshot of the Instance with its number.
     InstanceSnapshot(usize),
     /// The ClusterImage of virtual machines.
+    ClusterImage,
+    /// The Image of virtual machines.
     Image,
     /// An Instance.
     Instance {

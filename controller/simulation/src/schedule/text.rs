@@ -27,7 +27,17 @@ pub(super) fn named(state: &str, addresses: &BTreeMap<String, String>) -> String
 
 /// Whether a line tells of the past.
 fn is_history(line: &str) -> bool {
-    let fields = ["restartCount", "crashCount", "nextRestart", "pullFailures", "nextPull", "startedAt", "consistency"];
+    let fields = [
+        "restartCount",
+        "crashCount",
+        "nextRestart",
+        "pullFailures",
+        "nextPull",
+        "startedAt",
+        "consistency",
+        "importFailures",
+        "nextImport",
+    ];
     fields.iter().any(|field| line.trim_start().starts_with(&format!("\"{field}\"")))
 }
 

@@ -1,12 +1,16 @@
 //! Disk images whose download is slow, broken or another than it should be.
 
 use controller_backend::Checksum;
-use controller_simulation::downloaded_image;
-use crds::compute::cluster_image::{ClusterImage, ClusterImageStatus};
+use controller_simulation::{cluster_image, downloaded_image, image, virtual_machine};
+use crds::compute::cluster_image::ClusterImage;
+use crds::compute::image::{Image, ImageStatus};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::Api;
+use kube::api::PostParams;
 
 use super::*;
 
-const URL: &str = "https://images.example/debian.qcow2";
+const URL: &str = "https://images.example/late.qcow2";
 
 fn checksum(digit: &str) -> String {
     format!("sha256:{}", digit.repeat(64))
@@ -25,7 +29,7 @@ fn said(image: &ClusterImage) -> String {
     condition(&image.status.as_ref().unwrap().conditions, READY).unwrap().message.clone()
 }
 
-async fn status(cloud: &Cloud) -> ClusterImageStatus {
+async fn status(cloud: &Cloud) -> ImageStatus {
     cloud.get::<ClusterImage>("debian").await.unwrap().status.unwrap()
 }
 
@@ -87,4 +91,59 @@ async fn a_download_ends_when_its_object_is_deleted() {
     cloud.until_gone::<ClusterImage>("debian").await;
     assert!(cloud.clock.elapsed() - start < Duration::from_secs(5));
     assert_eq!(cloud.engine.calls()[&Operation::RemoveDiskImage], 1, "what had come is removed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_virtual_machine_is_made_from_its_namespaces_own_image_before_the_clusters() {
+    let cloud = running_cloud().await;
+    cloud.create(&cluster_image("debian", "debian.qcow2")).await;
+    cloud.create(&image("debian")).await;
+    cloud.until_ready::<ClusterImage>("debian").await;
+    let own = cloud.until_ready::<Image>("debian").await;
+    cloud.create(&virtual_machine("vm", "debian")).await;
+    let vm = cloud.until_ready::<Instance>("vm").await;
+    let id = |status: Option<ImageStatus>| status.and_then(|status| status.image_id);
+    assert!(vm.status.unwrap().image_id.is_some_and(|used| Some(used) == id(own.status)));
+    // It is the own one that it holds.
+    cloud.delete::<ClusterImage>("debian").await;
+    cloud.until_gone::<ClusterImage>("debian").await;
+    cloud.delete::<Image>("debian").await;
+    cloud.until_condition::<Image>("debian", "Ready", "False", Some("InUse")).await;
+    cloud.delete::<Instance>("vm").await;
+    cloud.until_gone::<Image>("debian").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_image_that_came_later_takes_no_machine_from_the_clusters() {
+    let cloud = running_cloud().await;
+    cloud.create(&cluster_image("debian", "debian.qcow2")).await;
+    cloud.create(&virtual_machine("vm", "debian")).await;
+    cloud.until_ready::<Instance>("vm").await;
+    cloud.create(&image("debian")).await;
+    cloud.until_ready::<Image>("debian").await;
+    cloud.delete::<ClusterImage>("debian").await;
+    cloud.until_condition::<ClusterImage>("debian", "Ready", "False", Some("InUse")).await;
+    cloud.delete::<Image>("debian").await;
+    cloud.until_gone::<Image>("debian").await;
+    cloud.delete::<Instance>("vm").await;
+    cloud.until_gone::<ClusterImage>("debian").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_image_of_another_namespace_is_never_seen() {
+    let cloud = running_cloud().await;
+    let namespaces: Api<Namespace> = Api::all(cloud.client.clone());
+    let mut other = Namespace::default();
+    other.metadata.name = Some("other".to_owned());
+    namespaces.create(&PostParams::default(), &other).await.unwrap();
+    let images: Api<Image> = Api::namespaced(cloud.client.clone(), "other");
+    images.create(&PostParams::default(), &image("debian")).await.unwrap();
+    cloud.create(&virtual_machine("vm", "debian")).await;
+    let vm = cloud.until_condition::<Instance>("vm", "Ready", "False", Some("DependencyMissing")).await;
+    assert!(message(&vm).contains("Image or ClusterImage `debian`"), "{}", message(&vm));
+    cloud.pass(Duration::from_secs(700)).await;
+    assert_eq!(cloud.engine.running(), 0);
+    assert!(images.get("debian").await.unwrap().status.is_some_and(|status| status.image_id.is_some()));
+    cloud.create(&image("debian")).await;
+    cloud.until_ready::<Instance>("vm").await;
 }

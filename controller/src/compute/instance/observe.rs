@@ -11,6 +11,7 @@ use crds::status::{READY, condition};
 use ipnet::Ipv4Net;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{Resource, ResourceExt};
 use uuid::Uuid;
 
@@ -20,6 +21,7 @@ use super::inputs::{Inputs, Sources, resolve};
 use super::wanted::{Parts, hash};
 use super::{HostPorts, InstanceKind, mounting};
 use crate::claims::{Claim, HostPort};
+use crate::compute::image::named;
 use crate::runtime::{Failure, Goal, uid_of};
 use crate::world::{Stores, World};
 
@@ -71,8 +73,10 @@ pub(crate) struct Observed {
 /// The root disk of a virtual machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Disk {
-    /// The ClusterImage or InstanceSnapshot that it begins as, by its uid.
+    /// The Image, ClusterImage or InstanceSnapshot that it begins as, by its uid.
     pub(crate) image: Target<Uuid>,
+    /// Which of the first two its name means; both where it is missing.
+    pub(crate) kind: &'static str,
     /// How large it is, at least; `None`: as the image's.
     pub(crate) bytes: Option<u64>,
 }
@@ -281,14 +285,19 @@ fn snapshot(world: &World, instance: &Instance) -> Option<Target<Snapshot>> {
     let Some(found) = world.stores.instance_snapshots.get(&namespace, name) else { return Some(Target::Missing) };
     let status = found.status.clone().unwrap_or_default();
     let snapshot = Snapshot { uid: uid_of(found.as_ref()), backend: status.backend };
-    let ready = condition(&status.conditions, READY);
-    Some(if found.meta().deletion_timestamp.is_some() {
-        Target::NotReady(snapshot, "is being deleted".to_owned())
+    Some(usable(snapshot, found.meta().deletion_timestamp.is_some(), &status.conditions))
+}
+
+/// Something that can be used once it is ready, and not while it goes.
+fn usable<T>(known: T, is_going: bool, conditions: &[Condition]) -> Target<T> {
+    let ready = condition(conditions, READY);
+    if is_going {
+        Target::NotReady(known, "is being deleted".to_owned())
     } else if ready.is_none_or(|ready| ready.status != "True") {
-        Target::NotReady(snapshot, not_ready(ready.map(|ready| ready.reason.as_str())))
+        Target::NotReady(known, not_ready(ready.map(|ready| ready.reason.as_str())))
     } else {
-        Target::Ready(snapshot)
-    })
+        Target::Ready(known)
+    }
 }
 
 /// The root disk, if what runs the Instance gives it one.
@@ -296,27 +305,15 @@ fn disk(world: &World, instance: &Instance) -> Option<Disk> {
     if world.backend_name(instance) != BackendName::Libvirt {
         return None;
     }
+    let named = named(&world.stores, &instance.namespace().unwrap_or_default(), &instance.spec.image);
+    let kind = named.as_ref().map_or("Image or ClusterImage", |named| named.kind);
+    let image = named.map_or(Target::Missing, |named| usable(named.uid, named.is_going, &named.status.conditions));
     let snapshot = snapshot(world, instance).map(|snapshot| snapshot.map(|snapshot| snapshot.uid));
-    let image = match (snapshot, world.stores.cluster_images.get("", &instance.spec.image)) {
-        (Some(snapshot), _) => snapshot,
-        (None, None) => Target::Missing,
-        (None, Some(image)) => {
-            let uid = uid_of(image.as_ref());
-            let status = image.status.clone().unwrap_or_default();
-            let ready = condition(&status.conditions, READY);
-            if image.meta().deletion_timestamp.is_some() {
-                Target::NotReady(uid, "is being deleted".to_owned())
-            } else if ready.is_none_or(|ready| ready.status != "True") {
-                Target::NotReady(uid, not_ready(ready.map(|ready| ready.reason.as_str())))
-            } else {
-                Target::Ready(uid)
-            }
-        }
-    };
+    let image = snapshot.unwrap_or(image);
     let type_ = world.stores.instance_types.get("", &type_name(world, instance));
     let wanted = instance.spec.resources.as_ref().and_then(|resources| resources.disk.clone());
     let wanted = wanted.or_else(|| type_.and_then(|type_| type_.spec.disk.clone()));
-    Some(Disk { image, bytes: wanted.and_then(|disk| disk.units().ok()) })
+    Some(Disk { image, kind, bytes: wanted.and_then(|disk| disk.units().ok()) })
 }
 
 fn type_name(world: &World, instance: &Instance) -> String {

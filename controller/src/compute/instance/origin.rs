@@ -1,4 +1,4 @@
-//! Decides what an Instance is made from: an image, a ClusterImage, or an InstanceSnapshot. Pure.
+//! Decides what an Instance is made from: an image, an Image or ClusterImage, or an InstanceSnapshot. Pure.
 
 use controller_backend::Image;
 use crds::compute::instance::Instance;
@@ -19,8 +19,10 @@ pub(super) fn name(instance: &Instance, observed: &Observed, image: &Image) -> S
 pub(super) fn words(instance: &Instance, observed: &Observed) -> String {
     match &instance.spec.image_snapshot {
         Some(snapshot) => format!("InstanceSnapshot `{snapshot}`"),
-        None if observed.disk.is_some() => format!("ClusterImage `{}`", instance.spec.image),
-        None => format!("image `{}`", instance.spec.image),
+        None => {
+            let kind = observed.disk.as_ref().map_or("image", |disk| disk.kind);
+            format!("{kind} `{}`", instance.spec.image)
+        }
     }
 }
 

@@ -434,11 +434,16 @@ fn other_amounts_apply_in_place() {
     assert_eq!((amounts.cpu.unwrap().0, amounts.memory.unwrap().0), ("250m".to_owned(), "256Mi".to_owned()));
 }
 
+/// A disk that is ready, as large as its image's.
+fn disk() -> Disk {
+    Disk { image: Target::Ready(DISK), kind: "ClusterImage", bytes: None }
+}
+
 /// An Instance that is a virtual machine, of which nothing real exists, with all that it needs.
 fn virtual_scene() -> Scene {
     let mut scene = scene(InstanceSpec { backend: Some(BackendName::Libvirt), image: "debian".to_owned(), ..spec() });
     scene.observed.backend = BackendName::Libvirt;
-    scene.observed.disk = Some(Disk { image: Target::Ready(DISK), bytes: None });
+    scene.observed.disk = Some(disk());
     scene
 }
 

@@ -81,7 +81,7 @@ fn a_virtual_machine_is_made_from_the_uid_of_its_snapshot() {
     scene.instance.spec.image = String::new();
     scene.instance.spec.image_snapshot = Some("before".to_owned());
     scene.observed.snapshot = Some(Target::Ready(of(BackendName::Libvirt)));
-    scene.observed.disk = Some(Disk { image: Target::Ready(SNAPSHOT), bytes: None });
+    scene.observed.disk = Some(Disk { image: Target::Ready(SNAPSHOT), ..disk() });
     let steps = scene.converge(Goal::Present);
     let made = steps.iter().find_map(|step| if let Step::Create(spec) = step { Some(spec) } else { None }).unwrap();
     assert_eq!(made.image, SNAPSHOT.to_string());

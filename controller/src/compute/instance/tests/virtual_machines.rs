@@ -9,11 +9,11 @@ fn a_virtual_machine_is_made_from_the_uid_of_its_image_once_that_is_ready() {
         (Target::Missing, "DependencyMissing"),
         (Target::NotReady(DISK, "is not ready (Importing)".to_owned()), "DependencyNotReady"),
     ] {
-        scene.observed.disk = Some(Disk { image, bytes: None });
+        scene.observed.disk = Some(Disk { image, bytes: None, ..disk() });
         scene.converge(Goal::Present);
         assert_eq!((scene.ready().1, scene.observed.machines.len()), (reason, 0));
     }
-    scene.observed.disk = Some(Disk { image: Target::Ready(DISK), bytes: Some(1 << 30) });
+    scene.observed.disk = Some(Disk { bytes: Some(1 << 30), ..disk() });
     let steps = scene.converge(Goal::Present);
     let made = steps.iter().find_map(|step| if let Step::Create(spec) = step { Some(spec) } else { None }).unwrap();
     assert_eq!((made.image.as_str(), made.disk_bytes), (DISK.to_string().as_str(), Some(1 << 30)));

@@ -1,16 +1,16 @@
-//! Decides what a ClusterImage needs. Input: the ClusterImage and what exists. Output: a plan. Never talks to a backend.
+//! Decides what an image needs. Input: the object and what exists. Output: a plan. Never talks to a backend.
 
 use controller_backend::{DiskFormat, DiskImageSpec, DiskSource};
-use crds::compute::cluster_image::{ClusterImage, ClusterImageSource, ImageFormat};
+use crds::compute::image::ImageFormat;
 
-use super::Step;
+use super::kinds::Wish;
 use super::observe::Observed;
-use super::retry;
+use super::{AnyImage, Step, retry};
 use crate::network::vpc::instances;
 use crate::runtime::failure::sentence;
 use crate::runtime::{Goal, Plan, Waiting};
 
-pub(super) fn plan(goal: Goal, image: &ClusterImage, observed: &Observed) -> Plan<Step> {
+pub(super) fn plan<I: AnyImage>(goal: Goal, image: &I, observed: &Observed) -> Plan<Step> {
     match goal {
         Goal::Absent if !observed.users.is_empty() => {
             Plan::wait(Waiting::on("InUse", format!("In use by {}.", instances(&observed.users))))
@@ -21,30 +21,33 @@ pub(super) fn plan(goal: Goal, image: &ClusterImage, observed: &Observed) -> Pla
     }
 }
 
-fn import(image: &ClusterImage, observed: &Observed) -> Plan<Step> {
+fn import<I: AnyImage>(image: &I, observed: &Observed) -> Plan<Step> {
     if let Some((due, waiting)) = retry::wait(image, observed.now) {
         return Plan { look_again: Some(due), ..Plan::wait(waiting) };
     }
-    let source = match source(&image.spec.source) {
+    let wish = image.wish();
+    let source = match source(wish) {
         Ok(source) => source,
         Err(why) => return Plan::wait(Waiting::on_user("Invalid", why)),
     };
-    let format = match image.spec.format {
+    let format = match wish.format {
         ImageFormat::Qcow2 => DiskFormat::Qcow2,
         ImageFormat::Raw => DiskFormat::Raw,
     };
-    let spec = DiskImageSpec { owner: observed.owner.clone(), source, format };
+    // What is no amount is refused by the schema.
+    let max_bytes = wish.max_size.and_then(|size| size.units().ok());
+    let spec = DiskImageSpec { owner: observed.owner.clone(), source, format, max_bytes };
     // What the last attempt said stands until this one has ended.
     Plan { slow: !retry::has_failed(image), ..Plan::of(vec![Step::Import(spec)]) }
 }
 
 /// The schema says that it is one of the two.
-fn source(source: &ClusterImageSource) -> Result<DiskSource, String> {
-    match (&source.path, &source.url, &source.checksum) {
-        (Some(path), ..) => Ok(DiskSource::File(path.clone())),
+fn source(wish: Wish<'_>) -> Result<DiskSource, String> {
+    match (wish.path, wish.url, wish.checksum) {
+        (Some(path), ..) => Ok(DiskSource::File(path.to_owned())),
         (None, Some(url), Some(checksum)) => {
             let checksum = checksum.parse().map_err(|error| sentence(&format!("{error}")))?;
-            Ok(DiskSource::Url { url: url.clone(), checksum })
+            Ok(DiskSource::Url { url: url.to_owned(), checksum })
         }
         _ => Err("The source is neither a path nor a url with a checksum.".to_owned()),
     }

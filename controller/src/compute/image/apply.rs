@@ -1,26 +1,21 @@
-//! Does one step for a ClusterImage. Importing one may take long: how far it is goes into the status meanwhile, and it ends
+//! Does one step for an image. Importing one may take long: how far it is goes into the status meanwhile, and it ends
 //! when the object is deleted.
 
 use controller_backend::{DiskSource, Progress};
-use crds::compute::cluster_image::ClusterImage;
 
-use super::{ClusterImageKind, Step};
+use super::{AnyImage, ImageKind, Step};
 use crate::runtime::{Applied, Failure, uid_of};
 use crate::slow::tell_progress;
 
-pub(super) async fn apply(
-    kind: &ClusterImageKind,
-    image: &ClusterImage,
-    step: &Step,
-) -> Result<Applied<ClusterImage>, Failure> {
+pub(super) async fn apply<I: AnyImage>(kind: &ImageKind<I>, image: &I, step: &Step) -> Result<Applied<I>, Failure> {
     let images = kind.world.disk_images()?;
     match step {
         Step::Import(spec) => {
             let (world, progress) = (&kind.world, Progress::default());
             let importing = images.ensure(spec, &progress);
-            let store = &world.stores.cluster_images;
+            let store = I::store(&world.stores);
             let (made, written) =
-                tell_progress::<ClusterImageKind, _>(world, store, image, "Importing", &progress, importing).await?;
+                tell_progress::<ImageKind<I>, _>(world, store, image, "Importing", &progress, importing).await?;
             let megabytes = made.map_err(Failure::Import)?.stored_bytes / 1_000_000;
             let from = from(&spec.source);
             let done = Applied::telling("Imported", format!("Imported the image from `{from}` ({megabytes} MB)."));

@@ -1,6 +1,9 @@
-//! The kind ClusterImage: a disk that virtual machines are made from. Finalizer: the imported disk. Port: `DiskImages`.
+//! The kinds Image and ClusterImage: disks that virtual machines are made from. Finalizer: the imported disk. Port:
+//! `DiskImages`.
 
 mod apply;
+mod kinds;
+mod named;
 mod observe;
 mod plan;
 mod report;
@@ -9,11 +12,12 @@ mod retry;
 mod tests;
 
 use std::collections::BTreeSet;
+use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use controller_backend::DiskImageSpec;
-use crds::compute::cluster_image::{ClusterImage, ClusterImageStatus};
+use crds::compute::image::ImageStatus;
 use kube::{Api, Client};
 use uuid::Uuid;
 
@@ -21,6 +25,9 @@ use crate::runtime::{Account, Applied, Failure, Goal, Kind, Plan, Report};
 use crate::world::World;
 
 use observe::Observed;
+
+pub(crate) use kinds::AnyImage;
+pub(crate) use named::{may_use, named};
 
 /// One thing to do.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,16 +39,17 @@ pub(crate) enum Step {
 }
 
 /// The kind.
-pub(crate) struct ClusterImageKind {
+pub(crate) struct ImageKind<I> {
     world: Arc<World>,
     /// Whose removal was carried out by this process. What a half-done import left can't be observed: removing is
     /// repeated once in the life of a process instead.
     removed: Mutex<BTreeSet<Uuid>>,
+    of: PhantomData<fn() -> I>,
 }
 
-impl ClusterImageKind {
+impl<I: AnyImage> ImageKind<I> {
     pub(crate) fn new(world: Arc<World>) -> Self {
-        Self { world, removed: Mutex::default() }
+        Self { world, removed: Mutex::default(), of: PhantomData }
     }
 
     fn was_removed(&self, uid: Uuid) -> bool {
@@ -54,30 +62,30 @@ impl ClusterImageKind {
 }
 
 #[async_trait]
-impl Kind for ClusterImageKind {
-    const NAME: &'static str = "ClusterImage";
-    type Object = ClusterImage;
-    type Status = ClusterImageStatus;
+impl<I: AnyImage> Kind for ImageKind<I> {
+    const NAME: &'static str = I::KIND;
+    type Object = I;
+    type Status = ImageStatus;
     type Observed = Observed;
     type Step = Step;
 
-    fn api(client: Client, _namespace: &str) -> Api<ClusterImage> {
-        Api::all(client)
+    fn api(client: Client, namespace: &str) -> Api<I> {
+        I::api(client, namespace)
     }
 
-    async fn observe(&self, goal: Goal, image: &ClusterImage) -> Result<Observed, Failure> {
+    async fn observe(&self, goal: Goal, image: &I) -> Result<Observed, Failure> {
         observe::observe(self, goal, image).await
     }
 
-    fn plan(&self, goal: Goal, image: &ClusterImage, observed: &Observed) -> Plan<Step> {
+    fn plan(&self, goal: Goal, image: &I, observed: &Observed) -> Plan<Step> {
         plan::plan(goal, image, observed)
     }
 
-    async fn apply(&self, image: &ClusterImage, step: &Step) -> Result<Applied<ClusterImage>, Failure> {
+    async fn apply(&self, image: &I, step: &Step) -> Result<Applied<I>, Failure> {
         apply::apply(self, image, step).await
     }
 
-    fn report(&self, account: &Account<'_, Self>) -> Report<ClusterImageStatus> {
+    fn report(&self, account: &Account<'_, Self>) -> Report<ImageStatus> {
         report::report(account)
     }
 

@@ -2,12 +2,12 @@
 //! asked in a hot loop, whoever restarts. Input: what the status remembers.
 
 use controller_backend::ImportError;
-use crds::compute::cluster_image::{ClusterImage, ClusterImageStatus};
+use crds::compute::image::ImageStatus;
 use crds::status::{READY, STALLED, condition, is_true};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::Resource;
 
+use super::AnyImage;
 use crate::runtime::conditions::whole_seconds;
 use crate::runtime::{Failure, Waiting};
 
@@ -22,8 +22,8 @@ const REASONS: [&str; 7] =
     ["SourceNotFound", "SourceRefused", "ChecksumMismatch", "TooLarge", "NoRoom", "DownloadFailed", "Invalid"];
 
 /// Until when nothing is tried, with what the last attempt said.
-pub(super) fn wait(image: &ClusterImage, now: Timestamp) -> Option<(Timestamp, Waiting)> {
-    let status = image.status.as_ref()?;
+pub(super) fn wait<I: AnyImage>(image: &I, now: Timestamp) -> Option<(Timestamp, Waiting)> {
+    let status = image.status()?;
     let Time(due) = *status.next_import.as_ref()?;
     // Farther off than any pause: the clock was set back.
     if due <= now
@@ -39,13 +39,13 @@ pub(super) fn wait(image: &ClusterImage, now: Timestamp) -> Option<(Timestamp, W
 }
 
 /// Whether an attempt has failed.
-pub(super) fn has_failed(image: &ClusterImage) -> bool {
-    image.status.as_ref().is_some_and(|status| status.import_failures.is_some())
+pub(super) fn has_failed<I: AnyImage>(image: &I) -> bool {
+    image.status().is_some_and(|status| status.import_failures.is_some())
 }
 
 /// Writes down a failed attempt, and forgets the earlier ones once the image is there.
 pub(super) fn account(
-    status: &mut ClusterImageStatus,
+    status: &mut ImageStatus,
     failure: Option<&Failure>,
     is_downloaded: bool,
     is_there: bool,

@@ -1,7 +1,9 @@
-//! What is planned for a ClusterImage in one situation after the other.
+//! What is planned for an image in one situation after the other.
 
-use controller_backend::{Checksum, DiskImage, DiskSource, ImportError, Owner};
+use controller_backend::{Checksum, DiskFormat, DiskImage, DiskSource, ImportError, Owner};
 use crds::compute::cluster_image::{ClusterImage, ClusterImageSource, ClusterImageSpec};
+use crds::compute::image::{Image, ImageFormat, ImageSource, ImageSpec};
+use crds::quantity::Quantity;
 use crds::status::{READY, condition};
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -9,7 +11,7 @@ use uuid::Uuid;
 use super::observe::Observed;
 use super::plan::plan;
 use super::report::report;
-use super::{ClusterImageKind, Step};
+use super::{ImageKind, Step};
 use crate::runtime::{Account, Failure, Goal};
 
 fn image() -> ClusterImage {
@@ -62,6 +64,31 @@ fn what_is_at_a_url_is_downloaded_with_its_checksum() {
 }
 
 #[test]
+fn an_image_of_a_namespace_is_downloaded_and_takes_no_more_than_it_says() {
+    let source = ImageSource {
+        url: "https://images.example/debian".to_owned(),
+        checksum: format!("sha512:{}", "AB".repeat(64)),
+    };
+    let image = Image::new(
+        "debian",
+        ImageSpec {
+            source,
+            format: ImageFormat::Raw,
+            max_size: Quantity::from("2Gi"),
+            min_disk: None,
+            deletion_protection: false,
+        },
+    );
+    let steps = plan(Goal::Present, &image, &observed()).steps;
+    let [Step::Import(spec)] = steps.as_slice() else { panic!("{steps:?}") };
+    assert_eq!((spec.format, spec.max_bytes), (DiskFormat::Raw, Some(2 << 30)));
+    let checksum = format!("sha512:{}", "ab".repeat(64)).parse().unwrap();
+    assert_eq!(spec.source, DiskSource::Url { url: "https://images.example/debian".to_owned(), checksum });
+    assert_eq!(plan(Goal::Present, &image, &imported()).steps, []);
+    assert_eq!(plan(Goal::Absent, &image, &imported()).steps, [Step::Remove]);
+}
+
+#[test]
 fn a_download_that_failed_is_tried_again_after_a_pause_that_grows() {
     let mut image = at("https://images.example/debian");
     let mut observed = observed();
@@ -71,7 +98,7 @@ fn a_download_that_failed_is_tried_again_after_a_pause_that_grows() {
         assert!(matches!(plan_now.steps.as_slice(), [Step::Import(_)]), "it is tried: {plan_now:?}");
         let wrong: Checksum = format!("sha512:{}", "0".repeat(128)).parse().unwrap();
         let failure = Failure::Import(ImportError::ChecksumMismatch { expected: wrong.clone(), actual: wrong.clone() });
-        let account = Account::<ClusterImageKind> {
+        let account = Account::<ImageKind<ClusterImage>> {
             goal: Goal::Present,
             object: &image,
             observed: Some(&observed),
@@ -121,7 +148,7 @@ fn what_machines_are_made_from_is_not_removed() {
 fn told(observed: Option<&Observed>, failure: Option<&Failure>) -> (String, String, String) {
     let image = image();
     let plan = observed.map(|observed| plan(Goal::Present, &image, observed));
-    let status = report(&Account::<ClusterImageKind> {
+    let status = report(&Account::<ImageKind<ClusterImage>> {
         goal: Goal::Present,
         object: &image,
         observed,

@@ -1,12 +1,10 @@
-//! Looks at what concerns a ClusterImage: the imported disk, and the Instances that are made from it.
+//! Looks at what concerns an image: the imported disk, and the Instances that are made from it.
 
 use controller_backend::{DiskImage, Owner};
-use crds::compute::cluster_image::ClusterImage;
-use crds::compute::instance::BackendName;
 use jiff::Timestamp;
-use kube::ResourceExt;
 
-use super::ClusterImageKind;
+use super::named::users;
+use super::{AnyImage, ImageKind};
 use crate::runtime::{Failure, Goal};
 
 /// What is known.
@@ -24,21 +22,11 @@ pub(crate) struct Observed {
     pub(crate) now: Timestamp,
 }
 
-pub(super) async fn observe(kind: &ClusterImageKind, goal: Goal, image: &ClusterImage) -> Result<Observed, Failure> {
+pub(super) async fn observe<I: AnyImage>(kind: &ImageKind<I>, goal: Goal, image: &I) -> Result<Observed, Failure> {
     let world = &kind.world;
     let owner = world.owner(image);
-    let name = image.name_any();
-    let mut users: Vec<String> = world
-        .stores
-        .instances
-        .all()
-        .iter()
-        .filter(|instance| world.backend_name(instance) == BackendName::Libvirt && instance.spec.image == name)
-        .filter(|instance| instance.status.as_ref().is_some_and(|status| status.machine_id.is_some()))
-        .map(|instance| format!("{}/{}", instance.namespace().unwrap_or_default(), instance.name_any()))
-        .collect();
-    users.sort_unstable();
-    let was_imported = image.status.as_ref().is_some_and(|status| status.image_id.is_some());
+    let users = users(world, image);
+    let was_imported = image.status().is_some_and(|status| status.image_id.is_some());
     let (real, leftovers) = match world.disk_images() {
         Ok(images) => {
             let real = images.find(owner.uid).await.map_err(Failure::backend("look for the image"))?;

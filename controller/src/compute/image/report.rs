@@ -1,21 +1,19 @@
-//! Says what there is of a ClusterImage. Reasons of `Ready`: Ready, Importing, InUse, Terminating, DependencyMissing,
+//! Says what there is of an image. Reasons of `Ready`: Ready, Importing, InUse, Terminating, DependencyMissing,
 //! SourceNotFound, SourceRefused, ChecksumMismatch, TooLarge, NoRoom, DownloadFailed, Queued, BackendUnavailable, and those
 //! of failures.
 
-use crds::compute::cluster_image::ClusterImageStatus;
-use crds::quantity::Quantity;
-use kube::Resource;
-
-use super::{ClusterImageKind, retry};
+use super::{AnyImage, ImageKind, retry};
 use crate::runtime::conditions::Moment;
 use crate::runtime::{Account, Goal, Report, Standing, Waiting, stand};
+use crds::compute::image::ImageStatus;
+use crds::quantity::Quantity;
 
 const MEBIBYTE: u64 = 1 << 20;
 
-pub(super) fn report(account: &Account<'_, ClusterImageKind>) -> Report<ClusterImageStatus> {
+pub(super) fn report<I: AnyImage>(account: &Account<'_, ImageKind<I>>) -> Report<ImageStatus> {
     let Account { goal, object, observed, plan, failure, now } = account;
     let meta = object.meta();
-    let mut status = object.status.clone().unwrap_or_default();
+    let mut status = object.status().cloned().unwrap_or_default();
     status.observed_generation = meta.generation;
     if let Some(observed) = observed {
         let image = observed.image.as_ref();
@@ -24,7 +22,7 @@ pub(super) fn report(account: &Account<'_, ClusterImageKind>) -> Report<ClusterI
         status.size = image.map(|image| size(image.stored_bytes));
     }
     status.progress = None;
-    let is_downloaded = object.spec.source.url.is_some();
+    let is_downloaded = object.wish().url.is_some();
     let is_there = observed.is_some_and(|observed| observed.image.is_some());
     retry::account(&mut status, *failure, is_downloaded, is_there, *now);
     let steps = plan.is_some_and(|plan| !plan.steps.is_empty());
