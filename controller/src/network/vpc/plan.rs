@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 
 use controller_backend::{NetworkSpec, bridge_name};
 use crds::network::vpc::Vpc;
+use crds::status::{READY, condition};
 use ipnet::Ipv4Net;
 use jiff::ToSpan;
 
@@ -16,6 +17,8 @@ use crate::runtime::{Goal, Plan, Waiting};
 const POOL: &str = "10.128.0.0/9";
 /// How large they are then.
 const PREFIX: u8 = 20;
+/// The reason where a range is another's, which is also that of the engine's refusal.
+const OVERLAP: &str = "CidrOverlap";
 /// The largest and the smallest range that may be asked for.
 const PREFIXES: std::ops::RangeInclusive<u8> = 8..=28;
 /// When to look again for a range that something on the host uses, of which no event tells.
@@ -67,7 +70,7 @@ fn present(vpc: &Vpc, observed: &Observed) -> Plan<Step> {
             Err(waiting) => return Plan::wait(waiting),
         },
         (None, Some((cidr, _))) if overlap(cidr, observed).is_none() => cidr,
-        (None, _) => match free(observed) {
+        (None, _) => match free(vpc, observed) {
             Some(cidr) => cidr,
             None => {
                 let message = format!("No free /{PREFIX} is left in {POOL}: set spec.cidr.");
@@ -116,18 +119,24 @@ fn asked(text: &str) -> Result<Ipv4Net, Waiting> {
 fn overlap(cidr: Ipv4Net, observed: &Observed) -> Option<Waiting> {
     if let Some(other) = observed.others.iter().find(|other| other.first && overlaps(cidr, other.cidr)) {
         let message = format!("Range {cidr} overlaps {} of Vpc `{}`.", other.cidr, other.name);
-        return Some(Waiting::on_user("CidrOverlap", message));
+        return Some(Waiting::on_user(OVERLAP, message));
     }
     let foreign = |owner: Option<uuid::Uuid>| owner != Some(observed.owner.uid);
     let occupied = observed.occupied.iter().find(|range| foreign(range.owner) && overlaps(cidr, range.cidr))?;
     let message = format!("Range {cidr} overlaps {}, which `{}` uses on the host.", occupied.cidr, occupied.by);
-    Some(Waiting::on_user("CidrOverlap", message))
+    Some(Waiting::on_user(OVERLAP, message))
 }
 
-/// The first range of the pool that nothing uses or is promised.
-fn free(observed: &Observed) -> Option<Ipv4Net> {
+/// The first range of the pool that nothing uses or is promised. Where another cloud on the host was faster with one, the
+/// search goes on somewhere else: otherwise both would go on to ask for the same.
+fn free(vpc: &Vpc, observed: &Observed) -> Option<Ipv4Net> {
     let pool: Ipv4Net = POOL.parse().ok()?;
-    pool.subnets(PREFIX).ok()?.find(|range| {
+    let ready = vpc.status.as_ref().and_then(|status| condition(&status.conditions, READY));
+    let has_lost = ready.is_some_and(|ready| ready.reason == OVERLAP);
+    let ranges: Vec<Ipv4Net> = pool.subnets(PREFIX).ok()?.collect();
+    let start = if has_lost { observed.owner.uid.as_u128() % ranges.len() as u128 } else { 0 };
+    let (before, after) = ranges.split_at(usize::try_from(start).ok()?);
+    after.iter().chain(before).copied().find(|range| {
         overlap(*range, observed).is_none()
             && !observed.others.iter().any(|other| overlaps(*range, other.cidr))
             && !observed.promised.iter().any(|promised| overlaps(*range, *promised))

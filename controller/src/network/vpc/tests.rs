@@ -6,6 +6,7 @@ use crds::status::{READY, condition};
 use jiff::Timestamp;
 use kube::Resource;
 use proptest::prelude::*;
+use serde_json::json;
 use uuid::Uuid;
 
 use super::observe::{Neighbour, Observed, neighbour};
@@ -111,6 +112,16 @@ fn without_a_range_the_first_free_one_of_the_pool_is_taken() {
     observed.promised = vec!["10.128.32.0/20".parse().unwrap()];
     converge(&mut vpc, &mut observed, Goal::Present);
     assert_eq!(vpc.status.unwrap().cidr.as_deref(), Some("10.128.48.0/20"));
+}
+
+#[test]
+fn who_lost_a_range_to_another_cloud_looks_for_one_somewhere_else() {
+    let (mut vpc, mut observed) = (vpc(None), observed());
+    observed.owner.uid = Uuid::from_u128(5 + 2048);
+    let lost = json!({"type": "Ready", "status": "False", "reason": "CidrOverlap", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z"});
+    vpc.status = Some(VpcStatus { conditions: vec![serde_json::from_value(lost).unwrap()], ..VpcStatus::default() });
+    let (_, status) = converge(&mut vpc, &mut observed, Goal::Present);
+    assert_eq!(status.cidr.as_deref(), Some("10.128.80.0/20"), "the sixth of the pool");
 }
 
 #[test]
