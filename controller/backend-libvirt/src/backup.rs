@@ -12,6 +12,9 @@ use virt_sys as sys;
 
 use crate::domain_xml::escape;
 
+/// A guest's agent that says nothing for so long is given up.
+const AGENT_SECONDS: c_int = 5;
+
 /// How far a job is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Going {
@@ -20,12 +23,41 @@ pub(crate) struct Going {
 }
 
 /// Begins to copy what the root disk holds now into a new file that stands alone. The machine goes on, and what it writes
-/// from now on isn't in it.
-pub(crate) fn begin(domain: &Domain, to: &Path) -> Result<(), LibvirtError> {
+/// from now on isn't in it. Tells whether the guest's file systems were frozen for that moment, by the guest's own agent.
+pub(crate) fn begin(domain: &Domain, to: &Path) -> Result<bool, LibvirtError> {
     let text = CString::new(definition(to)).unwrap_or_default();
+    let has_agent = has_agent(&domain.get_xml_desc(0)?);
+    let frozen = has_agent && freeze(domain);
     // SAFETY: the domain and the text live during the call, and there is no checkpoint.
     let begun = unsafe { sys::virDomainBackupBegin(domain.as_ptr(), text.as_ptr(), ptr::null(), 0) };
-    if begun < 0 { Err(LibvirtError::last_error()) } else { Ok(()) }
+    let begun = if begun < 0 { Err(LibvirtError::last_error()) } else { Ok(frozen) };
+    if has_agent {
+        // Also one that froze too late, or that a process has frozen which was killed before it came to this.
+        thaw(domain);
+    }
+    begun
+}
+
+/// Whether somebody in the guest answers for it.
+fn has_agent(xml: &str) -> bool {
+    xml.contains("name='org.qemu.guest_agent.0' state='connected'")
+}
+
+/// Asks the guest to write what it holds back and nothing more; whether it does. It may be anybody's, and say nothing.
+fn freeze(domain: &Domain) -> bool {
+    // SAFETY: the domain lives during the calls; no file system is named, which means all of them.
+    unsafe {
+        sys::virDomainAgentSetResponseTimeout(domain.as_ptr(), AGENT_SECONDS, 0) >= 0
+            && sys::virDomainFSFreeze(domain.as_ptr(), ptr::null_mut(), 0, 0) >= 0
+    }
+}
+
+fn thaw(domain: &Domain) {
+    // SAFETY: as above.
+    if unsafe { sys::virDomainFSThaw(domain.as_ptr(), ptr::null_mut(), 0, 0) } < 0 {
+        let error = LibvirtError::last_error();
+        tracing::warn!(error = %error, "a guest's file systems may still be frozen: its agent did not answer");
+    }
 }
 
 /// How far the machine's job is; `None` if none goes on.
@@ -79,4 +111,16 @@ fn definition(to: &Path) -> String {
          <driver type='qcow2'/></disk></disks></domainbackup>",
         escape(&to.to_string_lossy())
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_agent_answers_only_once_it_is_connected() {
+        let channel = |state| format!("<target type='virtio' name='org.qemu.guest_agent.0'{state}/>");
+        assert!(has_agent(&channel(" state='connected'")));
+        assert!(!has_agent(&channel(" state='disconnected'")) && !has_agent(&channel("")));
+    }
 }

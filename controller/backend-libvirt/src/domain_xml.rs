@@ -100,7 +100,8 @@ pub(crate) fn domain(spec: &MachineSpec, needs: &Needs, marks: &Marks) -> String
         escape(&needs.password),
     );
     xml.push_str(
-        "<controller type='usb' model='none'/><memballoon model='virtio'/><rng model='virtio'>\
+        "<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>\
+         <controller type='usb' model='none'/><memballoon model='virtio'/><rng model='virtio'>\
          <backend model='random'>/dev/urandom</backend></rng></devices></domain>",
     );
     xml

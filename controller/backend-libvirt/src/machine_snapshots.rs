@@ -39,8 +39,7 @@ impl LibvirtMachineSnapshots {
     /// Copies the disk, and tells in which state it was.
     async fn copy(&self, machine: &Machine, fresh: &Fresh, progress: &Progress) -> Result<Consistency, Error> {
         if matches!(machine.state, MachineState::Running | MachineState::Paused) {
-            self.back_up(&machine.id, fresh, progress).await?;
-            return Ok(Consistency::Crash);
+            return self.back_up(&machine.id, fresh, progress).await;
         }
         // That of a process that was killed may still be written to.
         let _ = tokio::fs::remove_file(&fresh.path).await;
@@ -49,7 +48,7 @@ impl LibvirtMachineSnapshots {
         Ok(Consistency::AtRest)
     }
 
-    async fn back_up(&self, id: &MachineId, fresh: &Fresh, progress: &Progress) -> Result<(), Error> {
+    async fn back_up(&self, id: &MachineId, fresh: &Fresh, progress: &Progress) -> Result<Consistency, Error> {
         // One of a process that was killed: what it writes is nobody's by now.
         if going(&self.engine, id).await?.is_some() && tokio::fs::try_exists(&fresh.path).await.unwrap_or(false) {
             end(&self.engine, id).await;
@@ -59,10 +58,11 @@ impl LibvirtMachineSnapshots {
         // A call of libvirt goes on where nobody waits for it, so that somebody must see what it has begun.
         let begun = tokio::spawn(async move {
             let path = fresh.path.clone();
-            engine.on_machine(&id, "copy the disk of", move |owned| Ok(backup::begin(&owned.domain, &path)?)).await?;
-            Ok(Job { engine, id, fresh: Some(fresh) })
+            let begin = move |owned: &Owned| Ok(backup::begin(&owned.domain, &path)?);
+            let frozen = engine.on_machine(&id, "copy the disk of", begin).await?;
+            Ok((Job { engine, id, fresh: Some(fresh) }, frozen))
         });
-        let mut job = begun.await.map_err(|error| Error::failed("copy the machine's disk", error))??;
+        let (mut job, frozen) = begun.await.map_err(|error| Error::failed("copy the machine's disk", error))??;
         while let Some(going) = going(&job.engine, &job.id).await? {
             if going.total > 0 {
                 progress.begin(going.total);
@@ -73,7 +73,7 @@ impl LibvirtMachineSnapshots {
         job.fresh = None;
         let completed = |owned: &Owned| Ok(backup::completed(&owned.domain)?);
         if job.engine.on_machine(&job.id, "learn of the copy of the disk of", completed).await? {
-            return Ok(());
+            return Ok(if frozen { Consistency::Frozen } else { Consistency::Crash });
         }
         Err(Error::failed("copy the machine's disk", "the copy was cut off, as by the machine's end"))
     }

@@ -5,7 +5,9 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::Command;
 use std::time::Duration;
 
-use controller_backend::{Consistency, MachineSnapshotSpec, Progress};
+use controller_backend::conformance::Fixture;
+use controller_backend::{Consistency, FirstBoot, LogOptions, MachineSnapshotSpec, MachineSpec, Progress};
+use futures::StreamExt;
 
 use crate::daemon;
 
@@ -37,6 +39,71 @@ async fn snapshot_of_a_running_machine_stands_alone_and_is_roots() {
         let images = fixture.backend.disk_images.clone().expect("it has disk images");
         let names: Vec<_> = images.list().await.expect("list").into_iter().map(|image| image.owner.name).collect();
         assert_eq!(names, ["tiny"], "it is no image that somebody imported");
+    })
+    .await;
+}
+
+/// As much of QEMU's guest agent as freezes file systems, and tells so at the console.
+const AGENT: &str = r#"#!/bin/sh
+cat > /agent << 'END'
+exec 3<> $(ls /dev/vport*p1)
+while :; do
+    # Nothing comes before the host has connected.
+    read -r line <&3 || { sleep 1; continue; }
+    case $line in
+        *guest-sync*) echo "{\"return\": $(echo "$line" | sed 's/.*"id": *\([0-9]*\).*/\1/')}" ;;
+        *fsfreeze-freeze*) sync; echo "agent: freeze" > /dev/ttyS0; echo '{"return": 1}' ;;
+        *fsfreeze-thaw*) echo "agent: thaw" > /dev/ttyS0; echo '{"return": 1}' ;;
+    esac >&3
+done
+END
+setsid sh /agent > /dev/null 2>&1 &
+"#;
+
+/// One that is there and says nothing.
+const SILENT_AGENT: &str = r#"#!/bin/sh
+exec 3<> $(ls /dev/vport*p1)
+setsid sleep 100000 > /dev/null 2>&1 &
+"#;
+
+/// A machine that runs such an agent, and its marks for a snapshot.
+async fn guest_with(fixture: &Fixture, agent: &str) -> MachineSnapshotSpec {
+    let first_boot = FirstBoot { user_data: Some(agent.to_owned()), ..FirstBoot::default() };
+    let machine = MachineSpec { first_boot: Some(first_boot), ..fixture.machine("vm", 2) };
+    let id = fixture.start(&machine).await;
+    let connected = async {
+        while !daemon::virsh(&["dumpxml", &id.0]).contains("guest_agent.0' state='connected'") {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(120), connected).await.expect("the agent is there");
+    MachineSnapshotSpec { owner: fixture.owner("InstanceSnapshot", "before", 3), machine: id }
+}
+
+#[tokio::test]
+async fn guest_with_an_agent_is_frozen_for_the_moment_and_thawed() {
+    daemon::run(async |fixture| {
+        let spec = guest_with(fixture, AGENT).await;
+        let taken = fixture.backend.machine_snapshots.ensure(&spec, &Progress::default()).await.expect("ensure");
+        let log = fixture.backend.consoles.logs(&spec.machine, LogOptions::default()).await.expect("logs");
+        let log: Vec<_> =
+            log.collect::<Vec<_>>().await.into_iter().flat_map(|piece| piece.expect("a piece").bytes).collect();
+        let log = String::from_utf8_lossy(&log).into_owned();
+        assert_eq!(taken.consistency, Consistency::Frozen, "{log}");
+        let (frozen, thawed) = (log.find("agent: freeze"), log.find("agent: thaw"));
+        assert!(frozen.is_some() && thawed > frozen, "{log}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn guest_whose_agent_says_nothing_holds_nobody_up() {
+    daemon::run(async |fixture| {
+        let spec = guest_with(fixture, SILENT_AGENT).await;
+        let progress = Progress::default();
+        let taking = fixture.backend.machine_snapshots.ensure(&spec, &progress);
+        let taken = tokio::time::timeout(Duration::from_secs(60), taking).await.expect("it waits for no guest");
+        assert_eq!(taken.expect("ensure").consistency, Consistency::Crash);
     })
     .await;
 }
