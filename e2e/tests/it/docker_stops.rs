@@ -7,8 +7,15 @@ use std::process::{Child, Command, Stdio};
 use e2e::{Cloud, Docker, condition, docker_is_there, eventually, run, skip_unless};
 use serde_json::Value;
 
-use crate::machine::{documents, sleeper, volume};
+use crate::machine::{documents, sleeper, volume, vpc};
+use crate::network::{ip, reaches, server, until};
 use crate::storage::shell;
+
+/// A network that is connected to nothing.
+fn make_namespace(name: &str) {
+    let _ = run("ip", ["netns", "add", name], "").ok();
+    let _ = run("ip", ["-n", name, "link", "set", "lo", "up"], "").ok();
+}
 
 /// A second daemon. Its containers and files go with it.
 struct Daemon {
@@ -20,10 +27,13 @@ struct Daemon {
 impl Daemon {
     /// With this configuration, and the image of the tests' machines.
     fn start(config: &str) -> Self {
-        let folder = tempfile::Builder::new().prefix("tc-dockerd-").tempdir().unwrap();
         let namespace = format!("tc-dockerd-{}", std::process::id());
-        let _ = run("ip", ["netns", "add", &namespace], "").ok();
-        let _ = run("ip", ["-n", &namespace, "link", "set", "lo", "up"], "").ok();
+        make_namespace(&namespace);
+        Self::start_in(namespace, config)
+    }
+
+    fn start_in(namespace: String, config: &str) -> Self {
+        let folder = tempfile::Builder::new().prefix("tc-dockerd-").tempdir().unwrap();
         fs::write(folder.path().join("daemon.json"), config).unwrap();
         let mut daemon = Self { folder, namespace, process: None };
         daemon.launch();
@@ -178,4 +188,63 @@ fn where_docker_takes_its_containers_down_they_are_started_again() {
     assert!(told.iter().all(|(is_same, _)| *is_same), "the same containers: {told:?}");
     let restarts: Vec<i64> = told.iter().map(|(_, restarts)| restarts.as_i64().unwrap_or_default()).collect();
     assert_eq!(restarts, [1, 1, 2, 2]);
+}
+
+/// Names the network in which a test is run a second time.
+const INSIDE: &str = "CLOUD_E2E_NETWORK_NAMESPACE";
+
+#[test]
+fn who_was_kept_out_stays_out_when_docker_is_started_again() {
+    skip_unless!(docker_is_there(), "no Docker daemon answers");
+    if let Ok(namespace) = std::env::var(INSIDE) {
+        return walls_hold(&mut Daemon::start_in(namespace, "{\"live-restore\": true}"));
+    }
+    // cloudd and all that it does to the host's network, in a network of the test's own: other tests use the host's Docker.
+    let namespace = format!("tc-walls-{}", std::process::id());
+    make_namespace(&namespace);
+    let own = std::env::current_exe().unwrap();
+    let test = "docker_stops::who_was_kept_out_stays_out_when_docker_is_started_again";
+    let mut again = Command::new("nsenter");
+    again.arg(format!("--net=/run/netns/{namespace}")).arg(own).args(["--exact", test, "--nocapture"]);
+    let ended = again.env(INSIDE, &namespace).status().unwrap();
+    let _ = run("ip", ["netns", "delete", &namespace], "");
+    assert!(ended.success(), "inside of {namespace}");
+}
+
+fn walls_hold(daemon: &mut Daemon) {
+    let cloud = Cloud::builder().docker(daemon.docker()).start();
+    let group = "apiVersion: thecloud.dev/v1alpha1\nkind: SecurityGroup\nmetadata:\n  name: web\nspec:\n  vpc: left\n  \
+                 selector: {matchLabels: {role: web}}\n  ingress:\n  - {protocol: TCP, port: 80, from: {securityGroup: clients}}\n\
+                 ---\napiVersion: thecloud.dev/v1alpha1\nkind: SecurityGroup\nmetadata:\n  name: clients\nspec:\n  vpc: left\n  \
+                 selector: {matchLabels: {role: client}}\n";
+    cloud.apply(&documents(&[
+        vpc("left"),
+        vpc("right"),
+        group.to_owned(),
+        server("web", "left", "web"),
+        server("client", "left", "client"),
+        server("neighbour", "left", "neighbour"),
+        server("far", "right", "client"),
+    ]));
+    for name in ["web", "client", "neighbour", "far"] {
+        cloud.await_ready("instances", name);
+    }
+    let web = ip(&cloud, "web");
+    let ids = ["client", "neighbour", "far"].map(|name| cloud.container(name));
+    let [client, neighbour, far] = ids.each_ref().map(String::as_str);
+    let walls = |when: &str| {
+        until(&format!("who is let in, {when}"), || reaches(&cloud, client, &web, "80"));
+        assert!(!reaches(&cloud, neighbour, &web, "80"), "who is in no such group, {when}");
+        assert!(!reaches(&cloud, far, &web, "80"), "who is in another Vpc, {when}");
+    };
+    walls("at first");
+    for (end, when) in [(Daemon::stop as fn(&mut Daemon), "after a restart"), (Daemon::kill, "after a kill")] {
+        end(daemon);
+        daemon.launch();
+        walls(when);
+    }
+    // It was the group that kept it out.
+    let _ = cloud.cloudctl(&["delete", "sg", "web", "clients"]).ok();
+    until("everybody in the Vpc is let in", || reaches(&cloud, neighbour, &web, "80"));
+    assert!(!reaches(&cloud, far, &web, "80"), "who is in another Vpc");
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::machine::{documents, sleeper, vpc};
 
 /// An Instance that serves HTTP on port 80.
-fn server(name: &str, vpc: &str, role: &str) -> String {
+pub(crate) fn server(name: &str, vpc: &str, role: &str) -> String {
     let serve = format!(
         "vpc: {vpc}\ncommand: [sh, -c, \"mkdir -p /tmp/page; echo hello > /tmp/page/index.html; \
          exec httpd -f -p 80 -h /tmp/page\"]"
@@ -18,18 +18,18 @@ fn server(name: &str, vpc: &str, role: &str) -> String {
         .replace(&format!("  name: {name}\n"), &format!("  name: {name}\n  labels: {{role: {role}}}\n"))
 }
 
-fn ip(cloud: &Cloud, name: &str) -> String {
+pub(crate) fn ip(cloud: &Cloud, name: &str) -> String {
     cloud.object("instances", name)["status"]["ip"].as_str().expect("it has an address").to_owned()
 }
 
 /// Whether a connection from this container comes about.
-fn reaches(cloud: &Cloud, from: &str, to: &str, port: &str) -> bool {
+pub(crate) fn reaches(cloud: &Cloud, from: &str, to: &str, port: &str) -> bool {
     let script = format!("nc -w 1 {to} {port} < /dev/null");
     cloud.docker().call(&["exec", from, "sh", "-c", &script]).code == 0
 }
 
 /// What is refused is tried once. What passes is tried again: a busy server may take its time.
-fn until(awaited: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) fn until(awaited: &str, mut holds: impl FnMut() -> bool) {
     eventually(awaited, || if holds() { Ok(()) } else { Err("not yet") });
 }
 
