@@ -162,6 +162,7 @@ impl World {
                 image.meta().uid.clone(),
                 image.meta().deletion_timestamp.is_some(),
                 image.status().is_some_and(|status| is_true(&status.conditions, READY)),
+                image.wish().min_disk.cloned(),
             )
         };
         if changed.old.map(|old| facts(old)) == changed.new.map(|new| facts(new)) {

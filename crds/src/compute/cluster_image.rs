@@ -18,7 +18,7 @@ use crate::quantity::Quantity;
     category = "all",
     category = "cloud",
     doc = "A disk that the virtual machines of every namespace can be made from. It is imported once, and never changes.",
-    annotation("thecloud.dev/schema-version", "2"),
+    annotation("thecloud.dev/schema-version", "3"),
     printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase", description = "One word for people."),
     printcolumn(
         name = "Disk",
@@ -50,7 +50,8 @@ pub struct ClusterImageSpec {
     /// How the source is written.
     #[serde(default)]
     pub format: ImageFormat,
-    /// The least root disk that a machine made from it has. The size of the disk that it holds when not set.
+    /// The least root disk that a machine made from it has: one that is to have less waits, and one that says nothing of
+    /// its size gets this. It counts when a machine is made. The size of the disk that it holds when not set, or less.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_disk: Option<Quantity>,
     /// Refuse to delete the object until this is set to false.

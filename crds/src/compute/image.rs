@@ -20,7 +20,7 @@ use crate::quantity::Quantity;
     category = "all",
     category = "cloud",
     doc = "A disk that the virtual machines of its namespace can be made from. It is imported once, and never changes.",
-    annotation("thecloud.dev/schema-version", "1"),
+    annotation("thecloud.dev/schema-version", "2"),
     annotation(
         "thecloud.dev/charges",
         r#"[{"names": ["storage", "requests.storage"], "amount": [{"field": "spec.maxSize"}]}]"#
@@ -61,7 +61,8 @@ pub struct ImageSpec {
     /// The most that it may take on the host, as a download and once it is imported; a quota on `storage` counts it.
     #[serde(default = "default_max_size")]
     pub max_size: Quantity,
-    /// The least root disk that a machine made from it has. The size of the disk that it holds when not set.
+    /// The least root disk that a machine made from it has: one that is to have less waits, and one that says nothing of
+    /// its size gets this. It counts when a machine is made. The size of the disk that it holds when not set, or less.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_disk: Option<Quantity>,
     /// Refuse to delete the object until this is set to false.

@@ -178,8 +178,14 @@ fn an_image_is_downloaded_and_a_machine_boots_from_it() {
     let own = from_url(&url, &sum).replace("kind: ClusterImage", "kind: Image");
     let refused = cloud.cloudctl_for(30, &["apply", "-f", "-"], &own).failed();
     assert!(refused.contains("exceeded quota: disks"), "{refused}");
-    let own = own.replace("spec:\n", "spec:\n  maxSize: 64Mi\n");
+    let own = own.replace("spec:\n", "spec:\n  maxSize: 64Mi\n  minDisk: 1Gi\n");
     cloud.apply(&documents(&[own, vpc("lab"), machine("vm")]));
+    let vm = cloud.await_object("instances", "vm", "to find its disk too small", |vm| {
+        condition(vm, "Stalled")["reason"] == "DiskTooSmall"
+    });
+    let message = condition(&vm, "Ready")["message"].as_str().unwrap_or_default().to_owned();
+    assert!(message.contains("Image `tiny` needs a root disk of 1Gi or more, and it is to have 256Mi"), "{message}");
+    cloud.apply(&machine("vm").replace("disk: 256Mi", "disk: 1Gi"));
     let vm = cloud.await_ready("instances", "vm");
     assert_eq!(boots(&vm), 1);
     let _ = cloud.cloudctl(&["delete", "clusterimage", "tiny"]).ok();

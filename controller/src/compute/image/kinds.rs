@@ -45,6 +45,8 @@ pub(crate) struct Wish<'a> {
     pub(crate) format: ImageFormat,
     /// The most that it may take; `None`: what the server imports at all.
     pub(crate) max_size: Option<&'a Quantity>,
+    /// The least root disk of a machine made from it.
+    pub(crate) min_disk: Option<&'a Quantity>,
 }
 
 impl AnyImage for Image {
@@ -70,6 +72,7 @@ impl AnyImage for Image {
             checksum: Some(&source.checksum),
             format: self.spec.format,
             max_size: Some(&self.spec.max_size),
+            min_disk: self.spec.min_disk.as_ref(),
         }
     }
 
@@ -101,6 +104,7 @@ impl AnyImage for ClusterImage {
             checksum: source.checksum.as_deref(),
             format: self.spec.format,
             max_size: None,
+            min_disk: self.spec.min_disk.as_ref(),
         }
     }
 

@@ -3,6 +3,7 @@
 
 use crds::compute::image::ImageStatus;
 use crds::compute::instance::{BackendName, Instance};
+use crds::quantity::Quantity;
 use kube::ResourceExt;
 use uuid::Uuid;
 
@@ -21,6 +22,16 @@ pub(crate) struct Named {
     pub(crate) is_going: bool,
     /// What it is.
     pub(crate) status: ImageStatus,
+    /// What it says of the least root disk.
+    pub(crate) min_disk: Option<Quantity>,
+}
+
+impl Named {
+    /// The least root disk that a machine made from it has: what it says, and never less than what it holds.
+    pub(crate) fn least_disk(&self) -> Option<Quantity> {
+        let (said, held) = (self.min_disk.as_ref(), self.status.disk_size.as_ref());
+        [said, held].into_iter().flatten().max_by_key(|size| size.units().unwrap_or_default()).cloned()
+    }
 }
 
 /// The image of this name, as a namespace sees it.
@@ -36,6 +47,7 @@ fn known<I: AnyImage>(image: &I) -> Named {
         uid: uid_of(image),
         is_going: image.meta().deletion_timestamp.is_some(),
         status: image.status().cloned().unwrap_or_default(),
+        min_disk: image.wish().min_disk.cloned(),
     }
 }
 
@@ -73,4 +85,23 @@ fn is_from<I: AnyImage>(world: &World, instance: &Instance, image: &I, content: 
     let namespace = instance.namespace().unwrap_or_default();
     let named = named(&world.stores, &namespace, &instance.spec.image);
     named.is_none_or(|named| named.uid == uid_of(image) || !is_it(named.status.image_id.as_deref()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_least_root_disk_is_what_the_image_says_and_not_less_than_it_holds() {
+        let least = |said: Option<&str>, held: Option<&str>| {
+            let status = ImageStatus { disk_size: held.map(Quantity::from), ..ImageStatus::default() };
+            let min_disk = said.map(Quantity::from);
+            let named = Named { kind: "Image", uid: Uuid::nil(), is_going: false, status, min_disk };
+            named.least_disk().map(|size| size.0)
+        };
+        assert_eq!(least(None, None), None);
+        assert_eq!(least(None, Some("97Mi")).as_deref(), Some("97Mi"));
+        assert_eq!(least(Some("1Gi"), Some("97Mi")).as_deref(), Some("1Gi"));
+        assert_eq!(least(Some("1Mi"), Some("97Mi")).as_deref(), Some("97Mi"));
+    }
 }

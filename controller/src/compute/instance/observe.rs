@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use controller_backend::{Backend, Image, Machine, MachineState, MachineSummary, Owner, Resources};
 use crds::compute::instance::{BackendName, Instance, PowerState};
+use crds::quantity::Quantity;
 use crds::status::{READY, condition};
 use ipnet::Ipv4Net;
 use jiff::Timestamp;
@@ -77,8 +78,10 @@ pub(crate) struct Disk {
     pub(crate) image: Target<Uuid>,
     /// Which of the first two its name means; both where it is missing.
     pub(crate) kind: &'static str,
-    /// How large it is, at least; `None`: as the image's.
-    pub(crate) bytes: Option<u64>,
+    /// How large it is to be, as the Instance or its type says.
+    pub(crate) wanted: Option<Quantity>,
+    /// The least that its image asks for.
+    pub(crate) least: Option<Quantity>,
 }
 
 /// An InstanceSnapshot, as its status tells it.
@@ -307,13 +310,16 @@ fn disk(world: &World, instance: &Instance) -> Option<Disk> {
     }
     let named = named(&world.stores, &instance.namespace().unwrap_or_default(), &instance.spec.image);
     let kind = named.as_ref().map_or("Image or ClusterImage", |named| named.kind);
-    let image = named.map_or(Target::Missing, |named| usable(named.uid, named.is_going, &named.status.conditions));
-    let snapshot = snapshot(world, instance).map(|snapshot| snapshot.map(|snapshot| snapshot.uid));
-    let image = snapshot.unwrap_or(image);
+    let (image, least) = match snapshot(world, instance) {
+        Some(snapshot) => (snapshot.map(|snapshot| snapshot.uid), None),
+        None => named.map_or((Target::Missing, None), |named| {
+            (usable(named.uid, named.is_going, &named.status.conditions), named.least_disk())
+        }),
+    };
     let type_ = world.stores.instance_types.get("", &type_name(world, instance));
     let wanted = instance.spec.resources.as_ref().and_then(|resources| resources.disk.clone());
     let wanted = wanted.or_else(|| type_.and_then(|type_| type_.spec.disk.clone()));
-    Some(Disk { image, kind, bytes: wanted.and_then(|disk| disk.units().ok()) })
+    Some(Disk { image, kind, wanted, least })
 }
 
 fn type_name(world: &World, instance: &Instance) -> String {

@@ -41,6 +41,26 @@ pub(super) fn not_ready(observed: &Observed) -> Option<&str> {
     }
 }
 
+/// A root disk that is smaller than its image asks for.
+pub(super) fn disk_too_small(instance: &Instance, observed: &Observed) -> Option<Waiting> {
+    let disk = observed.disk.as_ref()?;
+    let (wanted, least) = (disk.wanted.as_ref()?, disk.least.as_ref()?);
+    if wanted.units().ok()? >= least.units().ok()? {
+        return None;
+    }
+    let own = instance.spec.resources.as_ref().is_some_and(|resources| resources.disk.is_some());
+    let (whose, way_out) = if own {
+        ("resources.disk".to_owned(), "make resources.disk larger")
+    } else {
+        let type_ = &observed.instance_type;
+        (format!("that of InstanceType `{type_}`"), "set resources.disk, or name another InstanceType")
+    };
+    let origin = words(instance, observed);
+    let message =
+        format!("{origin} needs a root disk of {least} or more, and it is to have {wanted}, {whose}: {way_out}.");
+    Some(Waiting::on_user("DiskTooSmall", message))
+}
+
 /// A container's disk is no virtual machine's, nor the other way round.
 pub(super) fn of_another_backend(instance: &Instance, observed: &Observed) -> Option<Waiting> {
     let name = instance.spec.image_snapshot.as_deref()?;

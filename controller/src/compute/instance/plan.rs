@@ -330,6 +330,9 @@ fn replace(instance: &Instance, observed: &Observed, old: Option<&Machine>) -> P
     if let Some(why) = origin::not_ready(observed) {
         return Plan::wait(Waiting::briefly("DependencyNotReady", format!("{origin} {why}.")));
     }
+    if let Some(waiting) = origin::disk_too_small(instance, observed) {
+        return Plan::wait(waiting);
+    }
     let Some(image) = &observed.image else {
         if observed.disk.is_none() && observed.snapshot.is_none() {
             return pull::plan(instance, observed.now);

@@ -1,7 +1,7 @@
 //! Says what there is of an Instance. Reasons of `Ready`: Running, Stopped, Paused, Completed (all True);
 //! Provisioning, PullingImage, Stopping, Replacing, Restarting, BackOff, Failed, DependencyMissing, DependencyNotReady, VolumeInUse,
-//! DetachPending, RestartNeeded, NotReplaced, PortTaken, PortsExhausted, AddressesExhausted, ImageNotFound, ImagePullFailed, Invalid, Terminating,
-//! BackendUnavailable, and those of failures. Reasons of `Available`: Running, Healthy; Checking, Unhealthy, Stopped,
+//! DetachPending, RestartNeeded, NotReplaced, PortTaken, PortsExhausted, AddressesExhausted, ImageNotFound, ImagePullFailed, DiskTooSmall,
+//! Invalid, Terminating, BackendUnavailable, and those of failures. Reasons of `Available`: Running, Healthy; Checking, Unhealthy, Stopped,
 //! Paused, NotRunning, Unknown.
 
 use controller_backend::{Machine, MachineState, Resources as Amounts};

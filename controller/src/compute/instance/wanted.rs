@@ -127,7 +127,7 @@ pub(super) fn machine(
         pids_limit: PIDS_LIMIT,
         stop_grace: Duration::from_secs(grace),
         first_boot: parts.disk.map(|_| first_boot(instance)),
-        disk_bytes: parts.disk.and_then(|disk| disk.bytes),
+        disk_bytes: parts.disk.and_then(disk_bytes),
         spec_hash: hash(instance, parts),
     }
 }
@@ -135,6 +135,11 @@ pub(super) fn machine(
 /// Its place in its network.
 pub(super) fn attachment(owner: &Owner, network: Uuid, address: Ipv4Addr) -> NetworkAttachment {
     NetworkAttachment { network, address, mac: None, aliases: dns_names(owner) }
+}
+
+/// How large the root disk is, at least; `None`: as the image's.
+fn disk_bytes(disk: &Disk) -> Option<u64> {
+    disk.wanted.as_ref().or(disk.least.as_ref())?.units().ok()
 }
 
 fn first_boot(instance: &Instance) -> FirstBoot {

@@ -436,7 +436,7 @@ fn other_amounts_apply_in_place() {
 
 /// A disk that is ready, as large as its image's.
 fn disk() -> Disk {
-    Disk { image: Target::Ready(DISK), kind: "ClusterImage", bytes: None }
+    Disk { image: Target::Ready(DISK), kind: "ClusterImage", wanted: None, least: None }
 }
 
 /// An Instance that is a virtual machine, of which nothing real exists, with all that it needs.

@@ -1,5 +1,7 @@
 //! What differs for an Instance that is a virtual machine.
 
+use crds::quantity::Quantity;
+
 use super::*;
 
 #[test]
@@ -9,16 +11,57 @@ fn a_virtual_machine_is_made_from_the_uid_of_its_image_once_that_is_ready() {
         (Target::Missing, "DependencyMissing"),
         (Target::NotReady(DISK, "is not ready (Importing)".to_owned()), "DependencyNotReady"),
     ] {
-        scene.observed.disk = Some(Disk { image, bytes: None, ..disk() });
+        scene.observed.disk = Some(Disk { image, ..disk() });
         scene.converge(Goal::Present);
         assert_eq!((scene.ready().1, scene.observed.machines.len()), (reason, 0));
     }
-    scene.observed.disk = Some(Disk { bytes: Some(1 << 30), ..disk() });
+    scene.observed.disk = Some(Disk { wanted: Some(Quantity::from("1Gi")), ..disk() });
     let steps = scene.converge(Goal::Present);
     let made = steps.iter().find_map(|step| if let Step::Create(spec) = step { Some(spec) } else { None }).unwrap();
     assert_eq!((made.image.as_str(), made.disk_bytes), (DISK.to_string().as_str(), Some(1 << 30)));
     assert!(made.first_boot.is_some());
     assert_eq!(scene.ready(), ("True", "Running"));
+}
+
+#[test]
+fn a_virtual_machine_waits_for_a_root_disk_as_large_as_its_image_asks_for() {
+    let mut scene = virtual_scene();
+    let least = Some(Quantity::from("3Gi"));
+    scene.observed.instance_type = "tiny".to_owned();
+    scene.observed.disk = Some(Disk { wanted: Some(Quantity::from("1Gi")), least: least.clone(), ..disk() });
+    let told =
+        |scene: &Scene| condition(&scene.instance.status.as_ref().unwrap().conditions, READY).unwrap().message.clone();
+    scene.converge(Goal::Present);
+    assert_eq!((scene.ready(), scene.observed.machines.len()), (("False", "DiskTooSmall"), 0));
+    assert_eq!(
+        told(&scene),
+        "ClusterImage `debian` needs a root disk of 3Gi or more, and it is to have 1Gi, that of InstanceType `tiny`: set \
+         resources.disk, or name another InstanceType."
+    );
+    scene.instance.spec.resources =
+        Some(crds::compute::instance::Resources { disk: Some(Quantity::from("1Gi")), ..Default::default() });
+    scene.converge(Goal::Present);
+    assert!(told(&scene).contains("1Gi, resources.disk: make resources.disk larger."), "{}", told(&scene));
+    let conditions = scene.instance.status.as_ref().unwrap().conditions.clone();
+    assert!(condition(&conditions, STALLED).is_some(), "it needs the user");
+    scene.observed.disk = Some(Disk { wanted: Some(Quantity::from("3072Mi")), least, ..disk() });
+    let steps = scene.converge(Goal::Present);
+    let made = steps.iter().find_map(|step| if let Step::Create(spec) = step { Some(spec) } else { None }).unwrap();
+    assert_eq!((made.disk_bytes, scene.ready()), (Some(3 << 30), ("True", "Running")));
+    // What is there stays, whatever the image asks for by now.
+    scene.observed.disk =
+        Some(Disk { wanted: Some(Quantity::from("3Gi")), least: Some(Quantity::from("9Gi")), ..disk() });
+    assert_eq!(scene.converge(Goal::Present), []);
+    assert_eq!(scene.ready(), ("True", "Running"));
+}
+
+#[test]
+fn a_virtual_machine_without_a_size_of_its_own_gets_what_its_image_asks_for() {
+    let mut scene = virtual_scene();
+    scene.observed.disk = Some(Disk { least: Some(Quantity::from("3Gi")), ..disk() });
+    let steps = scene.converge(Goal::Present);
+    let made = steps.iter().find_map(|step| if let Step::Create(spec) = step { Some(spec) } else { None }).unwrap();
+    assert_eq!(made.disk_bytes, Some(3 << 30));
 }
 
 #[test]
