@@ -18,8 +18,16 @@ const LONGEST_PAUSE: SignedDuration = SignedDuration::from_secs(300);
 /// The longest pause, where it takes a whole download to find out.
 const LONGEST_AFTER_ALL: SignedDuration = SignedDuration::from_secs(3600);
 /// What a failed attempt says in `Ready`.
-const REASONS: [&str; 7] =
-    ["SourceNotFound", "SourceRefused", "ChecksumMismatch", "TooLarge", "NoRoom", "DownloadFailed", "Invalid"];
+const REASONS: [&str; 8] = [
+    "SourceNotFound",
+    "SourceRefused",
+    "ChecksumMismatch",
+    "TooLarge",
+    "NoRoom",
+    "DownloadFailed",
+    "Invalid",
+    "BackendFailed",
+];
 
 /// Until when nothing is tried, with what the last attempt said.
 pub(super) fn wait<I: AnyImage>(image: &I, now: Timestamp) -> Option<(Timestamp, Waiting)> {

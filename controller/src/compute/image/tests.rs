@@ -130,6 +130,26 @@ fn a_download_that_failed_is_tried_again_after_a_pause_that_grows() {
 }
 
 #[test]
+fn a_download_that_cannot_be_unpacked_is_not_made_again_at_once() {
+    let mut image = at("https://images.example/debian");
+    let observed = observed();
+    let plan_now = plan(Goal::Present, &image, &observed);
+    let failure =
+        Failure::Import(ImportError::backend(controller_backend::Error::failed("run qemu-img", "it is torn")));
+    let account = Account::<ImageKind<ClusterImage>> {
+        goal: Goal::Present,
+        object: &image,
+        observed: Some(&observed),
+        plan: Some(&plan_now),
+        failure: Some(&failure),
+        now: observed.now,
+    };
+    image.status = Some(report(&account).status);
+    let waits = plan(Goal::Present, &image, &observed);
+    assert!(waits.steps.is_empty() && waits.look_again.is_some(), "{waits:?}");
+}
+
+#[test]
 fn what_a_half_done_import_left_is_removed_with_the_object() {
     let left = Observed { leftovers: true, ..observed() };
     assert_eq!(plan(Goal::Absent, &at("https://images.example/debian"), &left).steps, [Step::Remove]);
