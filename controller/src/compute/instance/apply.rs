@@ -8,6 +8,7 @@ use kube::{Api, ResourceExt};
 use serde_json::json;
 use uuid::Uuid;
 
+use super::taking::take;
 use super::{InstanceKind, Step};
 use crate::claims::{Claim, HostPort};
 use crate::network::firewall::address;
@@ -68,6 +69,7 @@ pub(super) async fn apply(kind: &InstanceKind, instance: &Instance, step: &Step)
             Ok(Applied::quietly())
         }
         Step::Create(spec) => {
+            let _taking = take(kind, instance, &spec.mounts).await?;
             let _place = kind.starts.acquire().await;
             match machines.create(spec).await {
                 Ok(_) => {}
@@ -118,6 +120,7 @@ pub(super) async fn apply(kind: &InstanceKind, instance: &Instance, step: &Step)
             Ok(Applied::telling("Restored", format!("Put the machine {what}: somebody had taken it away by hand.")))
         }
         Step::DefineMounts { id, mounts } => {
+            let _taking = take(kind, instance, mounts).await?;
             mounting(backend)?.define(id, mounts).await.map_err(Failure::backend("define what the machine mounts"))?;
             Ok(Applied::quietly())
         }

@@ -14,6 +14,8 @@ mod plan;
 mod pull;
 mod report;
 mod restart;
+mod rivals;
+mod taking;
 #[cfg(test)]
 mod tests;
 mod wanted;
@@ -38,6 +40,7 @@ pub(crate) use allocate::host_port_of;
 use health::{ProbeSpec, Probes};
 use observe::Observed;
 use restart::Ending;
+use taking::Takers;
 
 /// One thing to do. Ids are in it, so that a step says what it touches.
 #[derive(Debug, Clone, PartialEq)]
@@ -149,13 +152,15 @@ pub(crate) struct InstanceKind {
     projected: Mutex<BTreeMap<Uuid, [u8; 32]>>,
     /// Places for making and starting machines.
     starts: Semaphore,
+    /// Who is about to take a Volume.
+    takers: Takers,
 }
 
 impl InstanceKind {
     pub(crate) fn new(world: Arc<World>) -> Self {
         let starts = Semaphore::new(world.options.starts_at_a_time.max(1));
         let probes = Probes::new(world.queues.instances.clone());
-        Self { world, probes, projected: Mutex::default(), starts }
+        Self { world, probes, projected: Mutex::default(), starts, takers: Takers::default() }
     }
 
     fn projected(&self, uid: Uuid) -> Option<[u8; 32]> {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use controller_backend::{Backend, Image, Machine, MachineState, MachineSummary, Owner, Resources};
+use controller_backend::{Backend, Image, Machine, MachineState, Owner, Resources};
 use crds::compute::instance::{BackendName, Instance, PowerState};
 use crds::quantity::Quantity;
 use crds::status::{READY, condition};
@@ -19,6 +19,7 @@ use uuid::Uuid;
 use super::allocate::{Supply, host_port_of};
 use super::health::Probing;
 use super::inputs::{Inputs, Sources, resolve};
+use super::rivals::rivals;
 use super::wanted::{Parts, hash};
 use super::{HostPorts, InstanceKind, mounting};
 use crate::claims::{Claim, HostPort};
@@ -187,7 +188,7 @@ pub(super) async fn observe(kind: &InstanceKind, goal: Goal, instance: &Instance
             .iter()
             .any(|machine| Some(&machine.spec_hash) == wanted_hash(instance, &observed).as_ref());
     if to_make || goal == Goal::Present && mounting::wants_more(instance, &observed) {
-        observed.rivals = rivals(world, instance, &observed).await?;
+        observed.rivals = rivals(world, instance, &observed.owner, &observed.volumes).await?;
     }
     if to_make {
         observed.image = image(backend, instance, &observed).await?;
@@ -258,7 +259,7 @@ fn network(world: &World, instance: &Instance, namespace: &str) -> Target<Networ
     }
 }
 
-fn volumes(world: &World, instance: &Instance, namespace: &str) -> BTreeMap<String, Target<Uuid>> {
+pub(super) fn volumes(world: &World, instance: &Instance, namespace: &str) -> BTreeMap<String, Target<Uuid>> {
     let target = |name: &str| {
         let Some(volume) = world.stores.volumes.get(namespace, name) else { return Target::Missing };
         let uid = uid_of(volume.as_ref());
@@ -402,81 +403,6 @@ fn held(world: &World, instance: &Instance, uid: Uuid) -> Option<HostPorts> {
 fn settled(instance: &Instance) -> bool {
     let ready = instance.status.as_ref().and_then(|status| condition(&status.conditions, READY));
     ready.is_some_and(|ready| ready.status == "True" && ready.observed_generation == instance.meta().generation)
-}
-
-/// Who stands in the way of the Volumes: one machine writes to a Volume, unless every mount of it is read-only. Who
-/// has it keeps it; else the oldest Instance gets it.
-async fn rivals(world: &World, instance: &Instance, observed: &Observed) -> Result<BTreeMap<String, String>, Failure> {
-    let mut rivals = BTreeMap::new();
-    let wanted = instance.volumes();
-    if wanted.is_empty() {
-        return Ok(rivals);
-    }
-    let mut others = Vec::new();
-    for other in world.stores.instances.in_namespace(&observed.owner.namespace) {
-        let collides = |(name, read_only): (&str, bool)| wanted.get(name).is_some_and(|ours| !(read_only && *ours));
-        if uid_of(other.as_ref()) != observed.owner.uid && other.volumes().into_iter().any(collides) {
-            others.push(other);
-        }
-    }
-    let machines = machines_of(world, &observed.owner).await?;
-    for (name, read_only) in &wanted {
-        let Some(volume) = observed.volumes.get(*name).and_then(Target::known) else { continue };
-        let holds =
-            |uid: Uuid| machines.iter().any(|machine| machine.owner.uid == uid && machine.volumes.contains(volume));
-        // Those whose machine has it, whatever their spec says by now.
-        let holder = machines.iter().find(|machine| {
-            let uid = machine.owner.uid;
-            let shares = || {
-                let other = others_volumes(world, &machine.owner);
-                *read_only && other.as_ref().is_some_and(|volumes| volumes.get(*name) == Some(&true))
-            };
-            uid != observed.owner.uid && machine.volumes.contains(volume) && !shares()
-        });
-        if let Some(holder) = holder {
-            rivals.insert((*name).to_owned(), holder.owner.name.clone());
-            continue;
-        }
-        if holds(observed.owner.uid) {
-            continue;
-        }
-        let older = others.iter().find(|other| {
-            let shares = *read_only && other.volumes().get(*name) == Some(&true);
-            let wants = other.volumes().contains_key(*name) && other.spec.power_state != PowerState::Stopped;
-            wants && !shares && other.meta().deletion_timestamp.is_none() && age(other) < age(instance)
-        });
-        if let Some(older) = older {
-            rivals.insert((*name).to_owned(), older.name_any());
-        }
-    }
-    Ok(rivals)
-}
-
-/// All machines that may have a Volume of this namespace. Those that aren't containers are asked for only where there
-/// may be any, so that nobody waits for an engine that has nothing to do with it.
-async fn machines_of(world: &World, owner: &Owner) -> Result<Vec<MachineSummary>, Failure> {
-    let failed = Failure::backend;
-    let mut machines = world.backend().machines.list().await.map_err(failed("list the machines"))?;
-    let others = world.stores.instances.in_namespace(&owner.namespace);
-    let is_virtual = |other: &Instance| {
-        let is_made = other.status.as_ref().is_some_and(|status| status.machine_id.is_some());
-        is_made && uid_of(other) != owner.uid && world.backend_name(other) == BackendName::Libvirt
-    };
-    if let Some(other) = others.iter().find(|other| is_virtual(other)) {
-        machines.extend(world.backend_of(other)?.machines.list().await.map_err(failed("list the machines"))?);
-    }
-    Ok(machines)
-}
-
-/// What an Instance of these marks mounts, if it is still there.
-fn others_volumes(world: &World, owner: &Owner) -> Option<BTreeMap<String, bool>> {
-    let other = world.stores.instances.get(&owner.namespace, &owner.name)?;
-    (uid_of(other.as_ref()) == owner.uid)
-        .then(|| other.volumes().into_iter().map(|(name, read_only)| (name.to_owned(), read_only)).collect())
-}
-
-fn age(instance: &Instance) -> (Option<Timestamp>, String) {
-    (instance.meta().creation_timestamp.as_ref().map(|time| time.0), instance.name_any())
 }
 
 struct Namespace<'a> {
