@@ -17,7 +17,8 @@ pub(super) const IMAGE: &str = "own";
 /// The schedule of a seed: things are made, changed, in part deleted, and all deleted, with accidents in between.
 #[must_use]
 pub fn draw(seed: u64) -> Vec<Step> {
-    let mut draw = Draw { state: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5151_5151, steps: Vec::new() };
+    let mut draw =
+        Draw { state: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5151_5151, steps: Vec::new(), spares: false };
     let mut things = draw.things();
     for thing in draw.shuffled(things.clone()) {
         draw.wish(Step::Write(thing));
@@ -38,13 +39,17 @@ pub fn draw(seed: u64) -> Vec<Step> {
     draw.steps.push(Step::Settle);
     let mut some: Vec<Thing> = things.iter().filter(|_| draw.one_in(3)).cloned().collect();
     let left: Vec<Thing> = things.iter().filter(|thing| !some.contains(thing)).cloned().collect();
-    // A machine whose Vpc, Volume or image is being deleted goes on, and isn't started again: whether it still runs tells
-    // of the past.
-    some.retain(|thing| !left.iter().any(|other| needs(other, thing)));
+    // A snapshot doesn't wait for the machine that was made from it.
+    let waits = |thing: &Thing| !matches!(thing, Thing::InstanceSnapshot(_));
+    some.retain(|thing| waits(thing) || !left.iter().any(|other| needs(other, thing)));
+    // A machine whose Vpc, Volume or image is being deleted goes on, and is started again. But none is made any more: that one
+    // is lost tells of the past.
+    draw.spares = some.iter().any(|thing| left.iter().any(|other| needs(other, thing)));
     for thing in draw.shuffled(some) {
         draw.wish(Step::Delete(thing));
     }
     draw.steps.push(Step::Settle);
+    draw.spares = false;
     for thing in draw.shuffled(things) {
         draw.wish(Step::Delete(thing));
     }
@@ -78,6 +83,8 @@ fn devices(things: &[Thing]) -> Vec<usize> {
 struct Draw {
     state: u64,
     steps: Vec<Step>,
+    /// Whether nobody removes machines and networks by hand.
+    spares: bool,
 }
 
 impl Draw {
@@ -213,6 +220,7 @@ impl Draw {
             9 => Step::Lag([0, 20, 700, 5000][self.below(4)]),
             10 => Step::Cut,
             11 => Step::Dies(self.below(EACH), [0, 1, 137][self.below(3)]),
+            12 | 13 if self.spares => Step::Reboot,
             12 => Step::MachineRemoved(self.below(EACH)),
             13 => Step::NetworkRemoved(self.below(VPCS)),
             14 => Step::Reboot,

@@ -89,7 +89,7 @@ fn is_had(mounts: &Mounts, mount: &Mount) -> bool {
 
 /// Why a Volume can't be had now.
 fn obstacle(observed: &Observed, name: &str) -> Option<Waiting> {
-    if let Some(Target::NotReady(_, why)) = observed.volumes.get(name) {
+    if let Some(why) = observed.volumes.get(name).and_then(|volume| super::needs::why_not(volume, |_| false)) {
         return Some(Waiting::briefly("DependencyNotReady", format!("Volume `{name}` {why}.")));
     }
     let rival = observed.rivals.get(name)?;

@@ -4,7 +4,7 @@ use controller_backend::Machine;
 use crds::compute::instance::Instance;
 use uuid::Uuid;
 
-use super::observe::{Observed, Target};
+use super::observe::{Network, Observed, Target};
 use super::origin;
 use crate::runtime::Waiting;
 
@@ -29,31 +29,31 @@ pub(super) fn missing(instance: &Instance, observed: &Observed, kept: Option<&Ma
     (!missing.is_empty()).then(|| Waiting::on("DependencyMissing", format!("Waiting for {}.", missing.join(", "))))
 }
 
-/// What keeps a machine that is there from being started now: where mounts can change, of Volumes only those that it has.
+/// What keeps a machine that is there from being started now. What it has and is being deleted waits for it, and so doesn't;
+/// where mounts can change, only Volumes that it has count.
 pub(super) fn cannot_start(instance: &Instance, observed: &Observed, machine: &Machine) -> Option<Waiting> {
-    let has = |volume: &Target<_>| volume.known().is_some_and(|uid| machine.volumes.contains(uid));
-    not_ready(instance, observed, |volume| machine.mounts.is_none() || has(volume)).filter(|waiting| {
-        // What others have isn't its own.
-        machine.mounts.is_none() || waiting.reason != VOLUME_IN_USE
-    })
+    let waiting = not_ready(instance, observed, Some(machine))?;
+    // What others have isn't its own.
+    (machine.mounts.is_none() || waiting.reason != VOLUME_IN_USE).then_some(waiting)
 }
 
-/// What keeps a machine from being made or started now, with these of the Volumes.
-pub(super) fn not_ready(
-    instance: &Instance,
-    observed: &Observed,
-    counts: impl Fn(&Target<Uuid>) -> bool,
-) -> Option<Waiting> {
+/// What keeps a machine from being made now, or this one from being started.
+pub(super) fn not_ready(instance: &Instance, observed: &Observed, machine: Option<&Machine>) -> Option<Waiting> {
     if !observed.inputs.missing.is_empty() {
         let missing: Vec<_> = observed.inputs.missing.iter().cloned().collect();
         return Some(Waiting::on("DependencyMissing", format!("Waiting for {}.", missing.join(", "))));
     }
     let not_ready = |what: String| Waiting::briefly("DependencyNotReady", format!("{what}."));
-    if let Target::NotReady(_, why) = &observed.network {
+    let attachment = machine.and_then(|machine| machine.attachment);
+    let is_in = |network: &Network| attachment.is_some_and(|attachment| attachment.network == network.uid);
+    if let Some(why) = why_not(&observed.network, is_in) {
         return Some(not_ready(format!("Vpc `{}` {why}", instance.vpc())));
     }
-    for (name, volume) in observed.volumes.iter().filter(|(_, volume)| counts(volume)) {
-        if let Target::NotReady(_, why) = volume {
+    let has = |uid: &Uuid| machine.is_some_and(|machine| machine.volumes.contains(uid));
+    let changes = machine.is_some_and(|machine| machine.mounts.is_some());
+    for (name, volume) in &observed.volumes {
+        let counts = !changes || volume.known().is_some_and(has);
+        if let Some(why) = why_not(volume, has).filter(|_| counts) {
             return Some(not_ready(format!("Volume `{name}` {why}")));
         }
     }
@@ -62,6 +62,15 @@ pub(super) fn not_ready(
     }
     let (volume, rival) = observed.rivals.first_key_value()?;
     Some(in_use(volume, rival))
+}
+
+/// Why something can't be used now by who has it, or hasn't.
+pub(super) fn why_not<T>(target: &Target<T>, has: impl Fn(&T) -> bool) -> Option<&str> {
+    match target {
+        Target::NotReady(_, why) => Some(why),
+        Target::Going(known) if !has(known) => Some("is being deleted"),
+        Target::Missing | Target::Going(_) | Target::Ready(_) => None,
+    }
 }
 
 /// Another Instance has the Volume.

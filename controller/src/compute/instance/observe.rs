@@ -101,6 +101,8 @@ pub(crate) enum Target<T> {
     Missing,
     /// It is there and can't be used now, for this reason.
     NotReady(T, String),
+    /// It is being deleted: who has it keeps it, and nobody else gets it.
+    Going(T),
     /// It can be used.
     Ready(T),
 }
@@ -110,7 +112,7 @@ impl<T> Target<T> {
     pub(super) fn known(&self) -> Option<&T> {
         match self {
             Self::Missing => None,
-            Self::NotReady(known, _) | Self::Ready(known) => Some(known),
+            Self::NotReady(known, _) | Self::Going(known) | Self::Ready(known) => Some(known),
         }
     }
 
@@ -119,6 +121,7 @@ impl<T> Target<T> {
         match self {
             Self::Missing => Target::Missing,
             Self::NotReady(known, why) => Target::NotReady(part(known), why),
+            Self::Going(known) => Target::Going(part(known)),
             Self::Ready(known) => Target::Ready(part(known)),
         }
     }
@@ -251,7 +254,7 @@ fn network(world: &World, instance: &Instance, namespace: &str) -> Target<Networ
     let network = Network { uid: uid_of(vpc.as_ref()), range: range.zip(gateway) };
     let ready = condition(&status.conditions, READY);
     if vpc.meta().deletion_timestamp.is_some() {
-        Target::NotReady(network, "is being deleted".to_owned())
+        Target::Going(network)
     } else if ready.is_none_or(|ready| ready.status == "False") || network.range.is_none() {
         Target::NotReady(network, not_ready(ready.map(|ready| ready.reason.as_str())))
     } else {
@@ -265,7 +268,7 @@ pub(super) fn volumes(world: &World, instance: &Instance, namespace: &str) -> BT
         let uid = uid_of(volume.as_ref());
         let ready = volume.status.as_ref().and_then(|status| condition(&status.conditions, READY));
         if volume.meta().deletion_timestamp.is_some() {
-            Target::NotReady(uid, "is being deleted".to_owned())
+            Target::Going(uid)
         } else if ready.is_none_or(|ready| ready.status == "False") {
             Target::NotReady(uid, not_ready(ready.map(|ready| ready.reason.as_str())))
         } else {
@@ -296,7 +299,7 @@ fn snapshot(world: &World, instance: &Instance) -> Option<Target<Snapshot>> {
 fn usable<T>(known: T, is_going: bool, conditions: &[Condition]) -> Target<T> {
     let ready = condition(conditions, READY);
     if is_going {
-        Target::NotReady(known, "is being deleted".to_owned())
+        Target::Going(known)
     } else if ready.is_none_or(|ready| ready.status != "True") {
         Target::NotReady(known, not_ready(ready.map(|ready| ready.reason.as_str())))
     } else {

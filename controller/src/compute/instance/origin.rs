@@ -3,6 +3,7 @@
 use controller_backend::Image;
 use crds::compute::instance::Instance;
 
+use super::needs::why_not;
 use super::observe::{Observed, Target};
 use crate::runtime::Waiting;
 
@@ -34,11 +35,8 @@ pub(super) fn is_missing(observed: &Observed) -> bool {
 
 /// Why that can't be used now, if it is an object and can't.
 pub(super) fn not_ready(observed: &Observed) -> Option<&str> {
-    let disk = observed.disk.as_ref().map(|disk| &disk.image);
-    match (disk, &observed.snapshot) {
-        (Some(Target::NotReady(_, why)), _) | (_, Some(Target::NotReady(_, why))) => Some(why),
-        _ => None,
-    }
+    let disk = observed.disk.as_ref().and_then(|disk| why_not(&disk.image, |_| false));
+    disk.or_else(|| why_not(observed.snapshot.as_ref()?, |_| false))
 }
 
 /// A root disk that is smaller than its image asks for.

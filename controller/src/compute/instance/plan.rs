@@ -168,7 +168,7 @@ fn sized(instance: &Instance, observed: &Observed, machine: &Machine, mut steps:
 fn restore(instance: &Instance, observed: &Observed, machine: &Machine) -> Option<Step> {
     let name = machine_name(&observed.owner);
     let network = match (&observed.network, address(instance)) {
-        (Target::Ready(network), Some(address)) if machine.attachment.is_none() => {
+        (Target::Ready(network) | Target::Going(network), Some(address)) if machine.attachment.is_none() => {
             Some(wanted::attachment(&observed.owner, network.uid, address))
         }
         _ => None,
@@ -323,7 +323,7 @@ fn replace(instance: &Instance, observed: &Observed, old: Option<&Machine>) -> P
         Ok(Some(step)) => return Plan::of(vec![step]),
         Ok(None) => {}
     }
-    if let Some(waiting) = missing(instance, observed, None).or_else(|| not_ready(instance, observed, |_| true)) {
+    if let Some(waiting) = missing(instance, observed, None).or_else(|| not_ready(instance, observed, None)) {
         return Plan::wait(waiting);
     }
     let origin = origin::words(instance, observed);
@@ -380,7 +380,7 @@ fn replace(instance: &Instance, observed: &Observed, old: Option<&Machine>) -> P
 fn allocation(instance: &Instance, observed: &Observed) -> Result<Option<Step>, Waiting> {
     let Some(network) = observed.network.known() else { return Ok(None) };
     let Some((cidr, gateway)) = network.range else {
-        return match not_ready(instance, observed, |_| true) {
+        return match not_ready(instance, observed, None) {
             Some(waiting) => Err(waiting),
             None => Ok(None),
         };

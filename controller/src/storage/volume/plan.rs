@@ -18,7 +18,14 @@ pub(super) fn plan(goal: Goal, volume: &Volume, observed: &Observed) -> Plan<Ste
 
 fn absent(volume: &Volume, observed: &Observed) -> Plan<Step> {
     if !observed.users.is_empty() {
-        return Plan::wait(Waiting::on("InUse", format!("In use by {}.", instances(&observed.users))));
+        let waiting = Waiting::on("InUse", format!("In use by {}.", instances(&observed.users)));
+        // After a restart of the host it is made ready for them once more.
+        let lost = observed.volume.as_ref().filter(|real| !real.ready && !real.retained);
+        let again = lost.map(|real| {
+            let (owner, size_bytes, mode) = (observed.owner.clone(), real.size_bytes, real.mode);
+            Step::Ensure(VolumeSpec { owner, size_bytes, mode, source: None })
+        });
+        return Plan { steps: again.into_iter().collect(), ..Plan::wait(waiting) };
     }
     match (volume.spec.deletion_policy, &observed.volume) {
         (DeletionPolicy::Retain, Some(real)) if !real.retained => Plan::of(vec![Step::Retain]),

@@ -233,6 +233,11 @@ fn what_is_in_use_is_not_torn_out() {
     let ready = condition(&status.conditions, READY).unwrap();
     assert_eq!((ready.reason.as_str(), ready.message.as_str()), ("InUse", "In use by Instance web."));
     assert_eq!(status.attached_to, ["web"]);
+    // A restart of the host takes it away, and those who have it start on it again.
+    observed.volume.as_mut().unwrap().ready = false;
+    let (steps, status) = converge(&volume, &mut observed, Goal::Absent);
+    assert!(matches!(&steps[..], [Step::Ensure(_)]), "{steps:?}");
+    assert_eq!(condition(&status.conditions, READY).unwrap().reason, "InUse");
     observed.users.clear();
     assert_eq!(converge(&volume, &mut observed, Goal::Absent).0, [Step::Remove]);
 }

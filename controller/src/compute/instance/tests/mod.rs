@@ -379,6 +379,27 @@ fn a_missing_dependency_is_named_and_nothing_is_made() {
 }
 
 #[test]
+fn what_is_being_deleted_waits_for_the_machine_that_has_it_and_is_given_to_no_other() {
+    let mount =
+        VolumeMount { mount_path: "/data".to_owned(), volume: Some("data".to_owned()), ..VolumeMount::default() };
+    let mut scene = running(InstanceSpec { volumes: vec![mount], ..spec() });
+    scene.machine().volumes = vec![VOLUME];
+    let network = *scene.observed.network.known().unwrap();
+    scene.observed.network = Target::Going(network);
+    scene.observed.volumes.insert("data".to_owned(), Target::Going(VOLUME));
+    assert_eq!(scene.converge(Goal::Present), []);
+    assert_eq!(scene.ready(), ("True", "Running"));
+    scene.machine().state = exited(137, 5);
+    scene.observed.now = second(6);
+    assert!(names(&scene.converge(Goal::Present)).contains(&"Start".to_owned()));
+    assert_eq!(scene.ready(), ("True", "Running"));
+
+    scene.observed.machines.clear();
+    assert_eq!(scene.converge(Goal::Present), [], "one that is made anew hasn't got it");
+    assert_eq!(scene.ready(), ("False", "DependencyNotReady"));
+}
+
+#[test]
 fn the_default_vpc_is_made_when_first_needed_and_no_other() {
     let mut scene = scene(InstanceSpec { vpc: None, ..spec() });
     scene.observed.network = Target::Missing;
