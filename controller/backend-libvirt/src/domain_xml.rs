@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use controller_backend::{MachineSpec, Resources};
 use uuid::Uuid;
+use virt::domain::{SchedBandwidth, SchedulerInfo};
 
 use crate::devices;
 use crate::marks::Marks;
@@ -117,11 +118,9 @@ fn amounts(resources: Resources) -> String {
     let mut xml = format!(
         "<memory unit='KiB'>{}</memory><vcpu>{}</vcpu>",
         resources.memory_bytes.div_ceil(1024),
-        processors(resources)
+        resources.processors()
     );
-    // Whole processors are a limit by themselves.
-    if !resources.cpu_millis.is_multiple_of(1000) {
-        let quota = (resources.cpu_millis * CPU_PERIOD / 1000).max(1000);
+    if let Some(quota) = quota(resources) {
         let _ = write!(
             xml,
             "<cputune><global_period>{CPU_PERIOD}</global_period><global_quota>{quota}</global_quota></cputune>"
@@ -130,12 +129,21 @@ fn amounts(resources: Resources) -> String {
     xml
 }
 
-/// So many processors hold that much processor time.
-pub(crate) fn processors(resources: Resources) -> u64 {
-    resources.cpu_millis.div_ceil(1000).max(1)
+/// The processor time in each period, where that isn't all of whole processors, which are a limit by themselves.
+fn quota(resources: Resources) -> Option<u64> {
+    let is_part = !resources.cpu_millis.is_multiple_of(1000);
+    is_part.then(|| (resources.cpu_millis * CPU_PERIOD / 1000).max(1000))
 }
 
-/// The same definition with other amounts. Only for a machine that does not run.
+/// The same, for a machine that runs and has so many processors.
+pub(crate) fn processor_time(resources: Resources) -> SchedulerInfo {
+    let quota = quota(resources).and_then(|quota| i64::try_from(quota).ok());
+    // No limit.
+    let global_bw = SchedBandwidth { period: Some(CPU_PERIOD), quota: quota.or(Some(-1)) };
+    SchedulerInfo { global_bw, ..SchedulerInfo::default() }
+}
+
+/// The same definition with other amounts.
 pub(crate) fn with_amounts(xml: &str, resources: Resources) -> Option<String> {
     let mut xml = xml.to_owned();
     for element in ["currentMemory", "cputune", "vcpu", "memory"] {

@@ -54,14 +54,11 @@ impl Marks {
         escape(&serde_json::to_string(self).unwrap_or_default())
     }
 
-    /// Writes them anew into a domain that is there.
+    /// Writes them anew into a domain that is there. While it runs it keeps beside them those that it was started with.
     pub(crate) fn write(&self, domain: &Domain) -> Result<(), CallError> {
         let element = format!("<machine>{}</machine>", self.text());
         let kind = sys::VIR_DOMAIN_METADATA_ELEMENT as i32;
         domain.set_metadata(kind, Some(&element), Some(KEY), Some(URI), sys::VIR_DOMAIN_AFFECT_CONFIG)?;
-        if domain.is_active()? {
-            domain.set_metadata(kind, Some(&element), Some(KEY), Some(URI), sys::VIR_DOMAIN_AFFECT_LIVE)?;
-        }
         Ok(())
     }
 }

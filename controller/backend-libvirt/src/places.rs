@@ -110,3 +110,11 @@ pub(crate) fn make_folder(folder: &Path) -> io::Result<()> {
     // The mode given above is cut by the process's mask.
     set_permissions(folder, Permissions::from_mode(ENTERED_BY_ALL))
 }
+
+/// A file that only its owner reads, until libvirt hands it to QEMU.
+pub(crate) async fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
+    use tokio::io::AsyncWriteExt as _;
+    let mut file = tokio::fs::OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(path).await?;
+    file.write_all(content).await?;
+    file.sync_all().await
+}

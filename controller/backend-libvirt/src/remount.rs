@@ -28,6 +28,12 @@ pub(crate) fn with_mounts(xml: &str, mounts: &Mounts, read_only: &Path, marks: &
         let place = elements(&xml, "vcpu").first()?.start;
         xml.insert_str(place, shares::MEMORY);
     }
+    with_marks(&xml, marks)
+}
+
+/// The same definition with other marks.
+pub(crate) fn with_marks(xml: &str, marks: &Marks) -> Option<String> {
+    let mut xml = xml.to_owned();
     let known = elements(&xml, marks::ELEMENT).into_iter().next()?;
     xml.replace_range(known, &marks.element());
     Some(xml)

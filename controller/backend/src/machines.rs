@@ -53,7 +53,10 @@ pub trait Machines: Send + Sync {
     /// Thaws a paused machine.
     async fn unpause(&self, id: &MachineId) -> Result<(), Error>;
 
-    /// Changes cpu and memory in place, whether it runs or not.
+    /// Changes cpu and memory in place.
+    ///
+    /// # Errors
+    /// `Conflict` (`State`) if it runs, and gets these only while it is stopped: [`Machine::resizes_running`].
     async fn resize(&self, id: &MachineId, resources: Resources) -> Result<(), Error>;
 
     /// What a machine has used since its start. `Conflict` (`State`) if it is not running.
@@ -335,7 +338,22 @@ pub struct Machine {
     pub mounts: Option<Mounts>,
 }
 
+impl Resources {
+    /// The processors that hold so much processor time, where a machine has whole ones and a limit of their time.
+    pub fn processors(&self) -> u64 {
+        self.cpu_millis.div_ceil(1000).max(1)
+    }
+}
+
 impl Machine {
+    /// Whether it can get these amounts while it runs. One with a disk of its own has memory and processors of its own, too:
+    /// only the time of as many processors changes.
+    pub fn resizes_running(&self, resources: Resources) -> bool {
+        let known = self.resources;
+        let is_as_large = known.memory_bytes == resources.memory_bytes && known.processors() == resources.processors();
+        self.mounts.is_none() || is_as_large
+    }
+
     /// What `list` would tell of it.
     pub fn summary(&self) -> MachineSummary {
         MachineSummary {

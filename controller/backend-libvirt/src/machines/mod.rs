@@ -27,9 +27,9 @@ use crate::domain_xml::{self, Needs, Wire};
 use crate::engine::{CallError, Engine, Owned, all_owned};
 use crate::images::HostImages;
 use crate::marks::Marks;
-use crate::places::{Places, make_folder};
+use crate::places::{Places, make_folder, write_private};
 use crate::seed::Place;
-use crate::{disks, probe, process_log, seed, shares};
+use crate::{disks, probe, process_log, remount, seed, shares};
 
 pub(crate) use observation::machine as observe;
 
@@ -375,18 +375,23 @@ impl Machines for LibvirtMachines {
         if machine.resources == resources {
             return Ok(());
         }
-        if matches!(machine.state, MachineState::Running | MachineState::Paused) {
+        let runs = matches!(machine.state, MachineState::Running | MachineState::Paused);
+        if runs && !machine.resizes_running(resources) {
             return Err(wrong_state(id, "running: a virtual machine gets other amounts while it is stopped"));
         }
         let resize = move |connection: &crate::engine::Connection, owned: &Owned| {
             let marks = Marks { resources, ..owned.marks.clone() };
             // With what is secret, or it would be lost.
             let xml = owned.domain.get_xml_desc(sys::VIR_DOMAIN_XML_SECURE | sys::VIR_DOMAIN_XML_INACTIVE)?;
-            let changed = domain_xml::with_amounts(&xml, resources);
+            let changed = domain_xml::with_amounts(&xml, resources).and_then(|xml| remount::with_marks(&xml, &marks));
             let changed =
                 changed.ok_or_else(|| CallError::Told(Error::failed("resize", "the definition is another")))?;
-            let domain = Domain::define_xml(connection, &changed)?;
-            marks.write(&domain)
+            // What is in force comes first: the marks say then that it is.
+            if owned.domain.is_active()? {
+                let time = domain_xml::processor_time(resources);
+                owned.domain.set_scheduler_parameters_flags(&time, sys::VIR_DOMAIN_AFFECT_LIVE)?;
+            }
+            Ok(Domain::define_xml(connection, &changed).map(drop)?)
         };
         self.engine.on_definition(id, "resize", resize).await
     }
@@ -486,12 +491,4 @@ fn published(spec: &MachineSpec) -> Vec<PublishedPort> {
 
 fn wrong_state(id: &MachineId, state: &str) -> Error {
     Error::conflict(Conflict::State { what: format!("machine `{id}`"), state: state.to_owned() })
-}
-
-/// A file that only its owner reads, until libvirt hands it to QEMU.
-async fn write_private(path: &std::path::Path, content: &[u8]) -> std::io::Result<()> {
-    use tokio::io::AsyncWriteExt as _;
-    let mut file = fs::OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(path).await?;
-    file.write_all(content).await?;
-    file.sync_all().await
 }

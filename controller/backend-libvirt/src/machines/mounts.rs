@@ -9,10 +9,11 @@ use uuid::Uuid;
 use virt::domain::Domain;
 use virt_sys as sys;
 
-use super::{LibvirtMachines, write_private};
+use super::LibvirtMachines;
 use crate::devices::{self, Device};
 use crate::engine::{CallError, Connection, Owned};
 use crate::marks::Marks;
+use crate::places::write_private;
 use crate::shares::{self, Memory, Mounts, Share};
 use crate::{remount, seed};
 

@@ -31,6 +31,7 @@ conforms! {
     disk_images: image_is_imported_once_and_removed, missing_and_outside_sources_are_refused, image_is_downloaded,
         wrong_and_missing_downloads_are_refused, image_that_is_too_large_is_refused, image_in_use_is_kept;
     mounting: device_is_plugged_in_and_out_while_it_runs, device_grows_under_a_machine,
-        directories_change_at_the_next_start, what_cannot_be_mounted_is_named;
+        directories_change_at_the_next_start, what_cannot_be_mounted_is_named,
+        processor_time_changes_while_it_runs;
     events: events_tell_what_happens_to_machines, engine_is_identified, images_are_found;
 }

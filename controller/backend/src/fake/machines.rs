@@ -81,6 +81,12 @@ impl Machines for View {
 
     async fn resize(&self, id: &MachineId, resources: Resources) -> Result<(), Error> {
         self.perform(Operation::ResizeMachine, |world, installation| {
+            ours(world, installation, id)?;
+            let machine = world.machines.get(id).map(|fake| mounting::seen(world, fake));
+            let runs = |machine: &Machine| matches!(machine.state, MachineState::Running | MachineState::Paused);
+            if let Some(machine) = machine.filter(|machine| runs(machine) && !machine.resizes_running(resources)) {
+                return Err(wrong_state(id, &machine.state));
+            }
             ours(world, installation, id)?.machine.resources = resources;
             Ok(())
         })

@@ -186,9 +186,9 @@ impl Draw {
             Thing::Volume { size, .. } => *size += 32,
             Thing::Instance { number, mounts, image, snapshot, cpu, power, is_virtual, .. } => match self.below(4) {
                 0 if !*is_virtual && snapshot.is_none() => *image = self.image(),
-                // A virtual machine gets it at its next start, which an accident may be.
-                1 if !*is_virtual => *cpu += 50,
-                0 | 1 if devices.contains(number) => *mounts = !*mounts,
+                // As many processors as before: more of them a virtual machine gets at its next start only.
+                1 => *cpu += 50,
+                0 | 2 if devices.contains(number) => *mounts = !*mounts,
                 _ => *power = ["Stopped", "Paused"][self.below(2)].to_owned(),
             },
             Thing::Vpc(_)

@@ -150,12 +150,13 @@ fn sized(instance: &Instance, observed: &Observed, machine: &Machine, mut steps:
     if let Target::Ready(resources) = &observed.size
         && machine.resources != *resources
     {
-        if observed.disk.is_some() && matches!(machine.state, MachineState::Running | MachineState::Paused) {
+        let active = matches!(machine.state, MachineState::Running | MachineState::Paused);
+        if active && !machine.resizes_running(*resources) {
             let plan = drive(instance, observed, machine, steps);
             let waiting = Waiting::on_user(
                 "RestartNeeded",
-                "A virtual machine gets other cpu and memory while it is stopped: `cloudctl restart` does that, or another \
-                 `restartToken`.",
+                "A virtual machine gets other memory, and more or fewer processors, while it is stopped: `cloudctl restart` does \
+                 that, or another `restartToken`.",
             );
             return Plan { waiting: plan.waiting.clone().or(Some(waiting)), ..plan };
         }

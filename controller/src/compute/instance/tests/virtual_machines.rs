@@ -94,6 +94,11 @@ fn a_virtual_machine_gets_other_amounts_while_it_is_stopped() {
     assert_eq!(names(&scene.converge(Goal::Present)), ["Stop", "Resize", "RecordRestart", "Start"]);
     assert_eq!(scene.ready(), ("True", "Running"));
     assert_eq!(scene.machine().resources.cpu_millis, 2000);
+
+    // Of as many processors it gets more or less time at once.
+    scene.observed.size = Target::Ready(Resources { cpu_millis: 1500, memory_bytes: 1 << 30 });
+    assert_eq!(names(&scene.converge(Goal::Present)), ["Resize"]);
+    assert_eq!(scene.ready(), ("True", "Running"));
 }
 
 #[test]
