@@ -21,6 +21,9 @@ pub(crate) const ELEMENT: &str = "cloud:machine";
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Marks {
+    /// The domain that bears them, by its uuid; `None` of one that was made before this was noted.
+    #[serde(default)]
+    pub(crate) id: Option<Uuid>,
     pub(crate) owner: Owner,
     pub(crate) spec_hash: String,
     pub(crate) created_at: Timestamp,
@@ -63,7 +66,8 @@ impl Marks {
     }
 }
 
-/// The marks of a domain, if it bears any and the name that we give: a copy of it made by hand has another.
+/// The marks of a domain, if it bears any and is the one that they were made for: a copy of it made by hand has another
+/// uuid. Its name may be another by now.
 pub(crate) fn read(domain: &Domain) -> Result<Option<Marks>, CallError> {
     let kind = sys::VIR_DOMAIN_METADATA_ELEMENT as i32;
     let element = match domain.get_metadata(kind, Some(URI), sys::VIR_DOMAIN_AFFECT_CONFIG) {
@@ -73,8 +77,9 @@ pub(crate) fn read(domain: &Domain) -> Result<Option<Marks>, CallError> {
         Err(error) if error.code() == ErrorNumber::OperationInvalid => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    let name = domain.get_name()?;
-    Ok(parse(&element).filter(|marks| machine_name(&marks.owner) == name))
+    let (name, uuid) = (domain.get_name()?, domain.get_uuid()?);
+    let is_meant = |marks: &Marks| marks.id.map_or_else(|| machine_name(&marks.owner) == name, |id| id == uuid);
+    Ok(parse(&element).filter(is_meant))
 }
 
 /// The marks that a domain bears which runs, as they were when it was started.
@@ -110,6 +115,7 @@ mod tests {
     #[test]
     fn marks_come_back_as_they_were_written() {
         let marks = Marks {
+            id: Some(Uuid::from_u128(5)),
             owner: Owner {
                 installation: Uuid::from_u128(1),
                 kind: "Instance".to_owned(),

@@ -69,6 +69,7 @@ mod tests {
 
     fn marks(mounts: Vec<Mount>) -> Marks {
         Marks {
+            id: Some(Uuid::from_u128(1)),
             owner: Owner {
                 installation: Uuid::from_u128(1),
                 kind: "Instance".to_owned(),

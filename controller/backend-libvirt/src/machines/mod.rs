@@ -230,6 +230,7 @@ impl Machines for LibvirtMachines {
             password: Uuid::new_v4().simple().to_string().chars().take(8).collect(),
         };
         let marks = Marks {
+            id: Some(uuid),
             owner: spec.owner.clone(),
             spec_hash: spec.spec_hash.clone(),
             created_at: Timestamp::now(),
