@@ -4,7 +4,8 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use controller_backend::{FirstBoot, LogOptions, MachineSpec, MachineState};
+use controller_backend::conformance::Fixture;
+use controller_backend::{FirstBoot, LogOptions, MachineId, MachineSpec, MachineState};
 use futures::StreamExt;
 
 use crate::daemon;
@@ -32,6 +33,13 @@ fn page(address: &str) -> String {
     }
 }
 
+/// What the machine has written to its console.
+async fn log(fixture: &Fixture, id: &MachineId) -> String {
+    let log: Vec<_> = fixture.backend.consoles.logs(id, LogOptions::default()).await.expect("logs").collect().await;
+    let text: Vec<u8> = log.into_iter().flat_map(|chunk| chunk.expect("a piece").bytes.to_vec()).collect();
+    String::from_utf8_lossy(&text).into_owned()
+}
+
 #[tokio::test]
 async fn guest_is_told_its_name_address_keys_and_what_to_do() {
     daemon::run(async |fixture| {
@@ -47,11 +55,16 @@ async fn guest_is_told_its_name_address_keys_and_what_to_do() {
         let answer = page(&format!("{}:80", fixture.address(10)));
         assert!(answer.ends_with("web\nssh-ed25519 AAAAkey someone\n"), "{answer}");
 
-        let log: Vec<_> =
-            fixture.backend.consoles.logs(&id, LogOptions::default()).await.expect("logs").collect().await;
-        let text: Vec<u8> = log.into_iter().flat_map(|chunk| chunk.expect("a piece").bytes.to_vec()).collect();
-        let text = String::from_utf8_lossy(&text).into_owned();
-        assert!(text.contains("first-boot: ready, web"), "{text}");
+        // Its page is served before it says that it is ready.
+        let started = Instant::now();
+        loop {
+            let text = log(fixture, &id).await;
+            if text.contains("first-boot: ready, web") {
+                break;
+            }
+            assert!(started.elapsed() < PATIENCE, "{text}");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
 
         // What it wrote on its disk is there after a stop; what it is told once, it does once.
         fixture.backend.machines.stop(&id, fixture.traits.grace).await.expect("stop");
