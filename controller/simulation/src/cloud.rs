@@ -340,7 +340,9 @@ impl Cloud {
         let list = self.api::<Event>().list(&ListParams::default()).await.expect("events can be listed");
         let mut events: Vec<_> =
             list.items.into_iter().filter(|event| event.involved_object.name.as_deref() == Some(name)).collect();
-        events.sort_by_key(|event| event.first_timestamp.clone());
+        // Times are whole seconds: of one second, that comes first which was written first.
+        let written = |event: &Event| event.resource_version().and_then(|version| version.parse::<u64>().ok());
+        events.sort_by_key(|event| (event.first_timestamp.clone(), written(event)));
         events
             .iter()
             .map(|event| format!("{} x{}", event.reason.clone().unwrap_or_default(), event.count.unwrap_or_default()))
