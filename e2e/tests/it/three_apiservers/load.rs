@@ -38,10 +38,6 @@ impl Written {
         self.gone.extend(other.gone);
     }
 
-    pub(crate) fn last(&self) -> u64 {
-        self.writes.last_key_value().map_or(0, |(revision, _)| *revision)
-    }
-
     /// What was acknowledged last of a name is there, or something later whose answer was lost.
     pub(crate) fn check_held(&self, held: &Held) {
         let last: BTreeMap<&str, (u64, &str)> = self
@@ -217,6 +213,15 @@ pub(crate) async fn watch(client: Client, seen: Arc<Seen>) {
 fn held(items: &[ConfigMap]) -> Held {
     let ours = items.iter().filter(|item| item.name_any().starts_with("load-"));
     ours.map(|item| (item.name_any(), (revision(item), number(item)))).collect()
+}
+
+/// Writes once more, after everybody has ended, and returns the revision: all that was done lies before it, also what was
+/// deleted and has no revision that its writer knows.
+pub(crate) async fn end(client: &Client, written: &mut Written) -> u64 {
+    let api: Api<ConfigMap> = Api::default_namespaced(client.clone());
+    let object = api.create(&PostParams::default(), &config_map("load-end", 0)).await.expect("the last write");
+    written.writes.insert(revision(&object), (object.name_any(), number(&object)));
+    revision(&object)
 }
 
 /// What there is now.
