@@ -12,6 +12,7 @@ pub(crate) mod leader;
 mod metrics;
 mod queue;
 mod recorder;
+mod removals;
 mod restraint;
 mod standing;
 mod store;
@@ -24,6 +25,7 @@ pub(crate) use kind::{Account, Applied, Goal, Kind, Note, Plan, Report, Waiting}
 pub use metrics::Metrics;
 pub(crate) use queue::Queue;
 pub(crate) use recorder::Recorder;
+pub(crate) use removals::Removals;
 pub(crate) use standing::{Standing, Verdicts, stand};
 pub(crate) use store::{Changed, Key, Store, uid_of};
 pub(crate) use workers::run as run_workers;

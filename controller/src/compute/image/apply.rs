@@ -24,7 +24,7 @@ pub(super) async fn apply<I: AnyImage>(kind: &ImageKind<I>, image: &I, step: &St
         Step::Remove => {
             let uid = uid_of(image);
             images.remove(uid).await.map_err(Failure::backend("remove the image"))?;
-            kind.remember_removed(uid);
+            kind.removals.remember(uid);
             Ok(Applied::telling("Removed", "Removed the image."))
         }
     }

@@ -11,9 +11,8 @@ mod retry;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
 use std::marker::PhantomData;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use controller_backend::DiskImageSpec;
@@ -21,7 +20,7 @@ use crds::compute::image::ImageStatus;
 use kube::{Api, Client};
 use uuid::Uuid;
 
-use crate::runtime::{Account, Applied, Failure, Goal, Kind, Plan, Report};
+use crate::runtime::{Account, Applied, Failure, Goal, Kind, Plan, Removals, Report};
 use crate::world::World;
 
 use observe::Observed;
@@ -41,23 +40,13 @@ pub(crate) enum Step {
 /// The kind.
 pub(crate) struct ImageKind<I> {
     world: Arc<World>,
-    /// Whose removal was carried out by this process. What a half-done import left can't be observed: removing is
-    /// repeated once in the life of a process instead.
-    removed: Mutex<BTreeSet<Uuid>>,
+    removals: Removals,
     of: PhantomData<fn() -> I>,
 }
 
 impl<I: AnyImage> ImageKind<I> {
     pub(crate) fn new(world: Arc<World>) -> Self {
-        Self { world, removed: Mutex::default(), of: PhantomData }
-    }
-
-    fn was_removed(&self, uid: Uuid) -> bool {
-        self.removed.lock().unwrap_or_else(PoisonError::into_inner).contains(&uid)
-    }
-
-    fn remember_removed(&self, uid: Uuid) {
-        self.removed.lock().unwrap_or_else(PoisonError::into_inner).insert(uid);
+        Self { world, removals: Removals::default(), of: PhantomData }
     }
 }
 
@@ -90,6 +79,6 @@ impl<I: AnyImage> Kind for ImageKind<I> {
     }
 
     fn forget(&self, uid: Uuid) {
-        self.removed.lock().unwrap_or_else(PoisonError::into_inner).remove(&uid);
+        self.removals.forget(uid);
     }
 }

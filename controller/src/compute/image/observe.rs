@@ -30,7 +30,7 @@ pub(super) async fn observe<I: AnyImage>(kind: &ImageKind<I>, goal: Goal, image:
     let (real, leftovers) = match world.disk_images() {
         Ok(images) => {
             let real = images.find(owner.uid).await.map_err(Failure::backend("look for the image"))?;
-            (real, goal == Goal::Absent && !kind.was_removed(owner.uid))
+            (real, goal == Goal::Absent && !kind.removals.contains(owner.uid))
         }
         // What was never imported is not there, whatever can't be asked.
         Err(_) if goal == Goal::Absent && !was_imported => (None, false),

@@ -27,7 +27,7 @@ pub(super) async fn apply(
         Step::Remove => {
             let uid = uid_of(snapshot);
             backend.machine_snapshots.remove(uid).await.map_err(Failure::backend("remove the snapshot"))?;
-            kind.remember_removed(uid);
+            kind.removals.remember(uid);
             Ok(Applied::telling("Removed", "The snapshot is removed."))
         }
     }

@@ -8,8 +8,7 @@ mod report;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use controller_backend::MachineSnapshotSpec;
@@ -17,7 +16,7 @@ use crds::compute::instance_snapshot::{InstanceSnapshot, InstanceSnapshotStatus}
 use kube::{Api, Client};
 use uuid::Uuid;
 
-use crate::runtime::{Account, Applied, Failure, Goal, Kind, Plan, Report};
+use crate::runtime::{Account, Applied, Failure, Goal, Kind, Plan, Removals, Report};
 use crate::world::World;
 
 use observe::Observed;
@@ -34,22 +33,12 @@ pub(crate) enum Step {
 /// The kind.
 pub(crate) struct InstanceSnapshotKind {
     world: Arc<World>,
-    /// Whose removal was carried out by this process. Half-taken snapshots can't be observed: removing is repeated
-    /// once in the life of a process instead.
-    removed: Mutex<BTreeSet<Uuid>>,
+    removals: Removals,
 }
 
 impl InstanceSnapshotKind {
     pub(crate) fn new(world: Arc<World>) -> Self {
-        Self { world, removed: Mutex::default() }
-    }
-
-    fn was_removed(&self, uid: Uuid) -> bool {
-        self.removed.lock().unwrap_or_else(PoisonError::into_inner).contains(&uid)
-    }
-
-    fn remember_removed(&self, uid: Uuid) {
-        self.removed.lock().unwrap_or_else(PoisonError::into_inner).insert(uid);
+        Self { world, removals: Removals::default() }
     }
 }
 
@@ -82,6 +71,6 @@ impl Kind for InstanceSnapshotKind {
     }
 
     fn forget(&self, uid: Uuid) {
-        self.removed.lock().unwrap_or_else(PoisonError::into_inner).remove(&uid);
+        self.removals.forget(uid);
     }
 }

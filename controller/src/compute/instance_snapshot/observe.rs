@@ -52,7 +52,7 @@ pub(super) async fn observe(
     let mut observed = Observed {
         backend,
         snapshot: None,
-        leftovers: goal == Goal::Absent && recorded.is_some() && !kind.was_removed(owner.uid),
+        leftovers: goal == Goal::Absent && recorded.is_some() && !kind.removals.contains(owner.uid),
         subject: Subject::Settled,
         users: users(kind, &owner),
         owner,

@@ -16,7 +16,7 @@ pub(super) async fn apply(kind: &VolumeKind, volume: &Volume, step: &Step) -> Re
         }
         Step::Remove => {
             volumes.remove(uid).await.map_err(Failure::backend("remove the volume"))?;
-            kind.remember_removed(uid);
+            kind.removals.remember(uid);
             Ok(Applied::telling("Removed", "The volume and its data are removed."))
         }
         Step::Retain => {

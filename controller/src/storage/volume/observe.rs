@@ -58,7 +58,7 @@ pub(super) async fn observe(kind: &VolumeKind, goal: Goal, volume: &Volume) -> R
         })
         .map(|instance| instance.name_any())
         .collect();
-    let leftovers = goal == Goal::Absent && !kind.was_removed(owner.uid);
+    let leftovers = goal == Goal::Absent && !kind.removals.contains(owner.uid);
     let source = match &volume.spec.source {
         Some(named) if goal == Goal::Present && real.is_none() => Some(look_for(kind, &owner, named).await?),
         _ => None,

@@ -20,7 +20,7 @@ pub(super) async fn apply(
         Step::Take(spec) => take(kind, snapshot, spec).await,
         Step::Remove => {
             snapshots.remove(uid).await.map_err(Failure::backend("remove the snapshot"))?;
-            kind.remember_removed(uid);
+            kind.removals.remember(uid);
             Ok(Applied::telling("Removed", "The snapshot is removed."))
         }
         Step::Retain => {

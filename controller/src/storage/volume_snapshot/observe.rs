@@ -48,7 +48,7 @@ pub(super) async fn observe(
         // The schema says that it is one of the two.
         volume(kind, &owner, snapshot.spec.volume.as_deref().unwrap_or_default()).await?
     };
-    let leftovers = goal == Goal::Absent && !kind.was_removed(owner.uid);
+    let leftovers = goal == Goal::Absent && !kind.removals.contains(owner.uid);
     Ok(Observed { snapshot: real, leftovers, subject, owner })
 }
 
