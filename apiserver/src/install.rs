@@ -34,6 +34,15 @@ pub enum InstallError {
         #[source]
         source: ApiError,
     },
+    /// A role, binding or account that is shipped is refused.
+    #[error("failed to install `{name}`, which is shipped")]
+    Shipped {
+        /// The object.
+        name: String,
+        /// Why.
+        #[source]
+        source: ApiError,
+    },
     /// It is there, but its kind is not served.
     #[error("the definition `{name}` was not established in time")]
     NotEstablished {

@@ -38,6 +38,7 @@ pub mod selector;
 mod serve;
 mod server;
 mod service;
+mod shipped;
 mod state;
 mod streams;
 pub mod table;
@@ -60,6 +61,7 @@ pub use config::{Config, Limits, Measures, VersionInfo};
 pub use install::{InstallError, SCHEMA_VERSION};
 pub use server::{ApiServer, StartError};
 pub use service::Service;
+pub use shipped::AUTOUPDATE;
 pub use streams::{
     Connection, Dialled, ExecOptions, ExecSession, Exit, LogOptions, LogStream, Output, StreamError, StreamTarget,
     Streams, TerminalSize, Usage,

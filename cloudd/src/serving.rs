@@ -119,6 +119,7 @@ impl Serving {
         config.settings.insert(crds::INSTANCE_TYPE_SETTING.to_owned(), serve.instance_type.clone());
         let server = ApiServer::new(config).await.context("the apiserver")?;
         server.install_kinds(&definitions()?).await.context("the kinds")?;
+        server.install_shipped(&crds::access::shipped()).await.context("the shipped roles")?;
 
         if let Some(token) = token {
             kubeconfig::write(&path, door.address, tls.authority.as_bytes(), &token)

@@ -10,6 +10,7 @@
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
 
+pub mod access;
 pub mod compute;
 pub mod network;
 pub mod quantity;

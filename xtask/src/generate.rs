@@ -1,4 +1,5 @@
-//! Decides the content of the files that are made from the code: `manifests/crds/` and `docs/reference/`.
+//! Decides the content of the files that are made from the code: `manifests/crds/`,
+//! `manifests/rbac/` and `docs/reference/`.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -18,6 +19,11 @@ fn files() -> anyhow::Result<Vec<(PathBuf, String)>> {
         let page = format!("{}.md", crd.spec.names.singular.as_deref().unwrap_or(&crd.spec.names.plural));
         files.push((PathBuf::from("docs/reference").join(page), reference(&value)));
     }
+    let mut roles = "# Made by `just bless` from crds/; don't edit.\n".to_owned();
+    for object in crds::access::shipped() {
+        let _ = write!(roles, "---\n{}", serde_saphyr::to_string(&object)?);
+    }
+    files.push(("manifests/rbac/shipped.yaml".into(), roles));
     Ok(files)
 }
 

@@ -15,6 +15,7 @@ pub use authorize::{Attributes, Authorizer, Decision, Grant, Object, ResourceAtt
 pub use identity::Identity;
 pub(crate) use impersonate::impersonated;
 pub use rbac::{Rbac, Rule};
+pub(crate) use rbac::{missing_rights, rights_sentence};
 pub use service_account::{ServiceAccountKey, UnusableKey};
 pub use tokens::{TokenHash, TokenTable, generate_token};
 

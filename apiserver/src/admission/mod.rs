@@ -4,6 +4,7 @@
 //! In: decoded objects. Out: the object as it will be stored, warnings, or a refusal. It never writes.
 
 pub(crate) mod decode;
+pub(crate) mod escalation;
 pub(crate) mod fields;
 pub(crate) mod metadata;
 mod misfit;

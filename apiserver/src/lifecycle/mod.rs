@@ -2,6 +2,7 @@
 //!
 //! Everything is driven by watches of the store. While nothing happens, nothing runs; what fails is tried again later.
 
+mod aggregation;
 mod collect;
 pub(crate) mod definitions;
 mod expiry;
@@ -53,6 +54,8 @@ enum Work {
     Quotas(String),
     /// Say that a policy is known as it is.
     Policy(Key),
+    /// Put ClusterRoles together of those that they select.
+    Aggregate,
 }
 
 /// What the pieces of work share.
@@ -113,6 +116,7 @@ impl Lifecycle {
             Work::Expire(key) => self.expire(key).await,
             Work::Quotas(namespace) => self.measure_quotas(namespace).await,
             Work::Policy(key) => self.note_policy(key).await,
+            Work::Aggregate => self.aggregate_roles().await,
         }
     }
 
@@ -249,6 +253,9 @@ impl Driver {
         if *resource == rules::quotas() {
             self.look_at_quota(entry);
         }
+        if *resource == aggregation::cluster_roles() {
+            self.queue.push(Work::Aggregate);
+        }
         if resource.group == admission::GROUP && resource.plural == admission::POLICIES {
             self.queue.push(Work::Policy(entry.key.clone()));
         }
@@ -272,6 +279,9 @@ impl Driver {
         }
         if *resource == rules::definitions() {
             self.queue.push(Work::Review);
+        }
+        if *resource == aggregation::cluster_roles() {
+            self.queue.push(Work::Aggregate);
         }
         let edition = self.lifecycle.state.catalog.edition();
         let kind = edition.registry.kind(&resource.group, &resource.plural);

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::Call;
 use super::served::Served;
 use super::write::{Outcome, Owners};
-use crate::admission::{decode, fields, metadata, namespace};
+use crate::admission::{decode, escalation, fields, metadata, namespace};
 use crate::error::{ApiError, Reason};
 use crate::managed_fields::{self, Author, Scope};
 use crate::policy;
@@ -96,6 +96,7 @@ pub(crate) async fn make(
     if !errors.is_empty() {
         return Err(served.invalid(metadata::name(&object), &errors));
     }
+    escalation::check(state, served, &object, None, options.by.as_ref())?;
     options.warnings.say(schema::object::doubts(kind, &object, None));
     if let Some(fields) = fields {
         metadata::of(&mut object)?.insert("managedFields".into(), fields);

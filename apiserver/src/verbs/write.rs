@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::served::Served;
 use super::{Call, present};
-use crate::admission::metadata;
+use crate::admission::{escalation, metadata};
 use crate::error::{ApiError, FieldError, FieldErrorKind, Reason};
 use crate::lifecycle::{rules, settled};
 use crate::managed_fields::{self, Author, Scope};
@@ -162,6 +162,7 @@ pub(crate) async fn attempt(
     if !errors.is_empty() {
         return Err(served.invalid(name, &errors).into());
     }
+    escalation::check(state, served, &new, Some(&old), options.by.as_ref())?;
     if part == Part::Object {
         options.warnings.say(schema::object::doubts(&served.kind, &new, Some(&old)));
     }

@@ -11,6 +11,7 @@ mod declared;
 mod definitions;
 mod delete;
 mod discovery;
+mod escalation;
 mod forms;
 mod garbage;
 mod harness;

@@ -80,11 +80,12 @@ async fn roles_have_names_that_fit_a_path() {
     assert_eq!(server.post(&roles, role("a/b")).await.refusal(422).0, "Invalid");
 }
 
-const BOB: [(&str, &str); 2] = [("authorization", "Bearer the-token-of-bob"), ("content-type", "application/json")];
+pub(crate) const BOB: [(&str, &str); 2] =
+    [("authorization", "Bearer the-token-of-bob"), ("content-type", "application/json")];
 
 impl Server {
     /// Gives bob a role of a namespace; of the whole installation where that is empty.
-    async fn let_bob(&self, namespace: &str, rule: Value) {
+    pub(crate) async fn let_bob(&self, namespace: &str, rule: Value) {
         let api = "rbac.authorization.k8s.io/v1";
         let (kind, place) = match namespace {
             "" => ("ClusterRole", GROUP.to_owned()),

@@ -13,10 +13,8 @@ pub(super) struct BuiltIn {
 }
 
 /// Everything for masters.
-pub(super) static ALL: LazyLock<BuiltIn> = LazyLock::new(|| BuiltIn {
-    group: MASTERS,
-    rules: vec![Rule::of_resources(&["*"], "*", &["*"]), Rule::of_paths(&["*"], &["*"])],
-});
+pub(super) static ALL: LazyLock<BuiltIn> =
+    LazyLock::new(|| BuiltIn { group: MASTERS, rules: Rule::everything().into() });
 
 /// For everybody that we know: to ask what is here, who they are and what they may.
 pub(super) static BASIC: LazyLock<BuiltIn> = LazyLock::new(|| BuiltIn {

@@ -4,6 +4,7 @@
 //! In: who asks for what. Out: a [`Decision`]. Whoever has made a binding is understood in the very next request.
 
 mod built_in;
+mod cover;
 mod index;
 mod rule;
 mod subjects;
@@ -16,6 +17,7 @@ use apiserver_store::Storage;
 
 use super::{Attributes, Authorizer, Decision, Grant, Identity, MASTERS, Object, Rights};
 use built_in::{ALL, BASIC, BuiltIn};
+pub(crate) use cover::{missing as missing_rights, sentence as rights_sentence};
 use index::Index;
 pub use rule::Rule;
 use subjects::Binding;

@@ -1,6 +1,7 @@
 //! What one rule of a role allows.
 
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 use crate::access::{Attributes, Object, ResourceAttributes};
 
@@ -48,6 +49,18 @@ impl Rule {
         Self { verbs: strings(verbs), non_resource_urls: strings(paths), ..Self::default() }
     }
 
+    /// The rule as a role has it.
+    pub(crate) fn to_value(&self) -> Value {
+        let lists = [
+            ("apiGroups", &self.api_groups),
+            ("nonResourceURLs", &self.non_resource_urls),
+            ("resourceNames", &self.resource_names),
+            ("resources", &self.resources),
+            ("verbs", &self.verbs),
+        ];
+        lists.into_iter().filter(|(_, list)| !list.is_empty()).map(|(name, list)| (name, list.clone())).collect()
+    }
+
     /// Whether the rule allows it.
     #[must_use]
     pub fn allows(&self, wish: &Attributes<'_>) -> bool {
@@ -77,13 +90,13 @@ fn is_meant(known: &str, of: &ResourceAttributes<'_>) -> bool {
     })
 }
 
-fn is_path_meant(known: &str, path: &str) -> bool {
+pub(super) fn is_path_meant(known: &str, path: &str) -> bool {
     known == path || (known.ends_with('*') && path.starts_with(known.trim_end_matches('*')))
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 

@@ -1,5 +1,5 @@
-//! Which ClusterRoles another is put together of: selectors over their labels. They are checked here; nothing puts
-//! roles together yet.
+//! Which ClusterRoles another is put together of: selectors over their labels. They are checked here; the
+//! server puts roles together by itself.
 
 use serde_json::Value;
 
