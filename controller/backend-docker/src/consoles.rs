@@ -23,7 +23,6 @@ use jiff::{SignedDuration, Timestamp};
 use crate::abandoned;
 use crate::engine::Engine;
 use crate::error::translate;
-use crate::init;
 use crate::machines::{self, id_of};
 
 /// A machine's first lines may be written this long before Docker notes that it has started.
@@ -134,7 +133,7 @@ impl Consoles for DockerConsoles {
             attach_stdout: Some(true),
             attach_stderr: Some(true),
             tty: Some(spec.tty),
-            cmd: Some(init::command(&container, spec.command)),
+            cmd: Some(spec.command),
             ..CreateExecOptions::default()
         };
         let action = format!("run a command in {what}");

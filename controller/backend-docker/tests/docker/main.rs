@@ -3,7 +3,6 @@
 
 mod connection;
 mod daemon;
-mod environment;
 mod firewall;
 mod image;
 mod machine_snapshots;

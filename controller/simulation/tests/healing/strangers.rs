@@ -36,7 +36,6 @@ fn orphan(installation: Uuid) -> MachineSpec {
         working_dir: None,
         user: None,
         env: Vec::new(),
-        has_secret_environment: false,
         labels: Default::default(),
         network: None,
         ports: Vec::new(),
