@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::access::{Authorizer, Rbac, ServiceAccountKey, TokenTable};
+use crate::access::{Authorizer, Logins, Rbac, ServiceAccountKey, TokenTable};
 use crate::admin::Orphans;
 use crate::clock::{Clock, SystemClock};
 use crate::streams::Streams;
@@ -25,9 +25,11 @@ pub struct Config {
     pub storage: Storage,
     /// Who comes in over the network.
     pub tokens: TokenTable,
-    /// What makes and proves the tokens of service accounts. One that is not kept makes tokens that die with the
+    /// What makes and proves the tokens of service accounts and users. One that is not kept makes tokens that die with the
     /// process; the apiservers of an installation share one.
     pub service_account_key: Arc<ServiceAccountKey>,
+    /// How users log in.
+    pub logins: Logins,
     /// What they may do.
     pub authorizer: Arc<dyn Authorizer>,
     /// Logs and exec sessions of machines; without it these answer 503.
@@ -61,6 +63,7 @@ impl Config {
             storage,
             tokens,
             service_account_key: Arc::new(ServiceAccountKey::generate()),
+            logins: Logins::default(),
             streams: None,
             orphans: None,
             measures: None,

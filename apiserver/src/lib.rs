@@ -17,6 +17,7 @@ pub mod error;
 mod install;
 mod jsonpath;
 mod lifecycle;
+mod login;
 mod managed_fields;
 mod metrics;
 pub mod negotiate;
@@ -51,8 +52,9 @@ mod yaml;
 mod fixtures;
 
 pub use access::{
-    AUTHENTICATED, Attributes, Authorizer, Decision, Grant, Identity, MASTERS, Object, Rbac, ResourceAttributes,
-    Rights, Rule, ServiceAccountKey, TokenHash, TokenTable, UnusableKey, generate_token,
+    AUTHENTICATED, Attributes, Authorizer, Decision, Grant, Identity, Logins, MASTERS, Object, PasswordCost, Rbac,
+    ResourceAttributes, Rights, Rule, ServiceAccountKey, TokenHash, TokenTable, UnusableKey, generate_token,
+    private_resources,
 };
 pub use admin::{Adopted, Adoption, Orphan, OrphanError, Orphans};
 pub use body::{BoxError, ResponseBody};

@@ -20,7 +20,7 @@ use crate::verbs::write::Part;
 use crate::verbs::{
     Call, create, delete, delete_collection, finalize, get, list, not_allowed, patch, scale, update, watch,
 };
-use crate::{admin, endpoints, reviews, route, streams};
+use crate::{admin, endpoints, login, reviews, route, streams};
 
 /// What a request is, before anything is read of it.
 pub(crate) struct Plan {
@@ -142,6 +142,8 @@ async fn objects(
         ("status", "update") => Box::pin(update::update(&call, body(request).await?, Part::Status)).await,
         ("status", "patch") => Box::pin(patch::patch(&call, body(request).await?, Part::Status)).await,
         ("token", "create") => Box::pin(reviews::token_request::create(&call, &body(request).await?)).await,
+        ("password", "create") => Box::pin(login::set_password(&call, &body(request).await?)).await,
+        ("password", "delete") => Box::pin(login::remove_password(&call)).await,
         ("finalize", "update") => Box::pin(finalize::finalize(&call, body(request).await?)).await,
         ("scale", _) => match (&version.scale, verb) {
             (Some(paths), "get") => scale::get(&call, paths).await,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use apiserver_store::StoreError;
 use serde_json::{Value, json};
 
-use crate::access::Identity;
+use crate::access::{Identity, users};
 use crate::catalog::Catalog;
 use crate::config::Config;
 use crate::error::{ApiError, Reason};
@@ -56,6 +56,7 @@ impl ApiServer {
         server.make_default_namespace().await.map_err(StartError::Namespace)?;
         let lifecycle = Arc::new(Lifecycle::new(Arc::clone(&server.state), definitions));
         server.state.config.tasks.spawn(lifecycle.run());
+        server.state.config.tasks.spawn(tidy_logins(Arc::clone(&server.state)));
         Ok(server)
     }
 
@@ -94,4 +95,15 @@ impl ApiServer {
             _ => Ok(()),
         }
     }
+}
+
+/// Removes what is left of logins and users, now and then.
+async fn tidy_logins(state: Arc<State>) {
+    let tidy = async {
+        loop {
+            tokio::time::sleep(users::INTERVAL).await;
+            state.authenticator.users.tidy().await;
+        }
+    };
+    state.config.shutdown.run_until_cancelled(tidy).await;
 }

@@ -25,7 +25,7 @@ use crate::router::{self, Plan};
 use crate::serve::{Line, Patience, sending};
 use crate::state::State;
 use crate::streams::StreamPermit;
-use crate::{compress, endpoints, negotiate, pretty};
+use crate::{compress, endpoints, login, negotiate, pretty};
 
 /// The apiserver as a tower service: for hyper, and for a client in the same process.
 #[derive(Clone)]
@@ -76,6 +76,9 @@ impl Service {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         if endpoints::is_health(&path) {
             return endpoints::health(state, &path, &Query::parse(request.uri().query())).await;
+        }
+        if let Some(question) = login::Question::of(&path) {
+            return login::answer(state, question, request).await;
         }
         let accepted = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
         let form = negotiate::accept_error(accepted);

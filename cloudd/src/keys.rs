@@ -28,6 +28,13 @@ fn key() -> Key {
 /// What the store said when it was adopted.
 pub(crate) struct Adopted(Option<Arc<Entry>>);
 
+impl Adopted {
+    /// Whether the store said nothing: nobody has ever served it.
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.0.is_none()
+    }
+}
+
 /// Makes the files say what the store says. Nothing happens where it says nothing yet.
 ///
 /// # Errors

@@ -7,6 +7,9 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use apiserver::{ApiServer, Config, Identity, Measures, Orphans, Streams, SystemClock, TokenTable};
 use apiserver_store::Storage;
+use crds::iam::user::{User, UserSpec};
+use kube::Api;
+use kube::api::PostParams;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -89,7 +92,7 @@ impl Serving {
             names.push(serve.listen.ip().to_string());
         }
         let path = serve.kubeconfig_path(state);
-        let (tls, token, hash, key) = loop {
+        let (tls, token, hash, key, is_new) = loop {
             let adopted = keys::adopt(storage, &pki)?;
             let tls = apiserver::tls::identity(&pki, &names, &SystemClock).context("the certificates")?;
             let known = kubeconfig::token_of(&path);
@@ -104,7 +107,7 @@ impl Serving {
             };
             let key = apiserver::tls::service_account_key(&pki).context("the key of service accounts' tokens")?;
             if keys::publish(storage, &pki, &adopted).await? {
-                break (tls, token, hash, key);
+                break (tls, token, hash, key, adopted.is_nothing());
             }
         };
 
@@ -119,6 +122,9 @@ impl Serving {
         config.settings.insert(crds::INSTANCE_TYPE_SETTING.to_owned(), serve.instance_type.clone());
         let server = ApiServer::new(config).await.context("the apiserver")?;
         server.install_kinds(&definitions()?).await.context("the kinds")?;
+        if is_new {
+            make_first_user(&server).await.context("the first user")?;
+        }
         server.install_shipped(&crds::access::shipped()).await.context("the shipped roles")?;
 
         if let Some(token) = token {
@@ -150,6 +156,17 @@ impl Serving {
         self.ending.cancel();
         self.tasks.close();
         self.tasks.wait().await;
+    }
+}
+
+/// Makes the administrator's User, in an installation that nobody has served before: one that is deleted stays away. It has
+/// no password, so nobody logs in by it until somebody sets one.
+async fn make_first_user(server: &ApiServer) -> anyhow::Result<()> {
+    let client = kube::Client::new(server.service_as(Identity::master("system:the-cloud:apiserver")), "default");
+    let spec = UserSpec { groups: vec![apiserver::MASTERS.to_owned()], ..UserSpec::default() };
+    match Api::<User>::all(client).create(&PostParams::default(), &User::new(crds::iam::user::FIRST, spec)).await {
+        Err(kube::Error::Api(status)) if status.code == 409 => Ok(()),
+        made => made.map(|_| ()).map_err(Into::into),
     }
 }
 

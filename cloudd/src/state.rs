@@ -44,10 +44,12 @@ pub(crate) async fn open(args: &StateArgs) -> anyhow::Result<Storage> {
     let key =
         load_or_create_key(&key_path).context("the sealing key, without which no Secret and no key can be read")?;
     let secrets = ResourceId { group: String::new(), plural: "secrets".to_owned() };
+    // Who comes in is a matter of this installation: a restore brings back neither keys nor passwords.
+    let private: Vec<ResourceId> = [keys::resource()].into_iter().chain(apiserver::private_resources()).collect();
     let options = StorageOptions {
         sealer: Some(Sealer::new(&key)),
-        sealed: vec![secrets, keys::resource()],
-        private: vec![keys::resource()],
+        sealed: [secrets].into_iter().chain(private.iter().cloned()).collect(),
+        private,
         ..StorageOptions::default()
     };
     let storage = Storage::open(store, options).await.context("the stored state")?;

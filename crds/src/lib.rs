@@ -12,6 +12,7 @@ use kube::CustomResourceExt;
 
 pub mod access;
 pub mod compute;
+pub mod iam;
 pub mod network;
 pub mod quantity;
 pub mod status;
@@ -44,6 +45,7 @@ pub const DEFAULT_VPC: &str = "default";
 #[must_use]
 pub fn all() -> Vec<CustomResourceDefinition> {
     vec![
+        iam::user::User::crd(),
         compute::instance_type::InstanceType::crd(),
         compute::cluster_image::ClusterImage::crd(),
         compute::image::Image::crd(),

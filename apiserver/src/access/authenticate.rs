@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use http::{HeaderMap, header};
 
+use super::jwt::Signer;
 use super::service_account::{AUDIENCE, Accounts};
+use super::users::{Users, is_access_token};
 use super::{Identity, TokenTable};
 use crate::config::Config;
 use crate::error::{ApiError, Reason};
@@ -16,6 +18,7 @@ const UNKNOWN: &str = "invalid bearer token";
 pub(crate) struct Authenticator {
     tokens: TokenTable,
     pub(crate) accounts: Accounts,
+    pub(crate) users: Users,
 }
 
 /// Whose a token is, and for whom it is meant.
@@ -27,10 +30,12 @@ pub(crate) struct Found {
 
 impl Authenticator {
     pub(crate) fn new(config: &Config) -> Self {
-        let Config { storage, clock, tokens, service_account_key, .. } = config;
+        let Config { storage, clock, tokens, service_account_key, logins, .. } = config;
+        let signer = Arc::new(Signer::new(service_account_key));
         Self {
             tokens: tokens.clone(),
-            accounts: Accounts::new(service_account_key, storage.clone(), Arc::clone(clock)),
+            accounts: Accounts::new(Arc::clone(&signer), storage.clone(), Arc::clone(clock)),
+            users: Users::new(signer, storage.clone(), Arc::clone(clock), *logins),
         }
     }
 
@@ -45,7 +50,7 @@ impl Authenticator {
             return Ok(Arc::clone(owner));
         }
         // Apart, so that requests with other tokens take no room for it.
-        let found = Box::pin(self.accounts.owner(token, &[])).await.map_err(|_| unauthorized())?;
+        let found = Box::pin(self.signed(token, &[])).await.map_err(|_| unauthorized())?;
         Ok(found.identity)
     }
 
@@ -60,10 +65,19 @@ impl Authenticator {
             let found = || Found { identity: Arc::clone(owner), audiences: vec![AUDIENCE.to_owned()] };
             return is_meant.then(found).ok_or_else(|| UNKNOWN.to_owned());
         }
-        self.accounts.owner(token, asked).await.map_err(|why| match why {
+        self.signed(token, asked).await.map_err(|why| match why {
             Some(why) => format!("[{UNKNOWN}, {why}]"),
             None => UNKNOWN.to_owned(),
         })
+    }
+
+    /// The owner of a token that was signed here.
+    async fn signed(&self, token: &str, asked: &[String]) -> Result<Found, Option<String>> {
+        if is_access_token(token) {
+            self.users.owner(token, asked).await
+        } else {
+            self.accounts.owner(token, asked).await
+        }
     }
 }
 

@@ -1,5 +1,5 @@
 //! What is special about the few kinds that the server itself lives by: namespaces, definitions of kinds, service
-//! accounts.
+//! accounts, users.
 //!
 //! The verbs ask here instead of knowing a kind.
 
@@ -7,6 +7,7 @@ use apiserver_store::ResourceId;
 use serde_json::{Value, json};
 
 use super::namespaces::merge_conditions;
+use crate::access::users;
 use crate::admission::metadata;
 use crate::registry::Kind;
 use crate::registry::builtin::admission;
@@ -62,6 +63,11 @@ pub(crate) fn is_definition(kind: &Kind) -> bool {
 /// Whether tokens are made for objects of the kind.
 pub(crate) fn has_tokens(kind: &Kind) -> bool {
     kind.group.is_empty() && kind.plural == "serviceaccounts"
+}
+
+/// Whether the objects of the kind are users, who have passwords.
+pub(crate) fn has_passwords(kind: &Kind) -> bool {
+    kind.group == users::GROUP && kind.plural == users::USERS
 }
 
 /// Whether `metadata.generation` counts changes. Upstream's small built-in kinds have none.

@@ -69,7 +69,7 @@ fn text<'a>(object: &'a Value, field: &str) -> &'a str {
 }
 
 /// The texts of a list; none where there is none.
-fn texts(list: Option<&Value>) -> Vec<String> {
+pub(crate) fn texts(list: Option<&Value>) -> Vec<String> {
     let list = list.and_then(Value::as_array).into_iter().flatten();
     list.filter_map(Value::as_str).map(str::to_owned).collect()
 }

@@ -17,6 +17,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
+use crate::login::Peer;
 use crate::server::ApiServer;
 
 use line::End;
@@ -55,9 +56,9 @@ impl ApiServer {
                 permit = Arc::clone(&connections).acquire_owned() => permit,
                 () = shutdown.cancelled() => break,
             };
-            let stream = tokio::select! {
+            let (stream, peer) = tokio::select! {
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, _)) => stream,
+                    Ok(accepted) => accepted,
                     Err(error) => {
                         tracing::warn!(error = &error as &dyn std::error::Error, "a connection was not accepted");
                         tokio::time::sleep(PAUSE).await;
@@ -69,7 +70,7 @@ impl ApiServer {
             let (server, acceptor) = (self.clone(), acceptor.clone());
             self.state.config.tasks.spawn(open.track_future(async move {
                 let _permit = permit;
-                if let Err(error) = server.talk(stream, acceptor).await {
+                if let Err(error) = server.talk(stream, Peer(peer.ip()), acceptor).await {
                     tracing::debug!(error = &*error, "a connection ended early");
                 }
             }));
@@ -84,6 +85,7 @@ impl ApiServer {
     async fn talk(
         &self,
         stream: TcpStream,
+        peer: Peer,
         acceptor: TlsAcceptor,
     ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         // Events are small and wanted at once.
@@ -112,6 +114,7 @@ impl ApiServer {
         let lines = line.clone();
         let service = self.service().map_request(move |mut request: http::Request<hyper::body::Incoming>| {
             request.extensions_mut().insert(lines.clone());
+            request.extensions_mut().insert(peer);
             request
         });
         let connection =

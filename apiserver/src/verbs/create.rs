@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::Call;
 use super::served::Served;
 use super::write::{Outcome, Owners};
+use crate::access::users;
 use crate::admission::{decode, escalation, fields, metadata, namespace};
 use crate::error::{ApiError, Reason};
 use crate::managed_fields::{self, Author, Scope};
@@ -93,6 +94,7 @@ pub(crate) async fn make(
     };
     let mut errors = schema::object::validate(kind, served.version(), &object, None);
     errors.extend(policy::refusals(state, served, &object, options.by.as_ref()));
+    errors.extend(users::refusals(state, kind, (&object, None), options.by.as_ref()));
     if !errors.is_empty() {
         return Err(served.invalid(metadata::name(&object), &errors));
     }

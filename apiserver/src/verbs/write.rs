@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::served::Served;
 use super::{Call, present};
+use crate::access::users;
 use crate::admission::{escalation, metadata};
 use crate::error::{ApiError, FieldError, FieldErrorKind, Reason};
 use crate::lifecycle::{rules, settled};
@@ -158,6 +159,7 @@ pub(crate) async fn attempt(
     };
     if part == Part::Object && old["spec"] != new["spec"] {
         errors.extend(policy::refusals(state, served, &new, options.by.as_ref()));
+        errors.extend(users::refusals(state, &served.kind, (&new, Some(&old)), options.by.as_ref()));
     }
     if !errors.is_empty() {
         return Err(served.invalid(name, &errors).into());

@@ -31,4 +31,5 @@ mod service_accounts;
 mod sockets;
 mod streams;
 mod update;
+mod users;
 mod watch;

@@ -1,4 +1,4 @@
-//! The key that tokens of service accounts are signed with. Every apiserver of an installation has the same.
+//! The key that tokens of service accounts and of users are signed with. Every apiserver of an installation has the same.
 
 use std::fmt;
 
@@ -53,15 +53,15 @@ impl ServiceAccountKey {
         Self { pair, id }
     }
 
-    pub(super) fn id(&self) -> &str {
+    pub(in crate::access) fn id(&self) -> &str {
         &self.id
     }
 
-    pub(super) fn signing(&self) -> EncodingKey {
+    pub(in crate::access) fn signing(&self) -> EncodingKey {
         EncodingKey::from_ec_der(self.pair.serialized_der())
     }
 
-    pub(super) fn proving(&self) -> DecodingKey {
+    pub(in crate::access) fn proving(&self) -> DecodingKey {
         DecodingKey::from_ec_der(self.pair.public_key_raw())
     }
 }

@@ -4,7 +4,7 @@ mod accounts;
 mod claims;
 mod key;
 
-pub(crate) use accounts::{Accounts, Wish};
+pub(crate) use accounts::{Accounts, CREDENTIAL, Wish};
 pub(crate) use claims::Reference;
 pub use key::{ServiceAccountKey, UnusableKey};
 

@@ -1,40 +1,33 @@
 //! Decides whether a service account's token still counts: it was signed here, its time has come and not gone, and
 //! what it is bound to is still there.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use apiserver_store::{Entry, Key, ResourceId, Storage};
 use jiff::{SignedDuration, Timestamp};
-use jsonwebtoken::{DecodingKey, EncodingKey};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 use super::claims::{Bound, Claims, Reference};
-use super::{AUDIENCE, ServiceAccountKey, groups, user};
+use super::{AUDIENCE, groups, user};
 use crate::access::Identity;
 use crate::access::authenticate::Found;
+use crate::access::jwt::{self, Signer};
 use crate::clock::Clock;
 
 /// Clocks of apiservers differ a little.
 const LEEWAY: SignedDuration = SignedDuration::from_secs(60);
 /// How long a token outlives the beginning of its account's deletion, so that what ends with it can still say so.
 const GRACE: SignedDuration = SignedDuration::from_secs(60);
-/// How many tokens are remembered as proven.
-const REMEMBERED: usize = 1_024;
 
 /// Tells which token it was, as upstream does.
-const CREDENTIAL: &str = "authentication.kubernetes.io/credential-id";
+pub(crate) const CREDENTIAL: &str = "authentication.kubernetes.io/credential-id";
 
 /// The service accounts of an installation, with the key that makes and proves their tokens.
 pub(crate) struct Accounts {
     storage: Storage,
     clock: Arc<dyn Clock>,
-    key_id: String,
-    signing: EncodingKey,
-    proving: DecodingKey,
-    /// Signatures that were found good, by the hash of the token: to look again costs more than all the rest.
-    proven: Mutex<HashMap<[u8; 32], Arc<Proven>>>,
+    signer: Arc<Signer>,
+    proven: jwt::Proven<Proven>,
 }
 
 /// A token whose signature is good.
@@ -44,15 +37,8 @@ struct Proven {
 }
 
 impl Accounts {
-    pub(crate) fn new(key: &ServiceAccountKey, storage: Storage, clock: Arc<dyn Clock>) -> Self {
-        Self {
-            storage,
-            clock,
-            key_id: key.id().to_owned(),
-            signing: key.signing(),
-            proving: key.proving(),
-            proven: Mutex::default(),
-        }
+    pub(crate) fn new(signer: Arc<Signer>, storage: Storage, clock: Arc<dyn Clock>) -> Self {
+        Self { storage, clock, signer, proven: jwt::Proven::default() }
     }
 
     /// Makes a token. `None` where the key can't sign.
@@ -68,7 +54,7 @@ impl Accounts {
             sub: user(&namespace, &account.name),
             bound: Bound { namespace, secret, serviceaccount: account },
         };
-        claims.sign(&self.signing, &self.key_id).ok()
+        self.signer.sign(&claims, "JWT")
     }
 
     /// Whose a token is, if it counts for one of the audiences that are asked for (this API if there are none).
@@ -101,27 +87,18 @@ impl Accounts {
     }
 
     fn prove(&self, token: &str) -> Option<Arc<Proven>> {
-        let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
-        let remembered = || self.proven.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(proven) = remembered().get(&hash) {
-            return Some(Arc::clone(proven));
-        }
-        let claims = Claims::read(token, &self.proving)?;
-        let Bound { namespace, serviceaccount, .. } = &claims.bound;
-        let user = user(namespace, &serviceaccount.name);
-        if claims.sub != user {
-            return None;
-        }
-        let mut identity = Identity::new(user, groups(namespace));
-        identity.uid.clone_from(&serviceaccount.uid);
-        identity.extra.insert(CREDENTIAL.to_owned(), vec![format!("JTI={}", claims.jti)]);
-        let proven = Arc::new(Proven { claims, identity: Arc::new(identity) });
-        let mut remembered = remembered();
-        if remembered.len() >= REMEMBERED {
-            remembered.clear();
-        }
-        remembered.insert(hash, Arc::clone(&proven));
-        Some(proven)
+        self.proven.of(token, || {
+            let claims: Claims = self.signer.read(token)?;
+            let Bound { namespace, serviceaccount, .. } = &claims.bound;
+            let user = user(namespace, &serviceaccount.name);
+            if claims.sub != user {
+                return None;
+            }
+            let mut identity = Identity::new(user, groups(namespace));
+            identity.uid.clone_from(&serviceaccount.uid);
+            identity.extra.insert(CREDENTIAL.to_owned(), vec![format!("JTI={}", claims.jti)]);
+            Some(Proven { claims, identity: Arc::new(identity) })
+        })
     }
 
     /// Makes sure that the very object that a token is bound to is still there.

@@ -1,0 +1,3 @@
+//! Who comes in.
+
+pub mod user;
