@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::access::{Authorizer, Logins, Rbac, ServiceAccountKey, TokenTable};
 use crate::admin::Orphans;
+use crate::audit::Audit;
 use crate::clock::{Clock, SystemClock};
 use crate::streams::Streams;
 
@@ -44,6 +45,8 @@ pub struct Config {
     pub limits: Limits,
     /// What charges may refer to by a name: what this installation takes where an object says nothing.
     pub settings: BTreeMap<String, String>,
+    /// Where it is remembered who did what; without it nothing is.
+    pub audit: Option<Arc<Audit>>,
     /// Where time stamps come from.
     pub clock: Arc<dyn Clock>,
     /// Makes uids and generated names repeat themselves, for simulations.
@@ -70,6 +73,7 @@ impl Config {
             version: VersionInfo::default(),
             limits: Limits::default(),
             settings: BTreeMap::new(),
+            audit: None,
             clock: Arc::new(SystemClock),
             seed: None,
             shutdown: CancellationToken::new(),

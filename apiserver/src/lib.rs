@@ -6,6 +6,7 @@
 mod access;
 mod admin;
 mod admission;
+mod audit;
 mod body;
 mod catalog;
 mod clock;
@@ -57,6 +58,7 @@ pub use access::{
     private_resources,
 };
 pub use admin::{Adopted, Adoption, Orphan, OrphanError, Orphans};
+pub use audit::{Audit, AuditError, AuditOptions, Level, Policy, UnusablePolicy, audit_anchors};
 pub use body::{BoxError, ResponseBody};
 pub use clock::{Clock, SystemClock, whole_seconds};
 pub use config::{Config, Limits, Measures, VersionInfo};

@@ -55,8 +55,12 @@ impl ApiServer {
         let server = Self { state };
         server.make_default_namespace().await.map_err(StartError::Namespace)?;
         let lifecycle = Arc::new(Lifecycle::new(Arc::clone(&server.state), definitions));
-        server.state.config.tasks.spawn(lifecycle.run());
-        server.state.config.tasks.spawn(tidy_logins(Arc::clone(&server.state)));
+        let Config { tasks, shutdown, audit, storage, .. } = &server.state.config;
+        tasks.spawn(lifecycle.run());
+        tasks.spawn(tidy_logins(Arc::clone(&server.state)));
+        if let Some(audit) = audit {
+            tasks.spawn(Arc::clone(audit).keep_noted(storage.clone(), shutdown.clone()));
+        }
         Ok(server)
     }
 

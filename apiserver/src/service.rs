@@ -15,8 +15,10 @@ use http_body_util::BodyExt;
 use tokio::time::Instant;
 
 use crate::access::{Identity, impersonated};
-use crate::body::{BoxError, RequestBody, ResponseBody};
+use crate::audit::Trail;
+use crate::body::{BoxError, RequestBody, ResponseBody, full, read};
 use crate::error::{ApiError, Reason};
+use crate::login::Peer;
 use crate::metrics::RequestLabels;
 use crate::places::Place;
 use crate::query::Query;
@@ -78,7 +80,7 @@ impl Service {
             return endpoints::health(state, &path, &Query::parse(request.uri().query())).await;
         }
         if let Some(question) = login::Question::of(&path) {
-            return login::answer(state, question, request).await;
+            return self.log_in(question, request).await;
         }
         let accepted = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
         let form = negotiate::accept_error(accepted);
@@ -91,10 +93,14 @@ impl Service {
         let may_be_pretty = plan.as_ref().is_some_and(Plan::may_be_pretty);
         let is_pretty = !is_stream && pretty::is_wanted(request.headers(), &Query::parse(request.uri().query()));
         let takes_gzip = !is_stream && compress::is_wanted(request.headers());
-        let (answer, held) = match self.answer(plan, request, line.as_ref()).await {
-            Ok(answered) => answered,
-            Err(error) => (response::error(&error, form), Held::default()),
+        let mut trail = None;
+        let (mut answer, held, reason) = match self.answer(plan, request, line.as_ref(), &mut trail).await {
+            Ok((answer, held)) => (answer, held, None),
+            Err(error) => (response::error(&error, form), Held::default(), Some(error.reason)),
         };
+        if let Some(trail) = trail {
+            trail.end(&mut answer, reason).await;
+        }
         // What anybody may make up must not become a label.
         let is_known = answer.status().is_success() || state.catalog.edition().knows(&resource);
         let labels = RequestLabels {
@@ -117,21 +123,43 @@ impl Service {
         answer.map(|body| sending(body, pace, patience, held))
     }
 
+    /// Answers a login, which strangers send.
+    async fn log_in(&self, question: login::Question, request: Request<RequestBody>) -> Answer {
+        let state = &self.state;
+        let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
+        let plan = Plan::of(request.method(), request.uri().path(), request.uri().query());
+        let trail = match (&state.config.audit, &plan) {
+            (Some(audit), Some(plan)) => audit.begin_login(plan, (request.uri(), request.headers()), peer),
+            _ => None,
+        };
+        let mut answer = login::answer(state, question, request).await;
+        if let Some(trail) = trail {
+            trail.end_login(&mut answer).await;
+        }
+        answer
+    }
+
     async fn answer(
         &self,
         plan: Option<Plan>,
         mut request: Request<RequestBody>,
         line: Option<&Line>,
+        trail: &mut Option<Trail>,
     ) -> Result<(Answer, Held), ApiError> {
         let state = &self.state;
         let config = &state.config;
+        let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
         let mut timeout = config.limits.request_timeout;
         if let Some(wanted) = plan.as_ref().filter(|plan| !plan.is_stream).map(Plan::timeout).transpose()?.flatten() {
             timeout = timeout.min(wanted);
         }
         let known = match &self.identity {
             Some(identity) => Arc::clone(identity),
-            None => state.authenticator.authenticate(request.headers()).await?,
+            None => state.authenticator.authenticate(request.headers()).await.inspect_err(|_| {
+                if let (Some(audit), Some(plan)) = (&config.audit, &plan) {
+                    *trail = audit.begin_stranger(plan, (request.uri(), request.headers()), peer);
+                }
+            })?,
         };
         if let Some(line) = line {
             line.known();
@@ -152,7 +180,21 @@ impl Service {
                 Some(state.writes.take(&known, count).map_err(|full| full.into_error(user, "requests"))?)
             }
         };
-        let who = impersonated(request.headers(), known, config.authorizer.as_ref())?;
+        if let (Some(audit), Some(plan)) = (&config.audit, &plan) {
+            *trail = audit.begin(&known, plan, (request.uri(), request.headers()), peer)?;
+        }
+        let who = impersonated(request.headers(), Arc::clone(&known), config.authorizer.as_ref())?;
+        if let Some(trail) = trail {
+            if !Arc::ptr_eq(&who, &known) {
+                trail.acts_as(&who);
+            }
+            if trail.wants_body() {
+                let (head, body) = request.into_parts();
+                let body = read(body, config.limits.body_bytes).await?;
+                trail.brought(&head.headers, &body);
+                request = Request::from_parts(head, full(body));
+            }
+        }
         let Some(plan) = plan else { return Ok((response::no_such_path(), Held::default())) };
         if plan.is_stream {
             let permit = place.map(StreamPermit::new);

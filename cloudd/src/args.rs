@@ -102,6 +102,29 @@ pub(crate) struct ServeArgs {
     /// The InstanceType of Instances that name none. Every server of one store must be told the same: quotas count by it.
     #[arg(long, env = "CLOUD_INSTANCE_TYPE", default_value = crds::compute::instance_type::DEFAULT)]
     pub(crate) instance_type: String,
+
+    #[command(flatten)]
+    pub(crate) audit: AuditArgs,
+}
+
+/// What is remembered of who did what.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct AuditArgs {
+    /// A file with an audit policy (`audit.k8s.io/v1`), or `off`. Without it every write and every read of a Secret is logged.
+    #[arg(long, env = "CLOUD_AUDIT_POLICY", value_name = "FILE")]
+    pub(crate) audit_policy: Option<String>,
+
+    /// Where the audit log is. Default: `audit` in --data-dir. Each process needs its own.
+    #[arg(long, env = "CLOUD_AUDIT_DIR")]
+    pub(crate) audit_dir: Option<PathBuf>,
+
+    /// How large a file of the audit log gets before the next begins.
+    #[arg(long, env = "CLOUD_AUDIT_FILE_SIZE", default_value = "100Mi", value_parser = parse_size)]
+    pub(crate) audit_file_size: u64,
+
+    /// How many files of the audit log are kept; the oldest go.
+    #[arg(long, env = "CLOUD_AUDIT_FILES", default_value_t = 10)]
+    pub(crate) audit_files: usize,
 }
 
 /// What runs, and how.

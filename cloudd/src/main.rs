@@ -1,6 +1,7 @@
 //! The only daemon: wires apiserver, store, controllers and backend together, all in one process or a part of them.
 
 mod args;
+mod audit;
 mod doctor;
 mod high_water;
 mod keys;

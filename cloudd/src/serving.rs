@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use apiserver::{ApiServer, Config, Identity, Measures, Orphans, Streams, SystemClock, TokenTable};
+use apiserver::{ApiServer, Audit, Config, Identity, Measures, Orphans, Streams, SystemClock, TokenTable};
 use apiserver_store::Storage;
 use crds::iam::user::{User, UserSpec};
 use kube::Api;
@@ -62,6 +62,8 @@ pub(crate) struct Parts {
     pub(crate) orphans: Option<Arc<dyn Orphans>>,
     /// What is counted elsewhere.
     pub(crate) measures: Option<Measures>,
+    /// Who did what.
+    pub(crate) audit: Option<Arc<Audit>>,
 }
 
 /// A server that answers.
@@ -117,6 +119,7 @@ impl Serving {
         config.streams = parts.streams;
         config.orphans = parts.orphans;
         config.measures = parts.measures;
+        config.audit = parts.audit;
         config.shutdown = ending.clone();
         config.tasks = tasks.clone();
         config.settings.insert(crds::INSTANCE_TYPE_SETTING.to_owned(), serve.instance_type.clone());

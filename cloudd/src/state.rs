@@ -44,8 +44,9 @@ pub(crate) async fn open(args: &StateArgs) -> anyhow::Result<Storage> {
     let key =
         load_or_create_key(&key_path).context("the sealing key, without which no Secret and no key can be read")?;
     let secrets = ResourceId { group: String::new(), plural: "secrets".to_owned() };
-    // Who comes in is a matter of this installation: a restore brings back neither keys nor passwords.
-    let private: Vec<ResourceId> = [keys::resource()].into_iter().chain(apiserver::private_resources()).collect();
+    // Who comes in, and who did what, is a matter of this installation: a restore brings back neither keys nor passwords.
+    let private: Vec<ResourceId> =
+        [keys::resource(), apiserver::audit_anchors()].into_iter().chain(apiserver::private_resources()).collect();
     let options = StorageOptions {
         sealer: Some(Sealer::new(&key)),
         sealed: [secrets].into_iter().chain(private.iter().cloned()).collect(),

@@ -1,6 +1,7 @@
 //! What administrators ask of the whole cloud, below `/admin/v1`: a backup, a restore, whether what a restore has
-//! orphaned may be swept, and data without an object. None of it is Kubernetes'; who may is a matter of `nonResourceURLs`, as for any path.
+//! orphaned may be swept, data without an object, and who did what. None of it is Kubernetes'; who may is a matter of `nonResourceURLs`, as for any path.
 
+mod audit;
 mod backup;
 mod format;
 mod occupied;
@@ -32,6 +33,8 @@ pub(crate) enum Question {
     Orphans,
     Orphan(String),
     AdoptOrphan(String),
+    Audit,
+    VerifyAudit,
     Unknown,
 }
 
@@ -48,6 +51,8 @@ impl Question {
             ["admin", "v1", "orphans"] => Self::Orphans,
             ["admin", "v1", "orphans", uid] => Self::Orphan((*uid).to_owned()),
             ["admin", "v1", "orphans", uid, "adopt"] => Self::AdoptOrphan((*uid).to_owned()),
+            ["admin", "v1", "audit"] => Self::Audit,
+            ["admin", "v1", "audit", "verify"] => Self::VerifyAudit,
             ["admin", ..] => Self::Unknown,
             _ => return None,
         })
@@ -55,7 +60,7 @@ impl Question {
 
     /// Whether it takes as long as it takes.
     pub(crate) fn is_stream(&self) -> bool {
-        matches!(self, Self::Backup | Self::Restore)
+        matches!(self, Self::Backup | Self::Restore | Self::VerifyAudit)
     }
 }
 
@@ -74,6 +79,8 @@ pub(crate) async fn answer(
         (Question::Sweep, &Method::GET) => sweep::tell(state).await,
         (Question::ConfirmSweep, &Method::POST) => sweep::confirm(state).await,
         (Question::Orphans, &Method::GET) => orphans::list(state).await,
+        (Question::Audit, &Method::GET) => audit::find(state, query).await,
+        (Question::VerifyAudit, &Method::GET) => audit::verify(state, query).await,
         (Question::Orphan(uid), &Method::DELETE) => orphans::purge(state, &uid).await,
         (Question::AdoptOrphan(uid), &Method::POST) => {
             let body = read(request.into_body(), state.config.limits.body_bytes).await?;

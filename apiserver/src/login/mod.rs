@@ -12,7 +12,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use crate::access::users::{Password, Refusal, Tokens};
+use crate::access::users::{Account, Password, Refusal, Tokens};
+use crate::audit::Named;
 use crate::body::{RequestBody, read};
 use crate::clock::whole_seconds;
 use crate::error::{ApiError, Reason};
@@ -86,12 +87,23 @@ impl Question {
 /// Answers a stranger.
 pub(crate) async fn answer(state: &Arc<State>, question: Question, request: Request<RequestBody>) -> Answer {
     let timeout = state.config.limits.request_timeout;
-    let answered = tokio::time::timeout(timeout, decide(state, question, request)).await;
+    let mut user = None;
+    let answered = tokio::time::timeout(timeout, decide(state, question, request, &mut user)).await;
     let answered = answered.unwrap_or_else(|_| Err(ApiError::new(Reason::Timeout, "the login was not done in time")));
-    answered.unwrap_or_else(|error| response::error(&error, Encoding::Json))
+    let mut answer = answered.unwrap_or_else(|error| response::error(&error, Encoding::Json));
+    if let Some(user) = user.filter(|user| Account::find(state.storage(), user).is_some()) {
+        answer.extensions_mut().insert(Named(user));
+    }
+    answer
 }
 
-async fn decide(state: &State, question: Question, request: Request<RequestBody>) -> Result<Answer, ApiError> {
+/// `user` becomes whoever is told to log in.
+async fn decide(
+    state: &State,
+    question: Question,
+    request: Request<RequestBody>,
+    user: &mut Option<String>,
+) -> Result<Answer, ApiError> {
     if question == Question::Unknown {
         return Ok(no_such_path());
     }
@@ -103,6 +115,7 @@ async fn decide(state: &State, question: Question, request: Request<RequestBody>
     match question {
         Question::LogIn => {
             let LogIn { username, password } = body(request).await?;
+            *user = Some(username.clone());
             let tokens = users.log_in(&username, &password, from).await;
             Ok(shown(&tokens.map_err(|why| refused(&why, "the user name or the password is wrong"))?))
         }
@@ -118,6 +131,7 @@ async fn decide(state: &State, question: Question, request: Request<RequestBody>
         }
         Question::ChangePassword => {
             let ChangePassword { username, password, new_password } = body(request).await?;
+            *user = Some(username.clone());
             let tokens = users.change_password(&username, &password, &new_password, from).await;
             Ok(shown(&tokens.map_err(|why| refused(&why, "the user name or the present password is wrong"))?))
         }

@@ -24,6 +24,11 @@ impl Query {
         Self(url::form_urlencoded::parse(raw.unwrap_or_default().as_bytes()).into_owned().collect())
     }
 
+    /// What is asked for.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
+    }
+
     /// The first value of a parameter, unless it is empty.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
         self.first(name).filter(|value| !value.is_empty())

@@ -13,6 +13,7 @@ use super::served::Served;
 use super::{Call, present};
 use crate::access::users;
 use crate::admission::{escalation, metadata};
+use crate::audit::Named;
 use crate::error::{ApiError, FieldError, FieldErrorKind, Reason};
 use crate::lifecycle::{rules, settled};
 use crate::managed_fields::{self, Author, Scope};
@@ -70,7 +71,13 @@ impl Outcome {
         if let Self::Stored(entry) = &self {
             settled::after_making(call.state.storage(), entry).await;
         }
-        self.present(call, StatusCode::CREATED)
+        let name = match &self {
+            Self::Stored(entry) => entry.key.name.clone(),
+            Self::Unstored(value) => metadata::name(value).to_owned(),
+        };
+        let mut answer = self.present(call, StatusCode::CREATED)?;
+        answer.extensions_mut().insert(Named(name));
+        Ok(answer)
     }
 
     pub(crate) fn present(self, call: &Call, code: StatusCode) -> Result<Answer, ApiError> {

@@ -5,6 +5,7 @@ mod admin;
 mod api_services;
 mod apply;
 mod apply_properties;
+mod audit;
 mod built_in;
 mod create;
 mod declared;

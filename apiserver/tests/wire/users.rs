@@ -77,7 +77,7 @@ impl Server {
         self.send("POST", &format!("/auth/v1/{what}"), &NOBODY, body.to_string()).await
     }
 
-    async fn log_in(&self, name: &str, password: &str) -> Reply {
+    pub(crate) async fn log_in(&self, name: &str, password: &str) -> Reply {
         self.ask("login", json!({"username": name, "password": password})).await
     }
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 pub(crate) mod admin;
+pub(crate) mod audit;
 pub(crate) mod changes;
 pub(crate) mod instances;
 pub(crate) mod manifests;
@@ -160,6 +161,9 @@ pub(crate) enum Command {
     /// Print a completion script for a shell
     #[command(display_order = 18)]
     Completion(objects::CompletionArgs),
+    /// Show who did what, from the audit log
+    #[command(display_order = 19)]
+    Audit(audit::AuditArgs),
     /// Back up and restore the whole cloud
     #[command(display_order = 19, subcommand)]
     Admin(admin::AdminCommand),

@@ -11,6 +11,7 @@ mod admin;
 mod annotate;
 mod api_resources;
 mod apply;
+mod audit;
 mod completion;
 mod cp;
 mod create;
@@ -43,6 +44,7 @@ mod whoami;
 pub(crate) async fn run(cli: Cli, screen: &Screen) -> Result<(), Error> {
     let global = &cli.global;
     match &cli.command {
+        Command::Audit(args) => audit::run(args, global, screen).await,
         Command::Apply(args) => apply::run(args, global, screen).await,
         Command::Get(args) => get::run(args, global, screen).await,
         Command::Describe(args) => describe::run(args, global, screen).await,

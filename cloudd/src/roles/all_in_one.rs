@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use apiserver::{Clock as _, Identity, SystemClock};
+use apiserver::{Audit, Clock as _, Identity, SystemClock};
 use controller_backend::Backend;
 use controller_backend::fake::FakeEngine;
 use controller_backend_docker::DockerOptions;
@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Ended, end_in_order};
 use crate::args::{AllInOneArgs, BackendChoice};
+use crate::audit;
 use crate::high_water::HighWater;
 use crate::orphans::BackendOrphans;
 use crate::serving::{Door, Parts, Serving, TokenRule};
@@ -27,7 +28,8 @@ pub(crate) async fn run(args: AllInOneArgs) -> anyhow::Result<()> {
     let mut stop = Stop::listen()?;
     let door = Door::open(args.serve.listen).await?;
     let mut rule = TokenRule::Replaced;
-    while let Ended::Outdated(why) = round(&args, &door, rule, &mut stop).await? {
+    let mut kept = None;
+    while let Ended::Outdated(why) = round(&args, &door, rule, &mut kept, &mut stop).await? {
         tracing::info!(why, "everything starts anew");
         // Two that replace each other's token would never come to an end.
         rule = TokenRule::Kept;
@@ -35,7 +37,13 @@ pub(crate) async fn run(args: AllInOneArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn round(args: &AllInOneArgs, door: &Door, rule: TokenRule, stop: &mut Stop) -> anyhow::Result<Ended> {
+async fn round(
+    args: &AllInOneArgs,
+    door: &Door,
+    rule: TokenRule,
+    kept: &mut Option<Arc<Audit>>,
+    stop: &mut Stop,
+) -> anyhow::Result<Ended> {
     let storage = state::open(&args.state).await?;
     let installation = storage.installation();
     let high_water =
@@ -51,6 +59,7 @@ async fn round(args: &AllInOneArgs, door: &Door, rule: TokenRule, stop: &mut Sto
             std::iter::once(backend.clone()).chain(virtual_machines.clone()).collect(),
         )))),
         measures: Some(Arc::new(move |registry| measured.register(registry))),
+        audit: audit::open(kept, &args.state, &args.serve.audit)?,
     };
     let serving = Serving::start(&args.state, &args.serve, door, &storage, rule, parts).await?;
 

@@ -23,6 +23,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::abandoned;
 use crate::engine::Engine;
 use crate::error::translate;
+use crate::init;
 use crate::machines::{self, id_of};
 
 /// A machine's first lines may be written this long before Docker notes that it has started.
@@ -133,7 +134,7 @@ impl Consoles for DockerConsoles {
             attach_stdout: Some(true),
             attach_stderr: Some(true),
             tty: Some(spec.tty),
-            cmd: Some(spec.command),
+            cmd: Some(init::command(&container, spec.command)),
             ..CreateExecOptions::default()
         };
         let action = format!("run a command in {what}");

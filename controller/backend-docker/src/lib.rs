@@ -11,6 +11,7 @@ mod files;
 mod held;
 mod host;
 mod images;
+mod init;
 mod labels;
 mod machine_snapshots;
 mod machines;
@@ -71,13 +72,14 @@ pub enum OpenError {
 pub fn open(options: &DockerOptions, firewall: Arc<dyn Firewall>, names: Arc<dyn Names>) -> Result<Backend, OpenError> {
     let root = installation_dir(&options.data_dir, options.installation)
         .map_err(|source| OpenError::DataDir { path: options.data_dir.clone(), source })?;
+    let init = init::install(&root).map_err(|source| OpenError::DataDir { path: root.clone(), source })?;
     let engine = Arc::new(Engine::new(&options.socket, options.installation));
     let files = Arc::new(HostFiles::new(&root));
     let volumes = Layout::new(&root, options.installation);
     let snapshots = Layout::of_snapshots(&root, options.installation);
     let sources = Sources { volumes: volumes.clone(), snapshots, turns: Turns::default() };
     Ok(Backend {
-        machines: Arc::new(DockerMachines::new(engine.clone(), files.clone(), volumes)),
+        machines: Arc::new(DockerMachines::new(engine.clone(), files.clone(), volumes, init)),
         networks: Arc::new(DockerNetworks::new(engine.clone())),
         firewall,
         names,

@@ -5,6 +5,7 @@
 pub mod conformance;
 mod consoles;
 mod disk_images;
+mod environment;
 mod error;
 mod events;
 pub mod fake;
@@ -28,6 +29,7 @@ pub use consoles::{Channel, Chunk, Consoles, ExecControl, ExecSession, ExecSpec,
 pub use disk_images::{
     Algorithm, Checksum, DiskFormat, DiskImage, DiskImageSpec, DiskImages, DiskSource, ImportError, ParseChecksumError,
 };
+pub use environment::SecretEnvironment;
 pub use error::{Conflict, Error, Source};
 pub use events::{Event, EventStream, Events, Happening};
 pub use files::{FileSet, Files, ProjectedFile};

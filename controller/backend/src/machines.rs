@@ -103,8 +103,11 @@ pub struct MachineSpec {
     pub working_dir: Option<String>,
     /// `user` or `user:group`, by name or number. `None`: the image's own.
     pub user: Option<String>,
-    /// Environment, in order; added to the image's own.
+    /// Environment, in order; added to the image's own. Engines show it to whoever asks.
     pub env: Vec<EnvVar>,
+    /// Whether more comes from the owner's file set [`SecretEnvironment::SET`](crate::SecretEnvironment::SET), read at each
+    /// start and by each command; [`Files::ensure`](crate::Files::ensure) comes first.
+    pub has_secret_environment: bool,
     /// More labels. Ours win over these.
     pub labels: BTreeMap<String, String>,
     /// The network that the machine is in.
@@ -149,7 +152,7 @@ impl fmt::Debug for FirstBoot {
     }
 }
 
-/// Arguments may hold secrets that `$(NAME)` stands for, as the environment does: neither is shown.
+/// Arguments and environment are nobody's business who reads a log: neither is shown.
 impl fmt::Debug for MachineSpec {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter

@@ -6,6 +6,7 @@ mod resolvers;
 mod restore;
 mod rewire;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use bollard::query_parameters::{
 };
 use controller_backend::{
     Conflict, Error, Machine, MachineId, MachineSpec, MachineState, MachineSummary, Machines, MountSource,
-    NetworkAttachment, Resources, Usage,
+    NetworkAttachment, Resources, SecretEnvironment, Usage,
 };
 use futures::StreamExt as _;
 use jiff::Timestamp;
@@ -26,6 +27,7 @@ use uuid::Uuid;
 use crate::engine::Engine;
 use crate::error::{message, translate, translate_start};
 use crate::files::HostFiles;
+use crate::init::Init;
 use crate::networks;
 use crate::volumes::Layout;
 use request::Needs;
@@ -39,11 +41,13 @@ pub(crate) struct DockerMachines {
     engine: Arc<Engine>,
     files: Arc<HostFiles>,
     volumes: Layout,
+    /// Where the init of containers is.
+    init: PathBuf,
 }
 
 impl DockerMachines {
-    pub(crate) fn new(engine: Arc<Engine>, files: Arc<HostFiles>, volumes: Layout) -> Self {
-        Self { engine, files, volumes }
+    pub(crate) fn new(engine: Arc<Engine>, files: Arc<HostFiles>, volumes: Layout, init: PathBuf) -> Self {
+        Self { engine, files, volumes, init }
     }
 
     /// Looks up all that the machine stands on. Docker itself would make a plain volume in place of a missing one.
@@ -67,16 +71,32 @@ impl DockerMachines {
                     needs.volumes.insert(*uid, offer);
                 }
                 MountSource::Files(name) => {
-                    let dir = self.files.set_dir(spec.owner.uid, name);
-                    if !tokio::fs::try_exists(&dir).await.unwrap_or(false) {
-                        return Err(Error::not_found(format!("file set `{name}`")));
-                    }
-                    needs.dirs.insert(mount.source.clone(), dir);
+                    needs.dirs.insert(mount.source.clone(), self.file_set(spec, name).await?);
                 }
                 MountSource::Empty { .. } => {}
             }
         }
+        if spec.has_secret_environment {
+            let environment = self.file_set(spec, SecretEnvironment::SET).await?;
+            let image = self.engine.client().await?.inspect_image(&spec.image).await;
+            let image = image.map_err(|error| match message(&error) {
+                Some((404, _)) => Error::not_found(format!("image `{}`", spec.image)),
+                _ => translate("image", &format!("inspect image `{}`", spec.image), error),
+            })?;
+            let config = image.config.unwrap_or_default();
+            let (entrypoint, command) = (config.entrypoint.unwrap_or_default(), config.cmd.unwrap_or_default());
+            needs.init = Some(Init { program: self.init.clone(), environment, entrypoint, command });
+        }
         Ok(needs)
+    }
+
+    /// The directory of a file set that is there.
+    async fn file_set(&self, spec: &MachineSpec, name: &str) -> Result<PathBuf, Error> {
+        let dir = self.files.set_dir(spec.owner.uid, name);
+        if tokio::fs::try_exists(&dir).await.unwrap_or(false) {
+            return Ok(dir);
+        }
+        Err(Error::not_found(format!("file set `{name}`")))
     }
 
     /// The container as a machine; `NotFound` if it is not ours.

@@ -11,6 +11,7 @@ use bollard::models::{
 use controller_backend::{DOMAIN, MachineSpec, MountSource, NetworkAttachment, PortSpec, Protocol, Resources, mac_of};
 use uuid::Uuid;
 
+use crate::init::{self, Init};
 use crate::labels;
 use crate::volumes::Offer;
 
@@ -29,15 +30,24 @@ pub(super) struct Needs {
     pub(super) resolvers: Vec<String>,
     pub(super) volumes: HashMap<Uuid, Offer>,
     pub(super) dirs: BTreeMap<MountSource, PathBuf>,
+    /// What puts the hidden part into its environment, where it has one.
+    pub(super) init: Option<Init>,
 }
 
 pub(super) fn body(spec: &MachineSpec, needs: &Needs) -> ContainerCreateBody {
+    let (entrypoint, cmd) = match &needs.init {
+        None => (spec.command.clone(), spec.args.clone()),
+        Some(init) => {
+            let (entrypoint, cmd) = init.words(spec.command.as_deref(), spec.args.as_deref());
+            (Some(entrypoint), Some(cmd))
+        }
+    };
     ContainerCreateBody {
         hostname: Some(spec.hostname.clone()),
         user: spec.user.clone(),
         image: Some(spec.image.clone()),
-        entrypoint: spec.command.clone(),
-        cmd: spec.args.clone(),
+        entrypoint,
+        cmd,
         working_dir: spec.working_dir.clone(),
         env: Some(spec.env.iter().map(|variable| format!("{}={}", variable.name, variable.value)).collect()),
         labels: Some(labels::of_machine(spec)),
@@ -94,7 +104,7 @@ fn host_config(spec: &MachineSpec, needs: &Needs) -> HostConfig {
         dns_search: (!needs.resolvers.is_empty()).then(|| vec![format!("{}.{DOMAIN}", spec.owner.namespace)]),
         network_mode: Some(needs.network_name.clone().unwrap_or_else(|| "none".to_owned())),
         port_bindings: Some(port_bindings(&spec.ports)),
-        mounts: Some(mounts(spec, needs)),
+        mounts: Some(mounts(spec, needs).chain(needs.init.iter().flat_map(init_mounts)).collect()),
         devices: Some(devices(spec, needs)),
         ..HostConfig::default()
     }
@@ -160,53 +170,60 @@ fn devices(spec: &MachineSpec, needs: &Needs) -> Vec<DeviceMapping> {
     spec.mounts.iter().filter_map(device).collect()
 }
 
-fn mounts(spec: &MachineSpec, needs: &Needs) -> Vec<Mount> {
-    spec.mounts
-        .iter()
-        .filter_map(|mount| {
-            let target = Some(mount.path.clone());
-            let read_only = Some(mount.read_only);
-            match &mount.source {
-                MountSource::Volume(uid) => {
-                    let Offer::Directory(handle) = needs.volumes.get(uid)? else { return None };
-                    Some(Mount {
-                        target,
-                        read_only,
-                        source: Some(handle.name.clone()),
-                        typ: Some(MountType::VOLUME),
-                        // Docker makes a volume that it does not know. Told how, it can only make the right one.
-                        volume_options: Some(MountVolumeOptions {
-                            labels: Some(handle.labels.clone()),
-                            driver_config: Some(MountVolumeOptionsDriverConfig {
-                                name: Some("local".to_owned()),
-                                options: Some(handle.options.clone()),
-                            }),
-                            ..MountVolumeOptions::default()
-                        }),
-                        ..Mount::default()
-                    })
-                }
-                source @ MountSource::Files(_) => Some(Mount {
-                    target,
-                    // Projected content is ours to change, never the machine's.
-                    read_only: Some(true),
-                    source: Some(needs.dirs.get(source)?.display().to_string()),
-                    typ: Some(MountType::BIND),
-                    ..Mount::default()
-                }),
-                MountSource::Empty { size_bytes } => Some(Mount {
+fn init_mounts(init: &Init) -> [Mount; 2] {
+    [(init::PROGRAM, &init.program), (init::ENVIRONMENT, &init.environment)].map(|(target, source)| Mount {
+        target: Some(target.to_owned()),
+        read_only: Some(true),
+        source: Some(source.display().to_string()),
+        typ: Some(MountType::BIND),
+        ..Mount::default()
+    })
+}
+
+fn mounts(spec: &MachineSpec, needs: &Needs) -> impl Iterator<Item = Mount> {
+    spec.mounts.iter().filter_map(|mount| {
+        let target = Some(mount.path.clone());
+        let read_only = Some(mount.read_only);
+        match &mount.source {
+            MountSource::Volume(uid) => {
+                let Offer::Directory(handle) = needs.volumes.get(uid)? else { return None };
+                Some(Mount {
                     target,
                     read_only,
-                    typ: Some(MountType::TMPFS),
-                    tmpfs_options: Some(MountTmpfsOptions {
-                        size_bytes: i64::try_from(*size_bytes).ok(),
-                        // Anybody inside the machine may write there.
-                        mode: Some(0o1777),
-                        ..MountTmpfsOptions::default()
+                    source: Some(handle.name.clone()),
+                    typ: Some(MountType::VOLUME),
+                    // Docker makes a volume that it does not know. Told how, it can only make the right one.
+                    volume_options: Some(MountVolumeOptions {
+                        labels: Some(handle.labels.clone()),
+                        driver_config: Some(MountVolumeOptionsDriverConfig {
+                            name: Some("local".to_owned()),
+                            options: Some(handle.options.clone()),
+                        }),
+                        ..MountVolumeOptions::default()
                     }),
                     ..Mount::default()
-                }),
+                })
             }
-        })
-        .collect()
+            source @ MountSource::Files(_) => Some(Mount {
+                target,
+                // Projected content is ours to change, never the machine's.
+                read_only: Some(true),
+                source: Some(needs.dirs.get(source)?.display().to_string()),
+                typ: Some(MountType::BIND),
+                ..Mount::default()
+            }),
+            MountSource::Empty { size_bytes } => Some(Mount {
+                target,
+                read_only,
+                typ: Some(MountType::TMPFS),
+                tmpfs_options: Some(MountTmpfsOptions {
+                    size_bytes: i64::try_from(*size_bytes).ok(),
+                    // Anybody inside the machine may write there.
+                    mode: Some(0o1777),
+                    ..MountTmpfsOptions::default()
+                }),
+                ..Mount::default()
+            }),
+        }
+    })
 }

@@ -3,6 +3,7 @@
 
 mod connection;
 mod daemon;
+mod environment;
 mod firewall;
 mod image;
 mod machine_snapshots;

@@ -149,6 +149,7 @@ impl Fixture {
             working_dir: None,
             user: None,
             env: vec![EnvVar { name: "COLOUR".to_owned(), value: "blue".to_owned() }],
+            has_secret_environment: false,
             labels: [("example.com/team".to_owned(), "red".to_owned())].into(),
             network: None,
             ports: Vec::new(),

@@ -12,7 +12,7 @@ use super::world::{FakeMachine, LogEntry, World};
 use super::{View, mounting, shell};
 use crate::{
     Attachment, Conflict, Error, Happening, Machine, MachineId, MachineSpec, MachineState, MachineSummary, Machines,
-    MountSource, NetworkAttachment, Owner, PublishedPort, Resources, Usage,
+    MountSource, NetworkAttachment, Owner, PublishedPort, Resources, SecretEnvironment, Usage,
 };
 
 #[async_trait]
@@ -171,6 +171,9 @@ fn create(world: &mut World, installation: Uuid, spec: &MachineSpec) -> Result<M
         }
     }
     mounting::there(world, &spec.owner, &spec.mounts)?;
+    if spec.has_secret_environment {
+        has_files(world, &spec.owner, SecretEnvironment::SET)?;
+    }
     let mut published: Vec<PublishedPort> = spec
         .ports
         .iter()
@@ -238,6 +241,9 @@ fn start(world: &mut World, installation: Uuid, id: &MachineId) -> Result<(), Er
         if let MountSource::Files(name) = &mount.source {
             has_files(world, &spec.owner, name)?;
         }
+    }
+    if spec.has_secret_environment {
+        has_files(world, &spec.owner, SecretEnvironment::SET)?;
     }
     if let Some(attachment) = machine.attachment {
         if !world.networks.contains_key(&attachment.network) {

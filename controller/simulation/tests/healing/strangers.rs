@@ -36,6 +36,7 @@ fn orphan(installation: Uuid) -> MachineSpec {
         working_dir: None,
         user: None,
         env: Vec::new(),
+        has_secret_environment: false,
         labels: Default::default(),
         network: None,
         ports: Vec::new(),

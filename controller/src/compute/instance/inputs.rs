@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use controller_backend::{EnvVar, FileSet, ProjectedFile};
+use controller_backend::{EnvVar, FileSet, ProjectedFile, SecretEnvironment};
 use crds::compute::instance::{EnvSource, Instance};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::ResourceExt;
@@ -21,9 +21,9 @@ pub(super) trait Sources {
 /// What an Instance takes from elsewhere.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Inputs {
-    /// The environment, in order.
+    /// The environment, in order, without what comes from Secrets.
     pub(crate) environment: Vec<EnvVar>,
-    /// The projected files.
+    /// The projected files, and the environment that comes from Secrets.
     pub(crate) files: Vec<FileSet>,
     /// What isn't there, for people.
     pub(crate) missing: BTreeSet<String>,
@@ -48,7 +48,10 @@ impl Inputs {
 
 pub(super) fn resolve(instance: &Instance, sources: &impl Sources) -> Inputs {
     let mut inputs = Inputs::default();
-    environment(instance, sources, &mut inputs);
+    let values = environment(instance, sources, &mut inputs);
+    if has_secret_environment(instance) {
+        inputs.files.push(secret_environment(instance, &values).file_set());
+    }
     for mount in &instance.spec.volumes {
         let content = if let Some(name) = &mount.secret {
             secret_content(sources.secret(name).as_deref(), name, &mut inputs.missing)
@@ -98,11 +101,41 @@ fn config_map_content(map: Option<&ConfigMap>, name: &str, missing: &mut BTreeSe
     text.chain(binary).collect()
 }
 
+/// Whether anything of its environment comes from a Secret, whether that is there or not.
+pub(super) fn has_secret_environment(instance: &Instance) -> bool {
+    let spec = &instance.spec;
+    let is_secret = |source: &EnvSource| source.secret_key_ref.is_some();
+    spec.env_from.iter().any(|source| source.secret_ref.is_some())
+        || spec.env.iter().any(|variable| variable.value_from.as_ref().is_some_and(is_secret))
+}
+
+/// A variable's value, and whether any of it comes from a Secret.
+#[derive(Clone)]
+struct Value {
+    text: String,
+    is_secret: bool,
+}
+
+type Values = BTreeMap<String, Value>;
+
+/// The variables that come from Secrets, and the words that name one of them.
+fn secret_environment(instance: &Instance, values: &Values) -> SecretEnvironment {
+    let variables = values.iter().filter(|(_, value)| value.is_secret);
+    let variables = variables.map(|(name, value)| EnvVar { name: name.clone(), value: value.text.clone() });
+    let full = |words: &[String]| {
+        let expanded: Vec<Value> = words.iter().map(|word| expand_all(word, values)).collect();
+        let names_one = expanded.iter().any(|word| word.is_secret);
+        names_one.then(|| expanded.into_iter().map(|word| word.text).collect())
+    };
+    let (command, args) = (full(&instance.spec.command), full(&instance.spec.args));
+    SecretEnvironment { variables: variables.collect(), command, args }
+}
+
 /// Later ones win over earlier ones, and `env` over `envFrom`; a variable stays where it first was.
-fn environment(instance: &Instance, sources: &impl Sources, inputs: &mut Inputs) {
+fn environment(instance: &Instance, sources: &impl Sources, inputs: &mut Inputs) -> Values {
     let mut order: Vec<String> = Vec::new();
-    let mut values: BTreeMap<String, String> = BTreeMap::new();
-    let mut put = |values: &mut BTreeMap<String, String>, name: String, value: String| {
+    let mut values = Values::new();
+    let mut put = |values: &mut Values, name: String, value: Value| {
         if values.insert(name.clone(), value).is_none() {
             order.push(name);
         }
@@ -126,21 +159,28 @@ fn environment(instance: &Instance, sources: &impl Sources, inputs: &mut Inputs)
                 && !name.contains(['=', '\0'])
                 && !value.contains('\0')
             {
-                put(&mut values, name, value);
+                put(&mut values, name, Value { text: value, is_secret: source.secret_ref.is_some() });
             }
         }
     }
     for variable in &instance.spec.env {
         let value = match &variable.value_from {
-            None => Some(expand(variable.value.as_deref().unwrap_or_default(), &values)),
-            Some(source) => from_elsewhere(instance, source, sources, &mut inputs.missing),
+            None => Some(expand_all(variable.value.as_deref().unwrap_or_default(), &values)),
+            Some(source) => {
+                let text = from_elsewhere(instance, source, sources, &mut inputs.missing);
+                text.map(|text| Value { text, is_secret: source.secret_key_ref.is_some() })
+            }
         };
         if let Some(value) = value {
             put(&mut values, variable.name.clone(), value);
         }
     }
-    inputs.environment =
-        order.into_iter().map(|name| EnvVar { value: values.get(&name).cloned().unwrap_or_default(), name }).collect();
+    let plain = order.into_iter().filter_map(|name| {
+        let value = values.get(&name).filter(|value| !value.is_secret)?;
+        Some(EnvVar { value: value.text.clone(), name })
+    });
+    inputs.environment = plain.collect();
+    values
 }
 
 fn from_elsewhere(
@@ -164,7 +204,9 @@ fn from_elsewhere(
         Some(mut content) => match content.remove(&reference.key) {
             None => Err(format!("key `{}` in {what} `{}`", reference.key, reference.name)),
             Some(bytes) => String::from_utf8(bytes)
-                .map_err(|_| format!("text in key `{}` of {what} `{}`", reference.key, reference.name)),
+                .ok()
+                .filter(|text| !text.contains('\0'))
+                .ok_or_else(|| format!("text in key `{}` of {what} `{}`", reference.key, reference.name)),
         },
     };
     match text {
@@ -198,8 +240,19 @@ fn field(instance: &Instance, path: &str) -> String {
     }
 }
 
+/// Expands a text with variables of which some are secret: then so is the text.
+fn expand_all(text: &str, values: &Values) -> Value {
+    let mut is_secret = false;
+    let text = expand(text, |name| {
+        let value = values.get(name)?;
+        is_secret |= value.is_secret;
+        Some(value.text.as_str())
+    });
+    Value { text, is_secret }
+}
+
 /// Replaces `$(NAME)` by the value of a variable known so far; `$$` is a dollar, and an unknown name stays as it is.
-pub(super) fn expand(text: &str, values: &BTreeMap<String, String>) -> String {
+pub(super) fn expand<'values>(text: &str, mut value_of: impl FnMut(&str) -> Option<&'values str>) -> String {
     let mut expanded = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(position) = rest.find('$') {
@@ -209,7 +262,7 @@ pub(super) fn expand(text: &str, values: &BTreeMap<String, String>) -> String {
             expanded.push('$');
             rest = after;
         } else if let Some((name, after)) = rest.strip_prefix('(').and_then(|inner| inner.split_once(')')) {
-            match values.get(name) {
+            match value_of(name) {
                 Some(value) => expanded.push_str(value),
                 None => {
                     expanded.push_str("$(");
@@ -232,7 +285,6 @@ mod tests {
 
     #[test]
     fn variables_in_text_are_replaced_as_in_kubernetes() {
-        let values = BTreeMap::from([("HOST".to_owned(), "db".to_owned())]);
         for (text, expanded) in [
             ("tcp://$(HOST):5432", "tcp://db:5432"),
             ("$$(HOST)", "$(HOST)"),
@@ -240,8 +292,89 @@ mod tests {
             ("$HOST $(HOST", "$HOST $(HOST"),
             ("5$", "5$"),
         ] {
-            assert_eq!(expand(text, &values), expanded, "{text}");
+            assert_eq!(expand(text, |name| (name == "HOST").then_some("db")), expanded, "{text}");
         }
+    }
+
+    struct Shelf {
+        secret: Secret,
+        config_map: ConfigMap,
+    }
+
+    impl Sources for Shelf {
+        fn secret(&self, name: &str) -> Option<std::sync::Arc<Secret>> {
+            (name == "s").then(|| self.secret.clone().into())
+        }
+
+        fn config_map(&self, name: &str) -> Option<std::sync::Arc<ConfigMap>> {
+            (name == "c").then(|| self.config_map.clone().into())
+        }
+    }
+
+    fn resolved(spec: serde_json::Value) -> (Instance, Inputs) {
+        let parse = serde_json::from_value::<Secret>;
+        let secret = serde_json::json!({"data": {"WORD": "aHVzaA==", "NUL": "YQBi"}});
+        let shelf = Shelf {
+            secret: parse(secret).unwrap(),
+            config_map: serde_json::from_value(serde_json::json!({"data": {"HOST": "db"}})).unwrap(),
+        };
+        let mut spec = spec;
+        spec["image"] = "web:1".into();
+        let object = serde_json::json!({"apiVersion": "thecloud.dev/v1alpha1", "kind": "Instance",
+            "metadata": {"name": "web", "namespace": "default"}, "spec": spec});
+        let instance: Instance = serde_json::from_value(object).unwrap();
+        let inputs = resolve(&instance, &shelf);
+        (instance, inputs)
+    }
+
+    /// The engine's part of the environment, and the entries of the hidden part.
+    fn parts(inputs: &Inputs) -> (Vec<String>, Vec<String>) {
+        let plain = inputs.environment.iter().map(|variable| format!("{}={}", variable.name, variable.value));
+        let hidden = inputs.files.iter().filter(|set| set.name == SecretEnvironment::SET);
+        let content: Vec<u8> = hidden.flat_map(|set| set.files[SecretEnvironment::FILE].content.to_vec()).collect();
+        let entries = String::from_utf8(content).unwrap();
+        (plain.collect(), entries.split_terminator('\0').map(str::to_owned).collect())
+    }
+
+    #[test]
+    fn what_has_any_of_a_secret_in_it_is_hidden_from_the_engine() {
+        let (instance, inputs) = resolved(serde_json::json!({
+            "envFrom": [{"configMapRef": {"name": "c"}}, {"secretRef": {"name": "s"}, "prefix": "S_"}],
+            "env": [
+                {"name": "PLAIN", "value": "to $(HOST)"},
+                {"name": "PASSWORD", "valueFrom": {"secretKeyRef": {"name": "s", "key": "WORD"}}},
+                {"name": "URL", "value": "http://:$(PASSWORD)@$(HOST)"},
+                {"name": "AGAIN", "value": "$(URL)/$(PLAIN)"},
+            ],
+            "command": ["serve", "$(HOST)"],
+            "args": ["--url=$(URL)", "--host", "$(HOST)"],
+        }));
+        let (plain, hidden) = parts(&inputs);
+        assert_eq!(plain, ["HOST=db", "PLAIN=to db"]);
+        let url = "http://:hush@db";
+        let variables = [&format!("VAGAIN={url}/to db"), "VPASSWORD=hush", "VS_WORD=hush", &format!("VURL={url}")];
+        let arguments = [&format!("A--url={url}"), "A--host", "Adb"];
+        assert_eq!(hidden, [&variables[..], &arguments[..]].concat(), "the command names none");
+        assert!(has_secret_environment(&instance));
+        assert!(!format!("{inputs:?}").contains("hush"));
+    }
+
+    #[test]
+    fn without_a_secret_nothing_is_hidden_and_one_that_is_missing_leaves_room() {
+        let (instance, inputs) = resolved(serde_json::json!({"envFrom": [{"configMapRef": {"name": "c"}}]}));
+        assert!(!has_secret_environment(&instance) && inputs.files.is_empty());
+        let optional = serde_json::json!({"name": "nobody", "key": "k", "optional": true});
+        let (_, inputs) =
+            resolved(serde_json::json!({"env": [{"name": "P", "valueFrom": {"secretKeyRef": optional}}]}));
+        assert_eq!((inputs.files.len(), parts(&inputs).1), (1, Vec::new()));
+    }
+
+    #[test]
+    fn a_key_that_no_variable_can_hold_is_missing() {
+        let (_, inputs) = resolved(serde_json::json!({
+            "env": [{"name": "P", "valueFrom": {"secretKeyRef": {"name": "s", "key": "NUL"}}}],
+        }));
+        assert_eq!(inputs.missing, BTreeSet::from(["text in key `NUL` of Secret `s`".to_owned()]));
     }
 
     #[test]

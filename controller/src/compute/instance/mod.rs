@@ -5,7 +5,6 @@ mod allocate;
 mod apply;
 mod fit;
 mod health;
-pub(crate) mod index;
 mod inputs;
 mod mounting;
 mod needs;

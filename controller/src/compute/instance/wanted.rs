@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::allocate::{host_port_of, protocol};
-use super::inputs::{Inputs, expand, set_name};
+use super::inputs::{Inputs, expand, has_secret_environment, set_name};
 use super::observe::Disk;
 
 /// Most processes and threads of a machine at a time.
@@ -79,6 +79,10 @@ pub(super) fn hash(instance: &Instance, parts: &Parts<'_>) -> String {
     if let Some(snapshot) = parts.snapshot {
         content["imageSnapshot"] = json!(snapshot);
     }
+    // A machine from before has them where the engine shows them.
+    if has_secret_environment(instance) {
+        content["secretEnvironment"] = json!("file");
+    }
     digest(&content)
 }
 
@@ -102,10 +106,11 @@ pub(super) fn machine(
     inputs: &Inputs,
 ) -> MachineSpec {
     let spec = &instance.spec;
-    let values: BTreeMap<String, String> =
-        inputs.environment.iter().map(|variable| (variable.name.clone(), variable.value.clone())).collect();
+    let values: BTreeMap<&str, &str> =
+        inputs.environment.iter().map(|variable| (variable.name.as_str(), variable.value.as_str())).collect();
     let words = |words: &[String]| {
-        (!words.is_empty()).then(|| words.iter().map(|word| expand(word, &values)).collect::<Vec<_>>())
+        let expanded = words.iter().map(|word| expand(word, |name| values.get(name).copied()));
+        (!words.is_empty()).then(|| expanded.collect::<Vec<_>>())
     };
     let grace = u64::try_from(spec.termination_grace_period_seconds).unwrap_or_default();
     MachineSpec {
@@ -118,6 +123,7 @@ pub(super) fn machine(
         working_dir: spec.working_dir.clone(),
         user: spec.user.clone(),
         env: inputs.environment.clone(),
+        has_secret_environment: has_secret_environment(instance),
         labels: BTreeMap::new(),
         network: Some(attachment(parts.owner, parts.network, parts.address)),
         // What has a disk of its own is published by the host, which can change it while the machine runs.

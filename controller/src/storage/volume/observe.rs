@@ -5,7 +5,6 @@ use crds::storage::volume::{Volume, VolumeSource as Named};
 use kube::ResourceExt;
 
 use super::VolumeKind;
-use crate::compute::instance::index;
 use crate::runtime::{Failure, Goal, uid_of};
 use crate::storage;
 
@@ -49,7 +48,7 @@ pub(super) async fn observe(kind: &VolumeKind, goal: Goal, volume: &Volume) -> R
     let users = world
         .stores
         .instances
-        .by_index(index::VOLUME, format!("{}/{name}", owner.namespace))
+        .in_namespace(&owner.namespace)
         .iter()
         .filter(|instance| {
             let Some(status) = &instance.status else { return false };

@@ -1,0 +1,296 @@
+//! What is kept of a request until it is answered, and whether it is let in at all: one that is to be logged isn't while
+//! the log can't be written.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Uri, header};
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::Audit;
+use super::event::{self, ANONYMOUS, Answered, Asked, UNAUTHENTICATED};
+use super::policy::Level;
+use crate::access::Identity;
+use crate::error::{ApiError, Reason};
+use crate::negotiate::{self, BodyFormat};
+use crate::request::Target;
+use crate::response::Answer;
+use crate::router::Plan;
+use crate::schema::decode;
+
+/// The most of a body that is logged.
+const BODY: usize = 64 << 10;
+/// What web servers log of a request whose client has gone.
+const CLIENT_LEFT: u16 = 499;
+/// Refusals of strangers that are logged in a second: nobody can fill the log without being known.
+const STRANGERS: u32 = 10;
+
+/// A request that is logged when it is answered, or when nobody waits for the answer any more.
+#[derive(Debug)]
+pub(crate) struct Trail {
+    audit: Arc<Audit>,
+    request: Option<Request>,
+}
+
+#[derive(Debug)]
+struct Request {
+    level: Level,
+    id: Uuid,
+    verb: &'static str,
+    target: Target,
+    uri: Uri,
+    agent: String,
+    peer: Option<IpAddr>,
+    user: Option<Arc<Identity>>,
+    acts_as: Option<Arc<Identity>>,
+    body: Option<Value>,
+    is_stream: bool,
+    received: Timestamp,
+    annotations: Map<String, Value>,
+}
+
+/// Put on an answer: the name of the object, or of the user who logs in, where the path doesn't say it.
+#[derive(Debug, Clone)]
+pub(crate) struct Named(pub(crate) String);
+
+impl Audit {
+    /// What is to be kept of a request of somebody who is known. `None` for one that isn't logged.
+    ///
+    /// # Errors
+    /// 503 while the log can't be written.
+    pub(crate) fn begin(
+        self: &Arc<Self>,
+        user: &Arc<Identity>,
+        plan: &Plan,
+        (uri, headers): (&Uri, &HeaderMap),
+        peer: Option<IpAddr>,
+    ) -> Result<Option<Trail>, ApiError> {
+        let level = self.policy.level(user, plan.verb, &plan.target, uri.path());
+        if level == Level::None {
+            return Ok(None);
+        }
+        if let Some(failure) = self.standing.failure() {
+            let message = format!(
+                "the audit log in {} can't be written ({failure}), so nothing is done that it should tell of; it goes on when \
+                 it can",
+                self.folder.path().display()
+            );
+            return Err(crate::response::retry_later(Reason::ServiceUnavailable, &message));
+        }
+        Ok(Some(self.trail(level, Some(Arc::clone(user)), plan, (uri, headers), peer)))
+    }
+
+    /// What is to be kept of a request of a stranger, which is refused.
+    pub(crate) fn begin_stranger(
+        self: &Arc<Self>,
+        plan: &Plan,
+        (uri, headers): (&Uri, &HeaderMap),
+        peer: Option<IpAddr>,
+    ) -> Option<Trail> {
+        let level = self.policy.level(&nobody(), plan.verb, &plan.target, uri.path());
+        if level == Level::None {
+            return None;
+        }
+        let unheard = self.strangers().take(self.clock.now())?;
+        let mut trail = self.trail(Level::Metadata, None, plan, (uri, headers), peer);
+        trail.went_unheard(unheard);
+        Some(trail)
+    }
+
+    /// What is to be kept of a login.
+    pub(crate) fn begin_login(
+        self: &Arc<Self>,
+        plan: &Plan,
+        (uri, headers): (&Uri, &HeaderMap),
+        peer: Option<IpAddr>,
+    ) -> Option<Trail> {
+        let level = self.policy.level(&nobody(), plan.verb, &plan.target, uri.path());
+        (level > Level::None).then(|| self.trail(Level::Metadata, None, plan, (uri, headers), peer))
+    }
+
+    fn trail(
+        self: &Arc<Self>,
+        level: Level,
+        user: Option<Arc<Identity>>,
+        plan: &Plan,
+        (uri, headers): (&Uri, &HeaderMap),
+        peer: Option<IpAddr>,
+    ) -> Trail {
+        let agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let request = Request {
+            level,
+            id: Uuid::new_v4(),
+            verb: plan.verb,
+            target: plan.target.clone(),
+            uri: uri.clone(),
+            agent: agent.to_owned(),
+            peer,
+            user,
+            acts_as: None,
+            body: None,
+            is_stream: plan.is_stream,
+            received: self.clock.now(),
+            annotations: Map::new(),
+        };
+        Trail { audit: Arc::clone(self), request: Some(request) }
+    }
+}
+
+impl Trail {
+    /// Writes it down, and waits until the system has it. The answer tells by which id the line is found.
+    pub(crate) async fn end(mut self, answer: &mut Answer, reason: Option<Reason>) {
+        let Some(request) = self.request.take() else { return };
+        if let Ok(id) = HeaderValue::from_str(&request.id.to_string()) {
+            answer.headers_mut().insert("audit-id", id);
+        }
+        let status = answer.status();
+        let answered = Answered {
+            code: status.as_u16(),
+            reason,
+            name: answer.extensions().get::<Named>().map(|named| named.0.clone()),
+            is_stream: request.is_stream && status.is_success() || status.is_informational(),
+            at: self.audit.clock.now(),
+        };
+        self.audit.log(request.event(&answered)).await;
+    }
+
+    /// Writes a login down, with the user that it was for if there is one. What was typed for a name may be a password.
+    pub(crate) async fn end_login(mut self, answer: &mut Answer) {
+        if !answer.status().is_success() {
+            let now = self.audit.clock.now();
+            let taken = self.audit.strangers().take(now);
+            let Some(unheard) = taken else {
+                self.request = None;
+                return;
+            };
+            self.went_unheard(unheard);
+        }
+        if let Some(Named(user)) = answer.extensions().get() {
+            self.annotate("login", user.clone());
+        }
+        self.end(answer, None).await;
+    }
+
+    /// Refusals before this one weren't logged, as there were too many.
+    fn went_unheard(&mut self, count: u64) {
+        if count > 0 {
+            self.annotate("refusals-not-logged", count.to_string());
+        }
+    }
+
+    /// Whether the body is to be logged.
+    pub(crate) fn wants_body(&self) -> bool {
+        self.request.as_ref().is_some_and(|request| request.level >= Level::Request && !request.is_stream)
+    }
+
+    /// The user acts as somebody else.
+    pub(crate) fn acts_as(&mut self, who: &Arc<Identity>) {
+        if let Some(request) = &mut self.request {
+            request.acts_as = Some(Arc::clone(who));
+        }
+    }
+
+    fn annotate(&mut self, name: &str, value: String) {
+        if let Some(request) = &mut self.request {
+            request.annotations.insert(format!("thecloud.dev/{name}"), value.into());
+        }
+    }
+
+    /// What the request brought.
+    pub(crate) fn brought(&mut self, headers: &HeaderMap, body: &Bytes) {
+        if body.is_empty() {
+            return;
+        }
+        if body.len() > BODY {
+            self.annotate("request-object", format!("{} bytes, too many to be logged", body.len()));
+            return;
+        }
+        let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let decoded = match negotiate::body(content_type) {
+            Ok(BodyFormat::Protobuf) => decode::protobuf(body),
+            // An apply is YAML, of which JSON is a part; all other patches are JSON.
+            Ok(BodyFormat::Yaml) | Err(_) => decode::yaml(body),
+            Ok(BodyFormat::Json) => decode::json(body),
+        };
+        if let Some(request) = &mut self.request {
+            request.body = decoded.ok().map(|decoded| decoded.value);
+        }
+    }
+}
+
+impl Drop for Trail {
+    /// The client has gone. What it asked for may have been done all the same.
+    fn drop(&mut self) {
+        self.annotate("outcome", "the client left before it was answered: it may have been done".to_owned());
+        let Some(request) = self.request.take() else { return };
+        let at = self.audit.clock.now();
+        let left = Answered { code: CLIENT_LEFT, reason: None, name: None, is_stream: false, at };
+        self.audit.log_later(request.event(&left));
+    }
+}
+
+impl Request {
+    fn event(self, answered: &Answered) -> String {
+        let asked = Asked {
+            level: self.level,
+            id: self.id,
+            verb: self.verb,
+            target: &self.target,
+            uri: self.uri.path_and_query().map_or("", |path| path.as_str()),
+            agent: &self.agent,
+            peer: self.peer,
+            user: self.user.as_deref(),
+            acts_as: self.acts_as.as_deref(),
+            body: self.body,
+            received: self.received,
+            annotations: self.annotations,
+        };
+        event::of_request(asked, answered)
+    }
+}
+
+fn nobody() -> Identity {
+    Identity { user: ANONYMOUS.to_owned(), groups: vec![UNAUTHENTICATED.to_owned()], ..Identity::default() }
+}
+
+/// How many refusals of strangers are still logged in this second, and how many weren't since the last that was.
+#[derive(Debug, Default)]
+pub(super) struct Allowance {
+    second: i64,
+    taken: u32,
+    unheard: u64,
+}
+
+impl Allowance {
+    /// Takes one, and says how many went unheard before it. `None` if there is none left.
+    fn take(&mut self, now: Timestamp) -> Option<u64> {
+        if self.second != now.as_second() {
+            (self.second, self.taken) = (now.as_second(), 0);
+        }
+        if self.taken >= STRANGERS {
+            self.unheard += 1;
+            return None;
+        }
+        self.taken += 1;
+        Some(std::mem::take(&mut self.unheard))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strangers_cannot_fill_the_log() {
+        let mut allowance = Allowance::default();
+        let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        let logged = (0..100).filter(|_| allowance.take(now).is_some()).count();
+        assert_eq!(logged, 10);
+        let later = "2026-01-01T00:00:01Z".parse().unwrap();
+        assert_eq!(allowance.take(later), Some(90));
+        assert_eq!(allowance.take(later), Some(0));
+    }
+}
