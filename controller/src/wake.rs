@@ -11,13 +11,14 @@ use crds::compute::instance_type::InstanceType;
 use crds::network::security_group::SecurityGroup;
 use crds::network::vpc::Vpc;
 use crds::network::vpc_peering::VpcPeering;
-use crds::status::{READY, condition, is_true};
+use crds::status::{READY, is_true};
 use crds::storage::volume::{Volume, VolumeSource};
 use crds::storage::volume_snapshot::VolumeSnapshot;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{Resource, ResourceExt};
 
 use crate::compute::image::{AnyImage, may_use};
+use crate::compute::instance::index;
 use crate::network::firewall::address;
 use crate::runtime::{Changed, Key, Queue, Store, uid_of};
 use crate::world::World;
@@ -74,17 +75,21 @@ impl World {
                 self.queues.images.wake_after(image(&namespace), COUNTING);
                 self.queues.cluster_images.wake_after(image(""), COUNTING);
             }
-            let vpc = Key::new(namespace.clone(), instance.vpc());
-            if gone {
-                self.queues.vpcs.wake(vpc)
-            } else {
-                self.queues.vpcs.wake_after(vpc, COUNTING)
-            }
             let held = instance.status.iter().flat_map(|status| status.volumes.iter().map(String::as_str));
             let names: BTreeSet<&str> = instance.volumes().into_keys().chain(held).collect();
             for name in names {
                 let volume = Key::new(namespace.clone(), name);
                 if gone { self.queues.volumes.wake(volume) } else { self.queues.volumes.wake_after(volume, COUNTING) }
+            }
+        }
+        // A Vpc counts who has an address in it.
+        let vpc = |instance: &Instance| {
+            address(instance).map(|_| Key::new(instance.namespace().unwrap_or_default(), instance.vpc()))
+        };
+        let (left, joined) = (changed.old.and_then(|old| vpc(old)), changed.new.and_then(|new| vpc(new)));
+        if left != joined {
+            for vpc in [left, joined].into_iter().flatten() {
+                if gone { self.queues.vpcs.wake(vpc) } else { self.queues.vpcs.wake_after(vpc, COUNTING) }
             }
         }
         if let Some(instance) = changed.new.or(changed.old) {
@@ -107,16 +112,8 @@ impl World {
             _ => false,
         };
         if let_go {
-            for other in self.stores.instances.all() {
-                let ready = other.status.as_ref().and_then(|status| condition(&status.conditions, READY));
-                if ready.is_some_and(|ready| {
-                    matches!(
-                        ready.reason.as_str(),
-                        "PortTaken" | "VolumeInUse" | "AddressesExhausted" | "PortsExhausted"
-                    )
-                }) {
-                    self.queues.instances.wake(Key::of(other.as_ref()));
-                }
+            for other in self.stores.instances.by_index(index::WAITS, index::FOR_ANOTHER) {
+                self.queues.instances.wake(Key::of(other.as_ref()));
             }
         }
         if gone && let Some(old) = changed.old {

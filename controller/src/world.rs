@@ -23,6 +23,7 @@ use serde_json::{Value, json};
 
 use crate::Options;
 use crate::claims::Claims;
+use crate::compute::instance;
 use crate::host::Gate;
 use crate::network::firewall::Firewall;
 use crate::network::names::NameService;
@@ -76,7 +77,7 @@ impl World {
         Self {
             client,
             options,
-            stores: Stores::default(),
+            stores: Stores { instances: Arc::new(Store::indexed(instance::index::entries)), ..Stores::default() },
             queues: Queues::default(),
             claims: Claims::default(),
             gate: Gate::default(),

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::failure::chain;
+use super::index::{Entry, Index};
 
 /// A namespaced name. The namespace of a cluster's object is empty.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,8 +40,15 @@ impl Key {
 /// The objects of one kind.
 #[derive(Debug)]
 pub struct Store<K> {
-    objects: RwLock<BTreeMap<Key, Known<K>>>,
+    objects: RwLock<Objects<K>>,
     complete: watch::Sender<bool>,
+}
+
+/// All that is known.
+#[derive(Debug)]
+struct Objects<K> {
+    known: BTreeMap<Key, Known<K>>,
+    index: Index<K>,
 }
 
 /// One object.
@@ -64,7 +72,16 @@ pub struct Changed<'a, K> {
 
 impl<K> Default for Store<K> {
     fn default() -> Self {
-        Self { objects: RwLock::default(), complete: watch::Sender::new(false) }
+        Self::indexed(|_| BTreeSet::new())
+    }
+}
+
+impl<K> Store<K> {
+    /// An empty store whose objects are found by these entries too.
+    #[must_use]
+    pub fn indexed(entries: fn(&K) -> BTreeSet<Entry>) -> Self {
+        let objects = Objects { known: BTreeMap::new(), index: Index::by(entries) };
+        Self { objects: RwLock::new(objects), complete: watch::Sender::new(false) }
     }
 }
 
@@ -72,41 +89,51 @@ impl<K: Resource<DynamicType = ()> + Clone + 'static> Store<K> {
     /// One object.
     #[must_use]
     pub fn get(&self, namespace: &str, name: &str) -> Option<Arc<K>> {
-        self.read().get(&Key::new(namespace, name)).map(|known| known.object.clone())
+        self.read().known.get(&Key::new(namespace, name)).map(|known| known.object.clone())
     }
 
     /// All objects, by namespace and name.
     #[must_use]
     pub fn all(&self) -> Vec<Arc<K>> {
-        self.read().values().map(|known| known.object.clone()).collect()
+        self.read().known.values().map(|known| known.object.clone()).collect()
     }
 
     /// All keys.
     #[must_use]
     pub fn keys(&self) -> Vec<Key> {
-        self.read().keys().cloned().collect()
+        self.read().known.keys().cloned().collect()
     }
 
     /// The objects of a namespace, by name.
     #[must_use]
     pub fn in_namespace(&self, namespace: &str) -> Vec<Arc<K>> {
         self.read()
+            .known
             .range(Key::new(namespace, "")..)
             .take_while(|(key, _)| key.namespace == namespace)
             .map(|(_, known)| known.object.clone())
             .collect()
     }
 
+    /// The objects that are found by this value in this index, by namespace and name.
+    #[must_use]
+    pub fn by_index(&self, index: &'static str, value: impl Into<String>) -> Vec<Arc<K>> {
+        let objects = self.read();
+        let entry = (index, value.into());
+        let keys = objects.index.keys(&entry);
+        keys.filter_map(|key| objects.known.get(key)).map(|known| known.object.clone()).collect()
+    }
+
     /// The uids of all objects.
     #[must_use]
     pub fn uids(&self) -> BTreeSet<Uuid> {
-        self.read().values().map(|known| uid_of(known.object.as_ref())).collect()
+        self.read().known.values().map(|known| uid_of(known.object.as_ref())).collect()
     }
 
     /// The object of this uid.
     #[must_use]
     pub fn of_uid(&self, uid: Uuid) -> Option<Arc<K>> {
-        self.read().values().find(|known| uid_of(known.object.as_ref()) == uid).map(|known| known.object.clone())
+        self.read().known.values().find(|known| uid_of(known.object.as_ref()) == uid).map(|known| known.object.clone())
     }
 
     /// Waits until the first complete list is here.
@@ -118,28 +145,26 @@ impl<K: Resource<DynamicType = ()> + Clone + 'static> Store<K> {
     /// Takes in what the apiserver answered to our own write or read, unless something newer is known. It never
     /// brings back an object that is gone.
     pub fn remember(&self, object: K) {
+        let key = Key::of(&object);
         let mut objects = self.write();
-        if let Some(known) = objects.get_mut(&Key::of(&object))
-            && known.object.meta().uid == object.meta().uid
-            && revision(known.object.as_ref()) < revision(&object)
-        {
-            known.object = Arc::new(slim(object));
+        if objects.known.get(&key).is_some_and(|known| known.object.meta().uid == object.meta().uid) {
+            objects.renew(&key, object);
         }
     }
 
     /// Takes in an object from the watch and says what there is to tell: the state told before, and the newest one.
     /// `None` if that was told already.
     fn put(&self, object: K) -> Option<(Option<Arc<K>>, Arc<K>)> {
-        let mut objects = self.write();
         let key = Key::of(&object);
-        let Some(known) = objects.get_mut(&key) else {
+        let mut objects = self.write();
+        if !objects.known.contains_key(&key) {
             let new = Arc::new(slim(object));
-            objects.insert(key, Known { object: new.clone(), told: new.clone() });
+            objects.index.change(&key, None, Some(new.as_ref()));
+            objects.known.insert(key, Known { object: new.clone(), told: new.clone() });
             return Some((None, new));
-        };
-        if revision(known.object.as_ref()) < revision(&object) {
-            known.object = Arc::new(slim(object));
         }
+        objects.renew(&key, object);
+        let known = objects.known.get_mut(&key)?;
         if revision(known.told.as_ref()) >= revision(known.object.as_ref()) {
             return None;
         }
@@ -149,15 +174,31 @@ impl<K: Resource<DynamicType = ()> + Clone + 'static> Store<K> {
 
     /// Forgets an object; gives the state of it that was told last.
     fn take(&self, key: &Key) -> Option<Arc<K>> {
-        self.write().remove(key).map(|known| known.told)
+        let mut objects = self.write();
+        let known = objects.known.remove(key)?;
+        objects.index.change(key, Some(known.object.as_ref()), None);
+        Some(known.told)
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, BTreeMap<Key, Known<K>>> {
+    fn read(&self) -> RwLockReadGuard<'_, Objects<K>> {
         self.objects.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, BTreeMap<Key, Known<K>>> {
+    fn write(&self) -> RwLockWriteGuard<'_, Objects<K>> {
         self.objects.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K: Resource> Objects<K> {
+    /// Takes in what is said of an object that is known, if it is newer.
+    fn renew(&mut self, key: &Key, object: K) {
+        if let Some(known) = self.known.get_mut(key)
+            && revision(known.object.as_ref()) < revision(&object)
+        {
+            let new = Arc::new(slim(object));
+            self.index.change(key, Some(known.object.as_ref()), Some(new.as_ref()));
+            known.object = new;
+        }
     }
 }
 
@@ -260,6 +301,30 @@ mod tests {
         let store = Store::default();
         store.remember(object("a", 9));
         assert!(store.get("default", "a").is_none());
+    }
+
+    #[test]
+    fn an_object_is_found_by_what_it_says_now_also_by_our_own_write_and_not_once_it_is_gone() {
+        let store = Store::indexed(|map: &ConfigMap| {
+            map.labels().get("colour").map(|colour| ("colour", colour.clone())).into_iter().collect()
+        });
+        let coloured = |name: &str, revision: u64, colour: &str| {
+            let mut made = object(name, revision);
+            made.metadata.labels = Some([("colour".to_owned(), colour.to_owned())].into());
+            made
+        };
+        let found =
+            |value: &str| -> Vec<String> { store.by_index("colour", value).iter().map(|map| map.name_any()).collect() };
+        store.put(coloured("b", 1, "red"));
+        store.put(coloured("a", 2, "red"));
+        store.put(object("c", 3));
+        assert_eq!(found("red"), ["a", "b"]);
+        store.remember(coloured("a", 4, "blue"));
+        store.put(coloured("a", 2, "red"));
+        assert_eq!((found("red"), found("blue")), (vec!["b".to_owned()], vec!["a".to_owned()]));
+        store.put(object("a", 5));
+        store.take(&Key::new("default", "b"));
+        assert_eq!((found("red").len(), found("blue").len()), (0, 0));
     }
 
     #[test]

@@ -71,6 +71,23 @@ async fn an_instance_without_a_vpc_gets_the_default_one() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_vpc_is_looked_at_when_somebody_comes_or_goes_and_not_when_a_machine_changes() {
+    let (cloud, _) = with_web().await;
+    cloud.pass(Duration::from_secs(2)).await;
+    let looks = || cloud.engine.calls()[&Operation::FindNetwork];
+    let before = looks();
+    cloud.change::<Instance>("web", json!({"spec": {"env": [{"name": "COLOUR", "value": "red"}]}})).await;
+    cloud.until_ready::<Instance>("web").await;
+    cloud.pass(Duration::from_secs(2)).await;
+    assert_eq!(looks(), before);
+    cloud.create(&instance("other", "web:1")).await;
+    cloud.until_ready::<Instance>("other").await;
+    cloud.until("default", "to have two members", |vpc: &Vpc| vpc.status.as_ref().unwrap().members == Some(2)).await;
+    cloud.delete::<Instance>("web").await;
+    cloud.until("default", "to have one member", |vpc: &Vpc| vpc.status.as_ref().unwrap().members == Some(1)).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_renamed_and_disconnected_machine_is_itself_again() {
     let (cloud, uid) = with_web().await;
     let before = cloud.engine.machines_of(uid);

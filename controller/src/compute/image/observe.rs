@@ -14,7 +14,7 @@ pub(crate) struct Observed {
     pub(crate) owner: Owner,
     /// The imported disk, if it is there.
     pub(crate) image: Option<DiskImage>,
-    /// The Instances that have a machine made from it, with their namespaces, sorted.
+    /// The Instances that have a machine made from it, with their namespaces, sorted; looked for only when it goes.
     pub(crate) users: Vec<String>,
     /// Whether a half-done import may have left something, which can't be seen.
     pub(crate) leftovers: bool,
@@ -25,7 +25,7 @@ pub(crate) struct Observed {
 pub(super) async fn observe<I: AnyImage>(kind: &ImageKind<I>, goal: Goal, image: &I) -> Result<Observed, Failure> {
     let world = &kind.world;
     let owner = world.owner(image);
-    let users = users(world, image);
+    let users = if goal == Goal::Absent { users(world, image) } else { Vec::new() };
     let was_imported = image.status().is_some_and(|status| status.image_id.is_some());
     let (real, leftovers) = match world.disk_images() {
         Ok(images) => {

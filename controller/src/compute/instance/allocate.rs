@@ -31,6 +31,16 @@ pub(crate) struct Supply {
     pub(crate) publish_address: IpAddr,
 }
 
+/// Whether its status has all that it is to have in this network. As nobody else has any of that, there is nothing to
+/// choose, and `supply` needn't tell of others.
+pub(super) fn has_all(instance: &Instance, network: (Ipv4Net, Ipv4Addr), supply: &Supply) -> bool {
+    let Some(status) = &instance.status else { return false };
+    let (cidr, gateway) = network;
+    let has_address = || address(instance, cidr, gateway, supply).ok().map(|ip| ip.to_string()) == status.ip;
+    let has_ports = || ports(instance, supply).is_ok_and(|(ports, _)| ports == status.ports);
+    has_address() && has_ports()
+}
+
 /// The address in this network: the one it has, or a free one.
 pub(super) fn address(
     instance: &Instance,

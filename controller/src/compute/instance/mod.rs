@@ -5,6 +5,7 @@ mod allocate;
 mod apply;
 mod fit;
 mod health;
+pub(crate) mod index;
 mod inputs;
 mod mounting;
 mod needs;

@@ -16,7 +16,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{Resource, ResourceExt};
 use uuid::Uuid;
 
-use super::allocate::{Supply, host_port_of};
+use super::allocate::{Supply, has_all, host_port_of};
 use super::health::Probing;
 use super::inputs::{Inputs, Sources, resolve};
 use super::rivals::rivals;
@@ -162,9 +162,9 @@ pub(super) async fn observe(kind: &InstanceKind, goal: Goal, instance: &Instance
     if files_in_place {
         kind.remember_projected(owner.uid, Some(inputs.digest()));
     }
+    let network = network(world, instance, &owner.namespace);
     let mut observed = Observed {
         now: world.now(),
-        network: network(world, instance, &owner.namespace),
         volumes: volumes(world, instance, &owner.namespace),
         held_volumes: held_volumes(world, &machines),
         rivals: BTreeMap::new(),
@@ -174,7 +174,8 @@ pub(super) async fn observe(kind: &InstanceKind, goal: Goal, instance: &Instance
         inputs,
         files_left,
         image: None,
-        supply: supply(world, instance, &owner, machines.iter().any(is_active)),
+        supply: supply(world, instance, &owner, &network, machines.iter().any(is_active)),
+        network,
         held: held(world, instance, owner.uid),
         probing: kind.probes.get(owner.uid),
         backend: world.backend_name(instance),
@@ -350,8 +351,7 @@ fn is_active(machine: &Machine) -> bool {
     matches!(machine.state, MachineState::Running | MachineState::Paused)
 }
 
-fn supply(world: &World, instance: &Instance, owner: &Owner, active: bool) -> Supply {
-    let network = world.stores.vpcs.get(&owner.namespace, instance.vpc()).map(|vpc| uid_of(vpc.as_ref()));
+fn supply(world: &World, instance: &Instance, owner: &Owner, network: &Target<Network>, active: bool) -> Supply {
     let mut supply = Supply {
         addresses: BTreeSet::new(),
         ports: Vec::new(),
@@ -360,8 +360,9 @@ fn supply(world: &World, instance: &Instance, owner: &Owner, active: bool) -> Su
         range: world.options.publish_range.clone(),
         publish_address: world.options.publish_address,
     };
-    // Who has all that it needs doesn't choose; a thousand settled Instances must not look at each other.
-    if settled(instance) {
+    // A thousand Instances that have all that they need must not look at each other.
+    let Some(network) = network.known() else { return supply };
+    if network.range.is_none_or(|range| has_all(instance, range, &supply)) {
         return supply;
     }
     // As text, which thousands of others needn't be read for.
@@ -380,7 +381,7 @@ fn supply(world: &World, instance: &Instance, owner: &Owner, active: bool) -> Su
     }
     for claim in world.claims.of_others(owner.uid) {
         match claim {
-            Claim::Address { network: of, address } if Some(of) == network => {
+            Claim::Address { network: of, address } if of == network.uid => {
                 supply.addresses.insert(address);
             }
             Claim::Port(port) if !supply.ports.iter().any(|(known, _)| *known == port) => {
@@ -400,12 +401,6 @@ fn held(world: &World, instance: &Instance, uid: Uuid) -> Option<HostPorts> {
     let ports = world.backend_of(instance).ok()?.host_ports.as_ref()?.held(uid);
     let ports = ports.into_iter();
     Some(ports.map(|(protocol, at)| HostPort { port: at.port, protocol, address: at.address }).collect())
-}
-
-/// Whether the last look found everything as this very spec says.
-fn settled(instance: &Instance) -> bool {
-    let ready = instance.status.as_ref().and_then(|status| condition(&status.conditions, READY));
-    ready.is_some_and(|ready| ready.status == "True" && ready.observed_generation == instance.meta().generation)
 }
 
 struct Namespace<'a> {

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use kube::{Resource, ResourceExt};
 use uuid::Uuid;
 
+use super::index;
 use super::observe::{Target, volumes};
 use crate::runtime::{Failure, uid_of};
 use crate::world::World;
@@ -25,13 +26,13 @@ pub(super) async fn rivals(
     if wanted.is_empty() {
         return Ok(rivals);
     }
-    let mut others = Vec::new();
-    for other in world.stores.instances.in_namespace(&owner.namespace) {
-        let collides = |(name, read_only): (&str, bool)| wanted.get(name).is_some_and(|ours| !(read_only && *ours));
-        if uid_of(other.as_ref()) != owner.uid && other.volumes().into_iter().any(collides) {
-            others.push(other);
-        }
+    // All that have or want one of them, by name.
+    let mut others = BTreeMap::new();
+    for name in wanted.keys() {
+        let users = world.stores.instances.by_index(index::VOLUME, format!("{}/{name}", owner.namespace));
+        others.extend(users.into_iter().map(|other| (other.name_any(), other)));
     }
+    others.retain(|_, other| uid_of(other.as_ref()) != owner.uid);
     let machines = machines_of(world, owner).await?;
     for (name, read_only) in &wanted {
         let Some(volume) = volumes.get(*name).and_then(Target::known) else { continue };
@@ -53,7 +54,7 @@ pub(super) async fn rivals(
         if holds(owner.uid) {
             continue;
         }
-        let older = others.iter().find(|other| {
+        let older = others.values().find(|other| {
             let shares = *read_only && other.volumes().get(*name) == Some(&true);
             let wants = other.volumes().contains_key(*name) && other.spec.power_state != PowerState::Stopped;
             wants && !shares && other.meta().deletion_timestamp.is_none() && age(other) < age(instance)

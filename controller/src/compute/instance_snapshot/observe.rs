@@ -21,7 +21,7 @@ pub(crate) struct Observed {
     pub(crate) leftovers: bool,
     /// What it is of.
     pub(crate) subject: Subject,
-    /// The Instances that have a machine made from it, sorted.
+    /// The Instances that have a machine made from it, sorted; looked for only when it goes.
     pub(crate) users: Vec<String>,
 }
 
@@ -54,7 +54,7 @@ pub(super) async fn observe(
         snapshot: None,
         leftovers: goal == Goal::Absent && recorded.is_some() && !kind.removals.contains(owner.uid),
         subject: Subject::Settled,
-        users: users(kind, &owner),
+        users: if goal == Goal::Absent { users(kind, &owner) } else { Vec::new() },
         owner,
     };
     let Some(name) = backend else {

@@ -1,13 +1,13 @@
 //! Looks at what concerns a Vpc: its network, the ranges in use on the host, the other Vpcs and the Instances in it.
 
 use controller_backend::{Network, OccupiedRange, Owner};
-use crds::compute::instance::Instance;
 use crds::network::vpc::Vpc;
 use ipnet::Ipv4Net;
 use jiff::Timestamp;
 use kube::{Resource, ResourceExt};
 
 use crate::claims::Claim;
+use crate::compute::instance::index;
 use crate::runtime::{Failure, Goal, uid_of};
 use crate::world::World;
 
@@ -96,9 +96,6 @@ fn namespace(vpc: &Vpc) -> String {
 
 /// Who has an address in it. An Instance that only names it is not held up by it, nor holds it up.
 fn members(world: &World, vpc: &Vpc) -> Vec<String> {
-    let is_member = |instance: &Instance| {
-        instance.vpc() == vpc.name_any() && instance.status.as_ref().is_some_and(|status| status.ip.is_some())
-    };
-    let instances = world.stores.instances.in_namespace(&namespace(vpc));
-    instances.iter().filter(|instance| is_member(instance)).map(|instance| instance.name_any()).collect()
+    let members = world.stores.instances.by_index(index::VPC, format!("{}/{}", namespace(vpc), vpc.name_any()));
+    members.iter().map(|instance| instance.name_any()).collect()
 }

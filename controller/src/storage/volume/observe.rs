@@ -5,6 +5,7 @@ use crds::storage::volume::{Volume, VolumeSource as Named};
 use kube::ResourceExt;
 
 use super::VolumeKind;
+use crate::compute::instance::index;
 use crate::runtime::{Failure, Goal, uid_of};
 use crate::storage;
 
@@ -48,7 +49,7 @@ pub(super) async fn observe(kind: &VolumeKind, goal: Goal, volume: &Volume) -> R
     let users = world
         .stores
         .instances
-        .in_namespace(&owner.namespace)
+        .by_index(index::VOLUME, format!("{}/{name}", owner.namespace))
         .iter()
         .filter(|instance| {
             let Some(status) = &instance.status else { return false };

@@ -23,7 +23,7 @@ use kube::Resource;
 use proptest::prelude::*;
 use uuid::Uuid;
 
-use super::allocate::Supply;
+use super::allocate::{Supply, has_all, host_port_of};
 use super::health::{Health, Probing};
 use super::inputs::Inputs;
 use super::observe::{Disk, Network, Observed, Target, wanted_hash};
@@ -585,6 +585,29 @@ fn addresses_that_others_have_are_not_given_out_twice() {
     full.observed.supply.addresses = (0..=255).map(|last| Ipv4Addr::new(10, 0, 0, last)).collect();
     assert_eq!(full.converge(Goal::Present), []);
     assert_eq!(full.ready(), ("False", "AddressesExhausted"));
+}
+
+#[test]
+fn who_has_address_and_ports_looks_at_nobody_until_it_needs_another_one() {
+    let mut scene = scene(spec());
+    scene.instance.spec.ports = vec![published(Some(8080)), published(None)];
+    scene.instance.spec.ports[1].port = 81;
+    let network = scene.observed.network.known().unwrap().range.unwrap();
+    let all = |scene: &Scene| has_all(&scene.instance, network, &scene.observed.supply);
+    assert!(!all(&scene), "it has nothing yet");
+    scene.converge(Goal::Present);
+    assert!(all(&scene));
+    // Another image is another machine, with the same address and ports.
+    scene.instance.spec.image = "nginx:2".to_owned();
+    assert!(all(&scene));
+    let elsewhere = ("10.1.0.0/24".parse().unwrap(), "10.1.0.1".parse().unwrap());
+    assert!(!has_all(&scene.instance, elsewhere, &scene.observed.supply));
+    let picked = scene.instance.status.as_ref().unwrap().ports.iter().filter_map(host_port_of).next_back().unwrap();
+    let mut refused = scene.clone();
+    refused.observed.supply.refused.insert(picked);
+    assert!(!all(&refused), "the host refused the port that was picked");
+    scene.instance.spec.ports[0].publish = Some(Publish { port: Some(8081), address: None });
+    assert!(!all(&scene));
 }
 
 #[test]
