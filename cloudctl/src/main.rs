@@ -15,6 +15,7 @@ mod commands;
 mod connect;
 mod error;
 mod jsonpath;
+mod login;
 mod manifests;
 mod output;
 

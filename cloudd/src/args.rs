@@ -99,6 +99,10 @@ pub(crate) struct ServeArgs {
     #[arg(long, env = "CLOUD_KUBECONFIG")]
     pub(crate) kubeconfig: Option<PathBuf>,
 
+    /// For how many seconds an access token of a user counts; the login goes on by its refresh token.
+    #[arg(long, env = "CLOUD_ACCESS_TOKEN_SECONDS", default_value_t = 900, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub(crate) access_token_seconds: u64,
+
     /// The InstanceType of Instances that name none. Every server of one store must be told the same: quotas count by it.
     #[arg(long, env = "CLOUD_INSTANCE_TYPE", default_value = crds::compute::instance_type::DEFAULT)]
     pub(crate) instance_type: String,

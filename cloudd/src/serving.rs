@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use apiserver::{ApiServer, Audit, Config, Identity, Measures, Orphans, Streams, SystemClock, TokenTable};
@@ -116,6 +117,7 @@ impl Serving {
         let (ending, tasks) = (CancellationToken::new(), TaskTracker::new());
         let mut config = Config::new(storage.clone(), TokenTable::new().with(hash, Identity::master("admin")));
         config.service_account_key = Arc::new(key);
+        config.logins.access = Duration::from_secs(serve.access_token_seconds);
         config.streams = parts.streams;
         config.orphans = parts.orphans;
         config.measures = parts.measures;
@@ -127,6 +129,11 @@ impl Serving {
         server.install_kinds(&definitions()?).await.context("the kinds")?;
         if is_new {
             make_first_user(&server).await.context("the first user")?;
+            tracing::info!(
+                kubeconfig = %path.display(),
+                "nobody has a password yet: use this kubeconfig; `cloudctl passwd admin` sets the administrator's, \
+                 `cloudctl user create NAME` makes others, `cloudctl login` logs in"
+            );
         }
         server.install_shipped(&crds::access::shipped()).await.context("the shipped roles")?;
 

@@ -74,6 +74,11 @@ impl ApiError {
         }
     }
 
+    /// Whether the server doesn't know who asks.
+    pub(crate) fn is_unauthorized(&self) -> bool {
+        matches!(self, Self::Status { status } if status.code == 401)
+    }
+
     /// Whether the thing asked for does not exist.
     pub(crate) fn is_not_found(&self) -> bool {
         self.exit() == Exit::NotFound

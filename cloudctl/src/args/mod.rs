@@ -9,6 +9,7 @@ pub(crate) mod admin;
 pub(crate) mod audit;
 pub(crate) mod changes;
 pub(crate) mod instances;
+pub(crate) mod logins;
 pub(crate) mod manifests;
 pub(crate) mod objects;
 pub(crate) mod time;
@@ -152,6 +153,24 @@ pub(crate) enum Command {
     /// List the kinds that the server knows
     #[command(name = "api-resources", display_order = 15)]
     ApiResources(objects::ApiResourcesArgs),
+    /// Log in as a user, for cloudctl, kubectl and other clients
+    #[command(display_order = 16)]
+    Login(logins::LoginArgs),
+    /// End a login
+    #[command(display_order = 16)]
+    Logout(logins::LogoutArgs),
+    /// Change your password, or set somebody else's
+    #[command(display_order = 16)]
+    Passwd(logins::PasswdArgs),
+    /// Make users
+    #[command(display_order = 16, subcommand)]
+    User(logins::UserCommand),
+    /// Print a token that counts now, for scripts
+    #[command(display_order = 16)]
+    Token,
+    /// Tell other clients the token of a login; kubeconfigs name it
+    #[command(hide = true)]
+    Credential(logins::CredentialArgs),
     /// Show which server is used, which file says so, and as whom
     #[command(display_order = 16)]
     Whoami,

@@ -26,6 +26,7 @@ mod explain;
 mod failures;
 mod get;
 mod label;
+mod login;
 mod logs;
 mod patch;
 mod port_forward;
@@ -36,6 +37,7 @@ mod scale;
 mod ssh;
 mod targets;
 mod top;
+mod users;
 mod version;
 mod wait;
 mod whoami;
@@ -73,6 +75,12 @@ pub(crate) async fn run(cli: Cli, screen: &Screen) -> Result<(), Error> {
         Command::Explain(args) => explain::run(args, global, screen).await,
         Command::ApiResources(args) => api_resources::run(args, global, screen).await,
         Command::Admin(command) => admin::run(command, global, screen).await,
+        Command::Login(args) => login::login(args, global, screen).await,
+        Command::Logout(args) => login::logout(args, global, screen).await,
+        Command::Token => login::token(global, screen).await,
+        Command::Credential(args) => login::credential(args, screen).await,
+        Command::Passwd(args) => users::passwd(args, global, screen).await,
+        Command::User(command) => users::user(command, global, screen).await,
         Command::Whoami => whoami::run(global, screen).await,
         Command::Version(args) => version::run(args, global, screen).await,
         Command::Completion(args) => completion::run(args, screen),

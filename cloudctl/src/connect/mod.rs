@@ -16,10 +16,10 @@ use crate::output::Screen;
 
 mod search;
 
-pub(crate) use search::{Found, Origin, Surroundings};
+pub(crate) use search::{Found, Origin, Surroundings, find};
 
 /// How long to wait for the server to accept a connection.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What `gitVersion` of a server of ours contains.
 const OURS: &str = "thecloud";

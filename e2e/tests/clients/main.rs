@@ -5,6 +5,7 @@ mod gitops;
 mod helm;
 mod kube_rs;
 mod kubectl;
+mod logins;
 mod node;
 mod python;
 mod widget;

@@ -1,0 +1,52 @@
+//! `user create` and `passwd`: users, and their passwords.
+
+use serde_json::{Value, json};
+
+use super::login::{in_use, no_login};
+use crate::api::Query;
+use crate::args::Global;
+use crate::args::logins::{PasswdArgs, UserCommand};
+use crate::connect;
+use crate::error::Error;
+use crate::login::{Held, Login, ask, ask_new, of_stdin};
+use crate::output::{Colour, Screen};
+
+const USERS: &str = "/apis/thecloud.dev/v1alpha1/users";
+
+/// Makes a user.
+pub(super) async fn user(command: &UserCommand, global: &Global, screen: &Screen) -> Result<(), Error> {
+    let UserCommand::Create(args) = command;
+    let mut spec = json!({"groups": args.groups});
+    if let Some(name) = &args.display_name {
+        spec["displayName"] = name.as_str().into();
+    }
+    let name = &args.name;
+    let user = json!({"apiVersion": "thecloud.dev/v1alpha1", "kind": "User", "metadata": {"name": name}, "spec": spec});
+    let query = Query::new().with("fieldManager", "cloudctl-create").with("fieldValidation", "Strict");
+    connect::connect(global, screen).await?.post(&query.on(USERS), &user).await?;
+    screen.line(&format!("user.thecloud.dev/{name} {}", screen.paint().colour(Colour::Green, "created")))?;
+    screen.note(&format!("There is no login without a password: cloudctl passwd {name}"));
+    Ok(())
+}
+
+/// Changes one's own password, or sets somebody else's.
+pub(super) async fn passwd(args: &PasswdArgs, global: &Global, screen: &Screen) -> Result<(), Error> {
+    if let Some(user) = &args.user {
+        let session = connect::connect(global, screen).await?;
+        let password = if args.password_stdin {
+            let [password] = of_stdin()?;
+            password
+        } else {
+            ask_new()?
+        };
+        session.post(&format!("{USERS}/{user}/password"), &json!({"password": password})).await?;
+        return Ok(screen.line(&format!("The password of {user} is set; {user}'s logins have ended."))?);
+    }
+    let held = Held::take(&in_use(global)?.1.ok_or_else(no_login)?)?;
+    let Login { server, tokens } = held.read()?;
+    let [present, new] = if args.password_stdin { of_stdin()? } else { [ask("Present password")?, ask_new()?] };
+    let question: Value = json!({"username": tokens.username, "password": present, "newPassword": new});
+    let tokens = server.ask("password", &question).await?;
+    held.write(&Login { server, tokens })?;
+    Ok(screen.line("The password is changed; your other logins have ended.")?)
+}
