@@ -19,6 +19,25 @@ use crate::volumes::Offer;
 const LOG_FILES: &str = "3";
 const LOG_FILE_SIZE: &str = "10m";
 
+/// What root inside a machine may do there; everything else is dropped. Servers of distributions need it to start as root
+/// and go on as somebody else (`SETUID`, `SETGID`, `SETPCAP`), to own and reach their files (`CHOWN`, `DAC_OVERRIDE`,
+/// `FOWNER`, `FSETID`), to end their workers (`KILL`), to listen below 1024 (`NET_BIND_SERVICE`), to shut themselves in
+/// (`SYS_CHROOT`), and to write a login down (`AUDIT_WRITE`). Of Docker's own list it lacks `NET_RAW` (forged packets),
+/// `MKNOD` (devices) and `SETFCAP` (rights given to files).
+const CAPABILITIES: [&str; 11] = [
+    "AUDIT_WRITE",
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "FOWNER",
+    "FSETID",
+    "KILL",
+    "NET_BIND_SERVICE",
+    "SETGID",
+    "SETPCAP",
+    "SETUID",
+    "SYS_CHROOT",
+];
+
 /// Programs that must be the first process themselves.
 const INITS: [&str; 8] = ["init", "systemd", "tini", "docker-init", "dumb-init", "s6-svscan", "runit", "openrc-init"];
 
@@ -90,7 +109,8 @@ fn host_config(spec: &MachineSpec, needs: &Needs) -> HostConfig {
         init: Some(wants_init(spec)),
         // The default system call filter stays in force as long as none is named here.
         security_opt: Some(vec!["no-new-privileges:true".to_owned()]),
-        cap_drop: Some(vec!["NET_RAW".to_owned()]),
+        cap_drop: Some(vec!["ALL".to_owned()]),
+        cap_add: Some(CAPABILITIES.map(str::to_owned).to_vec()),
         restart_policy: Some(RestartPolicy { name: Some(RestartPolicyNameEnum::NO), maximum_retry_count: None }),
         log_config: Some(HostConfigLogConfig {
             typ: Some("json-file".to_owned()),
