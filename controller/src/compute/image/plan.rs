@@ -2,6 +2,7 @@
 
 use controller_backend::{DiskFormat, DiskImageSpec, DiskSource};
 use crds::compute::image::ImageFormat;
+use kube::ResourceExt;
 
 use super::kinds::Wish;
 use super::observe::Observed;
@@ -13,7 +14,13 @@ use crate::runtime::{Goal, Plan, Waiting};
 pub(super) fn plan<I: AnyImage>(goal: Goal, image: &I, observed: &Observed) -> Plan<Step> {
     match goal {
         Goal::Absent if !observed.users.is_empty() => {
-            Plan::wait(Waiting::on("InUse", format!("In use by {}.", instances(&observed.users))))
+            let users = match (image.namespace(), observed.users.len()) {
+                (Some(_), _) => instances(&observed.users),
+                // Everybody reads this, and whose Instances they are is nobody's business.
+                (None, 1) => "1 Instance".to_owned(),
+                (None, count) => format!("{count} Instances"),
+            };
+            Plan::wait(Waiting::on("InUse", format!("In use by {users}.")))
         }
         Goal::Absent if observed.image.is_some() || observed.leftovers => Plan::of(vec![Step::Remove]),
         Goal::Present if observed.image.is_none() => import(image, observed),

@@ -159,7 +159,9 @@ fn what_a_half_done_import_left_is_removed_with_the_object() {
 fn what_machines_are_made_from_is_not_removed() {
     let used = Observed { users: vec!["shop/web".to_owned()], ..imported() };
     let plan_used = plan(Goal::Absent, &image(), &used);
-    assert_eq!((plan_used.steps.as_slice(), plan_used.waiting.unwrap().reason), ([].as_slice(), "InUse"));
+    let waiting = plan_used.waiting.unwrap();
+    assert_eq!((plan_used.steps.as_slice(), waiting.reason), ([].as_slice(), "InUse"));
+    assert_eq!(waiting.message, "In use by 1 Instance.", "everybody reads it: it names nobody's");
     assert_eq!(plan(Goal::Absent, &image(), &imported()).steps, [Step::Remove]);
     let gone = plan(Goal::Absent, &image(), &observed());
     assert!(gone.steps.is_empty() && gone.waiting.is_none());

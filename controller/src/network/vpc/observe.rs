@@ -33,8 +33,8 @@ pub(crate) struct Observed {
 /// Another Vpc's range.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Neighbour {
-    /// Its name, as this Vpc's user should read it.
-    pub(crate) name: String,
+    /// Its name, where it is of the same namespace: others are nobody's business.
+    pub(crate) name: Option<String>,
     /// Its range.
     pub(crate) cidr: Ipv4Net,
     /// Whether it comes first when the two overlap.
@@ -77,11 +77,7 @@ pub(super) async fn observe(world: &World, goal: Goal, vpc: &Vpc) -> Result<Obse
 pub(super) fn neighbour(vpc: &Vpc, other: &Vpc) -> Option<Neighbour> {
     let recorded = other.status.as_ref().and_then(|status| status.cidr.as_deref());
     let cidr = recorded.or(other.spec.cidr.as_deref())?.parse().ok()?;
-    let name = if other.namespace() == vpc.namespace() {
-        other.name_any()
-    } else {
-        format!("{}/{}", namespace(other), other.name_any())
-    };
+    let name = (other.namespace() == vpc.namespace()).then(|| other.name_any());
     Some(Neighbour { name, cidr, first: recorded.is_some() || age(other) < age(vpc) })
 }
 

@@ -118,13 +118,24 @@ fn asked(text: &str) -> Result<Ipv4Net, Waiting> {
 /// What the range overlaps, if anything that comes first.
 fn overlap(cidr: Ipv4Net, observed: &Observed) -> Option<Waiting> {
     if let Some(other) = observed.others.iter().find(|other| other.first && overlaps(cidr, other.cidr)) {
-        let message = format!("Range {cidr} overlaps {} of Vpc `{}`.", other.cidr, other.name);
+        let message = match &other.name {
+            Some(name) => format!("Range {cidr} overlaps {} of Vpc `{name}`.", other.cidr),
+            None => taken(cidr),
+        };
         return Some(Waiting::on_user(OVERLAP, message));
     }
     let foreign = |owner: Option<uuid::Uuid>| owner != Some(observed.owner.uid);
     let occupied = observed.occupied.iter().find(|range| foreign(range.owner) && overlaps(cidr, range.cidr))?;
-    let message = format!("Range {cidr} overlaps {}, which `{}` uses on the host.", occupied.cidr, occupied.by);
+    let message = match occupied.owner {
+        Some(_) => taken(cidr),
+        None => format!("Range {cidr} overlaps {}, which `{}` uses on the host.", occupied.cidr, occupied.by),
+    };
     Some(Waiting::on_user(OVERLAP, message))
+}
+
+/// Says no more than it must of what belongs to another namespace.
+fn taken(cidr: Ipv4Net) -> String {
+    format!("Range {cidr} overlaps one that is in use on the host: set another, or leave spec.cidr away.")
 }
 
 /// The first range of the pool that nothing uses or is promised. Where another cloud on the host was faster with one, the

@@ -108,7 +108,8 @@ fn the_range_is_written_down_before_the_network_is_made() {
 fn without_a_range_the_first_free_one_of_the_pool_is_taken() {
     let (mut vpc, mut observed) = (vpc(None), observed());
     observed.occupied = vec![occupied("0.0.0.0/0", "eth0"), occupied("10.128.0.0/24", "eth1")];
-    observed.others = vec![Neighbour { name: "old".to_owned(), cidr: "10.128.16.0/20".parse().unwrap(), first: false }];
+    observed.others =
+        vec![Neighbour { name: Some("old".to_owned()), cidr: "10.128.16.0/20".parse().unwrap(), first: false }];
     observed.promised = vec!["10.128.32.0/20".parse().unwrap()];
     converge(&mut vpc, &mut observed, Goal::Present);
     assert_eq!(vpc.status.unwrap().cidr.as_deref(), Some("10.128.48.0/20"));
@@ -127,7 +128,8 @@ fn who_lost_a_range_to_another_cloud_looks_for_one_somewhere_else() {
 #[test]
 fn an_overlap_is_a_condition_that_names_the_other() {
     let (mut vpc, mut observed) = (vpc(Some("10.20.0.0/20")), observed());
-    observed.others = vec![Neighbour { name: "old".to_owned(), cidr: "10.20.4.0/24".parse().unwrap(), first: true }];
+    observed.others =
+        vec![Neighbour { name: Some("old".to_owned()), cidr: "10.20.4.0/24".parse().unwrap(), first: true }];
     let (steps, status) = converge(&mut vpc, &mut observed, Goal::Present);
     assert_eq!(steps, []);
     assert_eq!(ready(&status), ("CidrOverlap", "Range 10.20.0.0/20 overlaps 10.20.4.0/24 of Vpc `old`."));
@@ -148,8 +150,22 @@ fn the_older_of_two_that_overlap_comes_first() {
     old.metadata.creation_timestamp = Some(time(1));
     old.metadata.namespace = Some("other".to_owned());
     let seen = neighbour(&young, &old).unwrap();
-    assert_eq!((seen.first, seen.name.as_str()), (true, "other/main"));
+    assert_eq!((seen.first, seen.name), (true, None));
     assert!(!neighbour(&old, &young).unwrap().first);
+}
+
+#[test]
+fn an_overlap_with_another_namespace_says_nothing_of_it() {
+    let (mut vpc, mut observed) = (vpc(Some("10.20.0.0/20")), observed());
+    let sentence = "Range 10.20.0.0/20 overlaps one that is in use on the host: set another, or leave spec.cidr away.";
+    observed.others = vec![Neighbour { name: None, cidr: "10.20.4.0/24".parse().unwrap(), first: true }];
+    let (_, status) = converge(&mut vpc, &mut observed, Goal::Present);
+    assert_eq!(ready(&status), ("CidrOverlap", sentence));
+    observed.others.clear();
+    let by = "tc-00000001-victim-main";
+    observed.occupied = vec![OccupiedRange { owner: Some(Uuid::from_u128(99)), ..occupied("10.20.4.0/24", by) }];
+    let (_, status) = converge(&mut vpc, &mut observed, Goal::Present);
+    assert_eq!(ready(&status), ("CidrOverlap", sentence));
 }
 
 #[test]
