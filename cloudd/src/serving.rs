@@ -135,7 +135,8 @@ impl Serving {
                  `cloudctl user create NAME` makes others, `cloudctl login` logs in"
             );
         }
-        server.install_shipped(&crds::access::shipped()).await.context("the shipped roles")?;
+        let shipped = [crds::access::shipped(), controller::rights::shipped()].concat();
+        server.install_shipped(&shipped).await.context("what is shipped")?;
 
         if let Some(token) = token {
             kubeconfig::write(&path, door.address, tls.authority.as_bytes(), &token)

@@ -10,6 +10,7 @@ mod host;
 mod network;
 mod options;
 pub mod orphans;
+pub mod rights;
 mod run;
 mod runtime;
 mod slow;

@@ -60,7 +60,7 @@ pub async fn run(client: Client, options: Options, shutdown: CancellationToken) 
         clock: options.clock.clone(),
     };
     while !shutdown.is_cancelled() {
-        if let Err(error) = host::ensure_namespace(&client).await {
+        if let Err(error) = host::find_namespace(&client).await {
             tracing::debug!(error = chain(&error), "the apiserver does not answer yet");
             tokio::select! {
                 () = tokio::time::sleep(PAUSE) => continue,

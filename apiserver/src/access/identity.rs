@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{AUTHENTICATED, MASTERS};
+use super::{AUTHENTICATED, MASTERS, service_account};
 
 /// Somebody who asks.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -32,6 +32,12 @@ impl Identity {
     #[must_use]
     pub fn master(user: impl Into<String>) -> Self {
         Self::new(user, [MASTERS.to_owned()])
+    }
+
+    /// A service account, as its token would prove.
+    #[must_use]
+    pub fn service_account(namespace: &str, name: &str) -> Self {
+        Self::new(service_account::user(namespace, name), service_account::groups(namespace))
     }
 
     /// Whether the user is in the group.

@@ -20,6 +20,8 @@ pub(crate) const ORPHAN: &str = "orphan";
 pub(crate) const CLEANUP: &str = "customresourcecleanup.apiextensions.k8s.io";
 /// The namespace that is always there.
 pub(crate) const DEFAULT_NAMESPACE: &str = "default";
+/// Namespaces that are never deleted: that one, and the one of what the controllers keep for themselves.
+pub(crate) const LASTING_NAMESPACES: [&str; 2] = [DEFAULT_NAMESPACE, "thecloud-system"];
 
 const DEFINITIONS_GROUP: &str = "apiextensions.k8s.io";
 const DEFINITIONS: &str = "customresourcedefinitions";

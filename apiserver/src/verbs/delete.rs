@@ -188,7 +188,7 @@ fn check_permitted(state: &State, served: &Served, current: &Entry) -> Result<()
     }
     let edition = state.catalog.edition();
     let inside = if rules::is_namespace(kind) {
-        if name == rules::DEFAULT_NAMESPACE {
+        if rules::LASTING_NAMESPACES.contains(&name) {
             return Err(served.forbidden(name, "this namespace may not be deleted"));
         }
         protection::within_namespace(state.storage(), &edition, name)

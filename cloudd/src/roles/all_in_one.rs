@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use apiserver::{Audit, Clock as _, Identity, SystemClock};
+use controller::rights;
 use controller_backend::Backend;
 use controller_backend::fake::FakeEngine;
 use controller_backend_docker::DockerOptions;
@@ -63,9 +64,11 @@ async fn round(
     };
     let serving = Serving::start(&args.state, &args.serve, door, &storage, rule, parts).await?;
 
-    let client =
-        kube::Client::new(serving.server.service_as(Identity::master("system:the-cloud:controller")), "default");
-    orphans.begin(controller::orphans::Orphans::new(client.clone(), backend.clone()));
+    let client = |account| {
+        let identity = Identity::service_account(controller::NAMESPACE, account);
+        kube::Client::new(serving.server.service_as(identity), "default")
+    };
+    orphans.begin(controller::orphans::Orphans::new(client(rights::ORPHANS_ACCOUNT), backend.clone()));
     let mut options = controller::Options::new(installation, backend);
     options.virtual_machines = virtual_machines;
     if args.compute.compute_backend == BackendChoice::Libvirt {
@@ -79,7 +82,7 @@ async fn round(
     options.may_sweep = Arc::new(move || held.restored().is_none());
     let noting = tokio::spawn(high_water.clone().follow(storage.clone()));
     let controlling = CancellationToken::new();
-    let mut controllers = tokio::spawn(controller::run(client, options, controlling.clone()));
+    let mut controllers = tokio::spawn(controller::run(client(rights::ACCOUNT), options, controlling.clone()));
     tracing::info!(address = %door.address, %installation, "cloudd is ready");
 
     let ended = tokio::select! {

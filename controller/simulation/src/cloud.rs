@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use apiserver::{ApiServer, Config, Identity, TokenTable};
+use apiserver::{ApiServer, Config, Identity, Rbac, TokenTable};
 use apiserver_store::memory::MemoryStore;
 use apiserver_store::{Storage, StorageOptions};
 use controller::orphans::Orphans;
-use controller::{Metrics, Options};
+use controller::{Metrics, Options, rights};
 use controller_backend::Backend;
 use controller_backend::fake::{FakeEngine, Program};
 use crds::compute::cluster_image::ClusterImage;
@@ -24,6 +24,7 @@ use crds::storage::volume::Volume;
 use crds::storage::volume_snapshot::VolumeSnapshot;
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::{ConfigMap, Event};
+use k8s_openapi::api::rbac::v1::ClusterRole;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::runtime::watcher;
 use kube::{Api, Client, ResourceExt};
@@ -38,6 +39,7 @@ use uuid::Uuid;
 use crate::crash::{Tripwire, Wired, wired};
 use crate::gauge::{comparable, without_hashes};
 use crate::objects::Reached;
+use crate::record::Recorded;
 use crate::schedule::{Lag, Lagging};
 use crate::virtual_clock::VirtualClock;
 
@@ -72,6 +74,10 @@ pub struct Cloud {
     running: Option<Running>,
 }
 
+fn account(name: &str) -> Identity {
+    Identity::service_account(controller::NAMESPACE, name)
+}
+
 struct Running {
     _task: AbortOnDropHandle<()>,
 }
@@ -95,6 +101,7 @@ impl Cloud {
         let store = Arc::new(MemoryStore::new(installation));
         let storage = Storage::open(store, StorageOptions::default()).await.expect("the memory store opens");
         let config = Config {
+            authorizer: Arc::new(Recorded(Rbac::new(storage.clone()))),
             clock: Arc::new(clock),
             seed: Some(u64::try_from(installation.as_u128() & 0xffff).unwrap_or_default()),
             ..Config::new(storage.clone(), TokenTable::default())
@@ -103,6 +110,8 @@ impl Cloud {
         let kinds: Vec<Value> =
             crds::all().iter().map(|kind| serde_json::to_value(kind).expect("a definition is JSON")).collect();
         server.install_kinds(&kinds).await.expect("the kinds are installed");
+        let shipped = [crds::access::shipped(), rights::shipped()].concat();
+        server.install_shipped(&shipped).await.expect("what is shipped is installed");
         let client = Client::new(server.service_as(Identity::master("user")), NAMESPACE);
         let restored = Arc::default();
         let metrics = Metrics::default();
@@ -121,7 +130,7 @@ impl Cloud {
 
     /// Starts the controllers, whose watches lag behind.
     pub(crate) fn start_lagging(&mut self, wire: &Tripwire, lag: &Lag) {
-        let inner = self.server.service_as(Identity::master("system:controller"));
+        let inner = self.server.service_as(account(rights::ACCOUNT));
         let service = Wired { inner: Lagging { inner, lag: lag.clone() }, wire: wire.clone() };
         let restored = self.restored.clone();
         let backend = wired(self.engine.backend(self.installation), wire);
@@ -158,9 +167,30 @@ impl Cloud {
     /// Decides about data without an object, with the wire across every change.
     #[must_use]
     pub fn orphans(&self, wire: &Tripwire) -> Orphans {
-        let service =
-            Wired { inner: self.server.service_as(Identity::master("system:controller")), wire: wire.clone() };
+        let service = Wired { inner: self.server.service_as(account(rights::ORPHANS_ACCOUNT)), wire: wire.clone() };
         Orphans::new(Client::new(service, NAMESPACE), wired(self.engine.backend(self.installation), wire))
+    }
+
+    /// The client of somebody.
+    #[must_use]
+    pub fn client_of(&self, identity: Identity) -> Client {
+        Client::new(self.server.service_as(identity), NAMESPACE)
+    }
+
+    /// Waits until a ClusterRole that gathers others has rules.
+    ///
+    /// # Panics
+    /// After a minute of virtual time.
+    pub async fn until_gathered(&self, name: &str) {
+        let roles: Api<ClusterRole> = Api::all(self.client.clone());
+        for _ in 0..600 {
+            let role = roles.get(name).await.expect("the role is there");
+            if role.rules.is_some_and(|rules| !rules.is_empty()) {
+                return;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        panic!("the ClusterRole `{name}` never has rules");
     }
 
     /// Kills the controllers.

@@ -9,6 +9,7 @@ mod cloud;
 mod crash;
 mod gauge;
 mod objects;
+pub mod record;
 pub mod retained_tour;
 pub mod schedule;
 pub mod story;
