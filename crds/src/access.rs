@@ -12,6 +12,8 @@ use crate::{CONNECT, GROUP, all};
 const RBAC: &str = "rbac.authorization.k8s.io";
 const READ: [&str; 3] = ["get", "list", "watch"];
 const WRITE: [&str; 5] = ["create", "delete", "deletecollection", "patch", "update"];
+/// What everybody known may read: what machines are made of.
+const CATALOG: [&str; 2] = ["clusterimages", "instancetypes"];
 /// The connect subresources that only look.
 const LOOKS: [&str; 2] = ["log", "metrics"];
 
@@ -33,7 +35,7 @@ pub fn shipped() -> Vec<Value> {
         gathering("cloud-viewer", "view", Some("edit")),
         gathering("cloud-editor", "edit", Some("admin")),
         gathering("cloud-admin", "admin", None),
-        role("system:catalog-reader", None, json!([rule(&READ, GROUP, plurals(Scope::Cluster))])),
+        role("system:catalog-reader", None, json!([rule(&READ, GROUP, CATALOG)])),
         object(
             "ClusterRoleBinding",
             "system:catalog-reader",

@@ -11,12 +11,37 @@ pub(crate) enum AdminCommand {
     Backup(BackupArgs),
     /// Put a backup in the place of everything that the cloud remembers
     Restore(RestoreArgs),
+    /// Make a tenant: a namespace with its quota, its network and its administrators
+    CreateTenant(TenantArgs),
     /// Decide about what a restore has orphaned
     #[command(subcommand)]
     Sweep(SweepCommand),
     /// Decide about data that outlived its object
     #[command(subcommand)]
     Orphans(OrphansCommand),
+}
+
+/// Arguments of `admin create-tenant`. The same again changes nothing; what is said differently is changed.
+#[derive(Args, Debug)]
+pub(crate) struct TenantArgs {
+    /// The name of its namespace
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    /// A user who administers it; may be given again
+    #[arg(long, value_name = "USER")]
+    pub(crate) admin: Vec<String>,
+    /// A group whose members administer it; may be given again
+    #[arg(long, value_name = "GROUP")]
+    pub(crate) group: Vec<String>,
+    /// How much processor time its machines may have together, such as 4 or 500m
+    #[arg(long, value_name = "QUANTITY")]
+    pub(crate) cpu: Option<String>,
+    /// How much memory, such as 8Gi
+    #[arg(long, value_name = "QUANTITY")]
+    pub(crate) memory: Option<String>,
+    /// How much its Volumes may hold together, such as 100Gi
+    #[arg(long, value_name = "QUANTITY")]
+    pub(crate) storage: Option<String>,
 }
 
 /// Arguments of `admin backup`.

@@ -1,6 +1,7 @@
 //! `admin`: what concerns the whole cloud and no single object.
 
 mod backup;
+mod create_tenant;
 mod orphans;
 mod restore;
 mod sweep;
@@ -15,6 +16,7 @@ pub(super) async fn run(command: &AdminCommand, global: &Global, screen: &Screen
     match command {
         AdminCommand::Backup(args) => backup::run(args, global, screen).await,
         AdminCommand::Restore(args) => restore::run(args, global, screen).await,
+        AdminCommand::CreateTenant(args) => create_tenant::run(args, global, screen).await,
         AdminCommand::Sweep(command) => sweep::run(command, global, screen).await,
         AdminCommand::Orphans(command) => orphans::run(command, global, screen).await,
     }
