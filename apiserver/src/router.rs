@@ -5,10 +5,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{Method, Request};
 
 use crate::access::{Attributes, Identity, Object};
 use crate::admin::Question;
+use crate::admission::redaction;
 use crate::body::{RequestBody, read};
 use crate::error::{ApiError, Reason};
 use crate::query::{self, ListOptions, Query};
@@ -130,9 +132,13 @@ async fn objects(
             Box::pin(reviews::create(&call, review, &body(request).await?)).await
         }
         // Apart, so that reading, the most of what is asked, takes no room for them.
-        ("", "create") => Box::pin(create::create(&call, body(request).await?)).await,
-        ("", "update") => Box::pin(update::update(&call, body(request).await?, Part::Object)).await,
-        ("", "patch") => Box::pin(patch::patch(&call, body(request).await?, Part::Object)).await,
+        ("", "create" | "update" | "patch") => {
+            let body = body(request).await?;
+            // A copy of the handle alone.
+            let written = Box::pin(write(&call, verb, body.clone())).await;
+            let hides = call.served.kind.behaviour.is_confidential;
+            written.map_err(|error| if hides { redacted(&call, error, &body) } else { error })
+        }
         ("", "delete") => Box::pin(delete::delete(&call, body(request).await?)).await,
         ("", "deletecollection") => {
             let options = ListOptions::parse(&call.query)?;
@@ -153,6 +159,19 @@ async fn objects(
         },
         _ => Err(not_allowed()),
     }
+}
+
+async fn write(call: &Call, verb: &str, body: Bytes) -> Result<Answer, ApiError> {
+    match verb {
+        "create" => create::create(call, body).await,
+        "update" => update::update(call, body, Part::Object).await,
+        _ => patch::patch(call, body, Part::Object).await,
+    }
+}
+
+fn redacted(call: &Call, error: ApiError, body: &[u8]) -> ApiError {
+    let stored = call.state.storage().get(&call.key(&call.path.name)).map(|entry| entry.value());
+    redaction::of_secret(error, body, stored.as_ref())
 }
 
 /// 405 for what the methods of a path allow and the kind does not.

@@ -10,3 +10,4 @@ pub(crate) mod metadata;
 mod misfit;
 pub(crate) mod namespace;
 pub(crate) mod protection;
+pub(crate) mod redaction;

@@ -12,6 +12,8 @@ pub struct Behaviour {
     pub returns_deleted: bool,
     /// Whether the objects are made of what is served when somebody asks, and none is stored.
     pub is_derived: bool,
+    /// Whether no refusal may repeat what an object holds.
+    pub is_confidential: bool,
 }
 
 impl Behaviour {
@@ -41,6 +43,7 @@ impl Behaviour {
                 ]),
             returns_deleted: is_one_of(&[("", "namespaces"), ("", "serviceaccounts"), ("", "resourcequotas")]),
             is_derived: is_one_of(&[("apiregistration.k8s.io", "apiservices")]),
+            is_confidential: is_one_of(&[("", "secrets")]),
         }
     }
 }

@@ -20,6 +20,7 @@ mod network;
 mod postgres;
 mod reboot;
 mod retained;
+mod secrets;
 mod security;
 mod storage;
 mod three_apiservers;
