@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use controller_backend::Owner;
+use crds::compute::cluster_image::ClusterImage;
+use crds::compute::image::Image;
 use crds::compute::instance::{BackendName, Instance};
 use crds::compute::instance_snapshot::InstanceSnapshot;
 use crds::compute::instance_type::InstanceType;
@@ -140,6 +142,18 @@ impl World {
         self.wake_instances(|instance| {
             instance.namespace() == namespace && instance.spec.image_snapshot.as_ref() == Some(&name)
         });
+        let named = (namespace.unwrap_or_default(), name);
+        self.wake_images_of::<Image>(&named);
+        self.wake_images_of::<ClusterImage>(&named);
+    }
+
+    /// Looks at the images that are to be made from the InstanceSnapshot of this namespace and name.
+    fn wake_images_of<I: AnyImage>(&self, (namespace, name): &(String, String)) {
+        for image in I::store(&self.stores).all() {
+            if image.wish().snapshot == Some((namespace, name)) {
+                I::queue(&self.queues).wake(Key::of(image.as_ref()));
+            }
+        }
     }
 
     pub(crate) fn on_instance_type(&self, changed: &Changed<'_, InstanceType>) {

@@ -319,6 +319,14 @@ impl DiskImages for HostImages {
             DiskSource::Url { url, checksum } => {
                 self.download(spec, Wanted { url, checksum, max_bytes: spec.max_bytes }, progress).await
             }
+            DiskSource::Snapshot(uid) => {
+                if self.snapshot(*uid).await.map_err(ImportError::backend)?.is_none() {
+                    return Err(ImportError::backend(Error::not_found(format!("snapshot of `{uid}`"))));
+                }
+                // As a snapshot is kept, however the spec says that it is written.
+                let spec = DiskImageSpec { format: DiskFormat::Qcow2, ..spec.clone() };
+                self.import(&spec, &self.places.image(*uid)).await
+            }
             _ => Err(ImportError::backend(Error::invalid("this source is not supported"))),
         }
     }

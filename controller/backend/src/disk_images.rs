@@ -14,7 +14,8 @@ use crate::{Error, Owner, Progress};
 /// # Guarantees
 /// - What was imported never changes: it is read-only, and each machine that is made from it writes elsewhere.
 /// - `ensure` that was cut off anywhere is completed by the next; a half-imported image is not there yet.
-/// - An image stands alone: a source that refers to another file of the host is refused.
+/// - An image stands alone: a source that refers to another file of the host is refused, and what becomes of a snapshot
+///   changes no image that was made from it.
 /// - What is downloaded is what the checksum says, or it is not there; and never is the host's disk filled by it.
 #[async_trait]
 pub trait DiskImages: Send + Sync {
@@ -29,7 +30,8 @@ pub trait DiskImages: Send + Sync {
     ///
     /// # Errors
     /// Those of [`ImportError`]. Of a file, as [`ImportError::Backend`]: `NotFound` if it is not there, `Invalid` if it is
-    /// not such an image, refers to another file, or is outside of what the backend was told to import from.
+    /// not such an image, refers to another file, or is outside of what the backend was told to import from. Of a snapshot
+    /// the same `NotFound` if it is not there.
     async fn ensure(&self, spec: &DiskImageSpec, progress: &Progress) -> Result<DiskImage, ImportError>;
 
     /// Removes the image of one owner, also what a half-done import left; `Ok` if there is none.
@@ -65,6 +67,8 @@ pub enum DiskSource {
         /// What it must be.
         checksum: Checksum,
     },
+    /// What the snapshot of a machine with a disk of its own holds, by its owner's uid. How it is written is of no account.
+    Snapshot(Uuid),
 }
 
 /// What a file's content hashes to.

@@ -1,6 +1,6 @@
 //! Objects as a user writes them, in few words, and where each kind is.
 
-use crds::compute::cluster_image::{ClusterImage, ClusterImageSource, ClusterImageSpec};
+use crds::compute::cluster_image::{ClusterImage, ClusterImageSource, ClusterImageSpec, SnapshotReference};
 use crds::compute::image::{Image, ImageFormat, ImageSource, ImageSpec};
 use crds::compute::instance::{BackendName, CloudInit, Instance, InstanceSpec, Port, Publish, VolumeMount};
 use crds::compute::instance_snapshot::{InstanceSnapshot, InstanceSnapshotSpec};
@@ -61,23 +61,34 @@ pub fn cluster_image(name: &str, path: &str) -> ClusterImage {
 /// A disk of the namespace that is downloaded.
 #[must_use]
 pub fn image(name: &str) -> Image {
-    Image::new(
-        name,
-        ImageSpec {
-            source: ImageSource { url: DISK_URL.to_owned(), checksum: DISK_CHECKSUM.to_owned() },
-            format: ImageFormat::Qcow2,
-            max_size: Quantity::from("1Gi"),
-            min_disk: None,
-            deletion_protection: false,
-        },
-    )
+    let (url, checksum) = (Some(DISK_URL.to_owned()), Some(DISK_CHECKSUM.to_owned()));
+    image_from(name, ImageSource { url, checksum, snapshot: None })
+}
+
+/// A disk of the namespace that is made from this InstanceSnapshot.
+#[must_use]
+pub fn image_of_snapshot(name: &str, snapshot: &str) -> Image {
+    image_from(name, ImageSource { snapshot: Some(snapshot.to_owned()), ..ImageSource::default() })
+}
+
+fn image_from(name: &str, source: ImageSource) -> Image {
+    let (format, max_size) = (ImageFormat::Qcow2, Quantity::from("1Gi"));
+    Image::new(name, ImageSpec { source, format, max_size, min_disk: None, deletion_protection: false })
+}
+
+/// A disk of everybody that is made from this InstanceSnapshot.
+#[must_use]
+pub fn cluster_image_of_snapshot(name: &str, snapshot: &str) -> ClusterImage {
+    let snapshot = Some(SnapshotReference { namespace: NAMESPACE.to_owned(), name: snapshot.to_owned() });
+    let source = ClusterImageSource { snapshot, ..ClusterImageSource::default() };
+    ClusterImage::new(name, ClusterImageSpec { source, ..ClusterImageSpec::default() })
 }
 
 /// A disk that is downloaded from there.
 #[must_use]
 pub fn downloaded_image(name: &str, url: &str, checksum: &str) -> ClusterImage {
     let (url, checksum) = (Some(url.to_owned()), Some(checksum.to_owned()));
-    let source = ClusterImageSource { path: None, url, checksum };
+    let source = ClusterImageSource { url, checksum, ..ClusterImageSource::default() };
     ClusterImage::new(name, ClusterImageSpec { source, ..ClusterImageSpec::default() })
 }
 

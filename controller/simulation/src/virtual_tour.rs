@@ -1,5 +1,5 @@
-//! The story of a virtual machine: it waits for its image, comes, is made again from its snapshot, gets a disk and gives it
-//! back, gets other amounts and directories, is replaced, and goes.
+//! The story of a virtual machine: it waits for its image, comes, is made again from its snapshot, of which an image is
+//! made, gets a disk and gives it back, gets other amounts and directories, is replaced, and goes.
 
 use crds::compute::cluster_image::ClusterImage;
 use crds::compute::image::Image;
@@ -12,7 +12,8 @@ use serde_json::json;
 use crate::Cloud;
 use crate::cloud::DISK_FILE;
 use crate::objects::{
-    block_volume, cluster_image, image, instance_snapshot, published, restored, virtual_machine, volume, vpc,
+    block_volume, cluster_image, image, image_of_snapshot, instance_snapshot, published, restored, virtual_machine,
+    volume, vpc,
 };
 use crate::story::{Diary, settled};
 
@@ -34,8 +35,10 @@ pub async fn tell(cloud: &Cloud) -> Diary {
     let mut again = restored(virtual_machine("again", ""), "vm-before");
     again.spec.vpc = Some("lab".to_owned());
     cloud.create(&again).await;
+    cloud.create(&image_of_snapshot("golden", "vm-before")).await;
     cloud.create(&instance_snapshot("vm-before", "vm")).await;
     cloud.until_ready::<Instance>("again").await;
+    cloud.until_ready::<Image>("golden").await;
     let made = settled(cloud).await;
 
     let disk = json!([{"mountPath": "/dev/disk", "volume": "disk"}]);
@@ -81,6 +84,10 @@ pub async fn tell(cloud: &Cloud) -> Diary {
     cloud.until_condition::<InstanceSnapshot>("vm-before", "Ready", "False", Some("InUse")).await;
     cloud.delete::<Instance>("again").await;
     cloud.until_gone::<InstanceSnapshot>("vm-before").await;
+    // The image is its own by now.
+    cloud.until_ready::<Image>("golden").await;
+    cloud.delete::<Image>("golden").await;
+    cloud.until_gone::<Image>("golden").await;
     cloud.delete::<Instance>("vm").await;
     cloud.until_gone::<Instance>("vm").await;
     cloud.until_gone::<Image>("own").await;

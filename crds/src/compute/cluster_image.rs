@@ -1,6 +1,7 @@
 //! The kind ClusterImage: a disk that the virtual machines of every namespace can be made from.
 
 use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::image::{ImageFormat, ImageStatus};
@@ -18,7 +19,7 @@ use crate::quantity::Quantity;
     category = "all",
     category = "cloud",
     doc = "A disk that the virtual machines of every namespace can be made from. It is imported once, and never changes.",
-    annotation("thecloud.dev/schema-version", "3"),
+    annotation("thecloud.dev/schema-version", "4"),
     printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase", description = "One word for people."),
     printcolumn(
         name = "Disk",
@@ -47,7 +48,7 @@ use crate::quantity::Quantity;
 pub struct ClusterImageSpec {
     /// Where it is imported from.
     pub source: ClusterImageSource,
-    /// How the source is written.
+    /// How the source is written; of no account for a snapshot.
     #[serde(default)]
     pub format: ImageFormat,
     /// The least root disk that a machine made from it has: one that is to have less waits, and one that says nothing of
@@ -62,10 +63,10 @@ pub struct ClusterImageSpec {
 /// Where a ClusterImage is imported from.
 #[derive(Serialize, Deserialize, KubeSchema, Debug, Clone, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.path) != has(self.url)")
-    .message("source is either a path, of a file in the server's --image-dir, or a url with its checksum"))]
+#[x_kube(validation = Rule::new("[has(self.path), has(self.url), has(self.snapshot)].exists_one(named, named)")
+    .message("source is one of a path, of a file in the server's --image-dir, a url with its checksum, and the snapshot of a virtual machine"))]
 #[x_kube(validation = Rule::new("has(self.url) == has(self.checksum)")
-    .message("a url needs a checksum, sha256:<64 hex digits> or sha512:<128 hex digits>, as its publisher tells it; a path takes none"))]
+    .message("a url needs a checksum, sha256:<64 hex digits> or sha512:<128 hex digits>, as its publisher tells it; a path and a snapshot take none"))]
 pub struct ClusterImageSource {
     /// A file in the directory that the server was started with as `--image-dir`, by its path in there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -86,4 +87,20 @@ pub struct ClusterImageSource {
     #[x_kube(validation = Rule::new("self.matches('^(sha256:[0-9a-fA-F]{64}|sha512:[0-9a-fA-F]{128})$')")
         .message("must be sha256:<64 hex digits> or sha512:<128 hex digits>"))]
     pub checksum: Option<String>,
+    /// An InstanceSnapshot of a virtual machine. Its disk is copied once: the snapshot can be deleted afterwards. If there is
+    /// none yet, or it isn't ready, the image waits for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<SnapshotReference>,
+}
+
+/// An InstanceSnapshot of some namespace.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct SnapshotReference {
+    /// The namespace that it is in.
+    #[schemars(length(min = 1, max = 63))]
+    pub namespace: String,
+    /// Its name.
+    #[schemars(length(min = 1, max = 63))]
+    pub name: String,
 }

@@ -20,7 +20,7 @@ use crate::quantity::Quantity;
     category = "all",
     category = "cloud",
     doc = "A disk that the virtual machines of its namespace can be made from. It is imported once, and never changes.",
-    annotation("thecloud.dev/schema-version", "2"),
+    annotation("thecloud.dev/schema-version", "3"),
     annotation(
         "thecloud.dev/charges",
         r#"[{"names": ["storage", "requests.storage"], "amount": [{"field": "spec.maxSize"}]}]"#
@@ -55,10 +55,10 @@ use crate::quantity::Quantity;
 pub struct ImageSpec {
     /// Where it is imported from.
     pub source: ImageSource,
-    /// How the source is written.
+    /// How the source is written; of no account for a snapshot.
     #[serde(default)]
     pub format: ImageFormat,
-    /// The most that it may take on the host, as a download and once it is imported; a quota on `storage` counts it.
+    /// The most that it may take on the host, as a download and once it is imported, wherever from; a quota on `storage` counts it.
     #[serde(default = "default_max_size")]
     pub max_size: Quantity,
     /// The least root disk that a machine made from it has: one that is to have less waits, and one that says nothing of
@@ -77,18 +77,29 @@ fn default_max_size() -> Quantity {
 /// Where an Image is imported from.
 #[derive(Serialize, Deserialize, KubeSchema, Debug, Clone, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.url) != has(self.snapshot)")
+    .message("source is either a url with its checksum, or the snapshot of a virtual machine"))]
+#[x_kube(validation = Rule::new("has(self.url) == has(self.checksum)")
+    .message("a url needs a checksum, sha256:<64 hex digits> or sha512:<128 hex digits>, as its publisher tells it; a snapshot takes none"))]
 pub struct ImageSource {
     /// Where the server downloads it from, once, by http or https. An address that isn't public, at once or after a
     /// redirect, is refused unless the server was started with `--image-allow-private`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = Rule::new("self.matches('^https?://[^/?#@[:space:]]+([/?#][^[:space:]]*)?$')")
         .message("must be an http or https URL without a user name or password, such as https://cloud.debian.org/images/debian-12.qcow2"))]
     #[schemars(length(min = 1, max = 2048))]
-    pub url: String,
-    /// What the download must hash to, as its publisher tells it: `sha256:<hex>` or `sha512:<hex>`.
+    pub url: Option<String>,
+    /// What the download must hash to, as its publisher tells it: `sha256:<hex>` or `sha512:<hex>`. Required with `url`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 135))]
     #[x_kube(validation = Rule::new("self.matches('^(sha256:[0-9a-fA-F]{64}|sha512:[0-9a-fA-F]{128})$')")
         .message("must be sha256:<64 hex digits> or sha512:<128 hex digits>"))]
-    pub checksum: String,
+    pub checksum: Option<String>,
+    /// The name of an InstanceSnapshot of a virtual machine, in the same namespace. Its disk is copied once: the snapshot can
+    /// be deleted afterwards. If there is none yet, or it isn't ready, the image waits for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub snapshot: Option<String>,
 }
 
 /// How a disk is written into a file.

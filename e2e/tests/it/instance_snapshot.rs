@@ -20,6 +20,13 @@ fn restored(instance: &str, snapshot: &str) -> String {
     instance.replace(line, &format!("  imageSnapshot: {snapshot}"))
 }
 
+/// An image of this kind made from a snapshot.
+fn image(name: &str, kind: &str, snapshot: &str) -> String {
+    format!(
+        "apiVersion: thecloud.dev/v1alpha1\nkind: {kind}\nmetadata:\n  name: {name}\nspec:\n  source:\n    snapshot: {snapshot}\n"
+    )
+}
+
 /// Its deletion waits as long as this Instance is made from it.
 fn is_kept_for(cloud: &Cloud, name: &str, user: &str) {
     let _ = cloud.cloudctl(&["delete", "isnap", name, "--wait=false"]).ok();
@@ -114,12 +121,29 @@ fn a_virtual_machine_is_made_again_from_its_disk_while_the_first_goes_on() {
     let address = again["status"]["ip"].as_str().expect("it has an address");
     assert_eq!(page(address, ""), "again\n", "it was told its own name at a first boot of its own");
 
+    cloud.apply(&image("golden", "Image", "before"));
+    cloud.apply(&image("for-all", "ClusterImage", "{namespace: default, name: before}"));
+    let golden = cloud.await_ready("images", "golden");
+    assert_eq!(golden["status"]["diskSize"], "256Mi");
+    cloud.await_ready("clusterimages", "for-all");
     is_kept_for(&cloud, "before", "again");
     let _ = cloud.cloudctl(&["delete", "inst", "vm", "again"]).ok();
-    let _ = cloud.cloudctl(&["delete", "clusterimage", "tiny"]).ok();
+    // The images are their own: they outlive what they are made from.
+    eventually("the snapshot to be gone", || {
+        let snapshots = cloud.cloudctl(&["get", "isnap"]).stdout;
+        if snapshots.is_empty() { Ok(()) } else { Err(snapshots) }
+    });
+    for (name, image) in [("third", "golden"), ("fourth", "for-all")] {
+        cloud.apply(&machine(name).replace("image: tiny", &format!("image: {image}")));
+        assert_eq!(boots(&cloud.await_ready("instances", name)), 2, "its disk remembers the boot of the first");
+        let _ = cloud.cloudctl(&["delete", "inst", name]).ok();
+    }
+    let _ = cloud.cloudctl(&["delete", "image", "golden"]).ok();
+    let _ = cloud.cloudctl(&["delete", "clusterimage", "tiny", "for-all"]).ok();
     let _ = cloud.cloudctl(&["delete", "vpc", "lab"]).ok();
     eventually("nothing to be left", || {
-        let (left, objects) = (cloud.leftovers(), cloud.cloudctl(&["get", "inst,isnap,vpc,clusterimages"]).stdout);
+        let (left, objects) =
+            (cloud.leftovers(), cloud.cloudctl(&["get", "inst,isnap,vpc,images,clusterimages"]).stdout);
         if left.is_empty() && objects.is_empty() { Ok(()) } else { Err((left, objects)) }
     });
 }

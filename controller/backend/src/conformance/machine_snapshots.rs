@@ -2,7 +2,8 @@
 
 use super::Fixture;
 use crate::{
-    Conflict, Consistency, MachineId, MachineSnapshot, MachineSnapshotSpec, MachineSpec, MachineState, Progress,
+    Conflict, Consistency, DiskFormat, DiskImageSpec, DiskSource, FirstBoot, ImportError, MachineId, MachineSnapshot,
+    MachineSnapshotSpec, MachineSpec, MachineState, Progress,
 };
 
 fn spec(fixture: &Fixture, number: u32, machine: &MachineId) -> MachineSnapshotSpec {
@@ -98,4 +99,36 @@ pub async fn snapshot_is_no_image_that_a_user_could_name(fixture: &Fixture) {
     let taken = take(fixture, &spec).await;
     let found = fixture.backend.images.resolve(&taken.image.id).await.expect("resolve");
     assert_eq!(found, None);
+}
+
+/// The disk of a machine is imported as an image from its snapshot, which can go afterwards.
+pub async fn image_is_made_from_a_snapshot_and_outlives_it(fixture: &Fixture) {
+    let (machines, snapshots) = (&fixture.backend.machines, &fixture.backend.machine_snapshots);
+    let images = fixture.backend.disk_images.clone().expect("the adapter has disk images");
+    let with_disk = |machine: MachineSpec| MachineSpec { first_boot: Some(FirstBoot::default()), ..machine };
+    let id = fixture.start(&with_disk(fixture.machine("first", 2))).await;
+    let spec = spec(fixture, 3, &id);
+    let image = DiskImageSpec {
+        owner: fixture.owner("Image", "golden", 7),
+        source: DiskSource::Snapshot(spec.owner.uid),
+        format: DiskFormat::Raw,
+        max_bytes: None,
+    };
+    let error = images.ensure(&image, &Progress::default()).await.expect_err("there is no snapshot yet");
+    assert!(matches!(&error, ImportError::Backend { source } if source.is_not_found()), "{error:?}");
+    let taken = take(fixture, &spec).await;
+    let small = DiskImageSpec { max_bytes: Some(1000), ..image.clone() };
+    let error = images.ensure(&small, &Progress::default()).await.expect_err("it is larger");
+    assert!(matches!(error, ImportError::TooLarge { .. }), "{error:?}");
+
+    let made = images.ensure(&image, &Progress::default()).await.expect("ensure");
+    assert_eq!(Some(made.disk_bytes), taken.disk_bytes);
+    machines.remove(&id).await.expect("remove the machine");
+    snapshots.remove(spec.owner.uid).await.expect("an image keeps no snapshot");
+    assert_eq!(images.find(image.owner.uid).await.expect("find"), Some(made.clone()));
+    let second = MachineSpec { image: image.owner.uid.to_string(), ..with_disk(fixture.machine("second", 4)) };
+    let id = fixture.start(&second).await;
+    assert_eq!(fixture.only(second.owner.uid).await.image_id, made.id);
+    machines.remove(&id).await.expect("remove the machine");
+    images.remove(image.owner.uid).await.expect("nobody uses it");
 }

@@ -74,16 +74,25 @@ fn ensure(world: &mut World, installation: Uuid, spec: &DiskImageSpec) -> Result
     if let Some(known) = world.disk_images.get(&(installation, spec.owner.uid)) {
         return Ok(known.clone());
     }
-    let (name, disk_bytes) = match &spec.source {
-        DiskSource::File(path) => (path, file(world, path).map_err(ImportError::backend)?),
-        DiskSource::Url { url, checksum } => (url, download(world, url, checksum)?),
+    let (id, disk_bytes, disk) = match &spec.source {
+        DiskSource::File(path) => (format!("disk:{path}"), file(world, path).map_err(ImportError::backend)?, None),
+        DiskSource::Url { url, checksum } => (format!("disk:{url}"), download(world, url, checksum)?, None),
+        DiskSource::Snapshot(uid) => {
+            let taken = world.machine_snapshots.get(&(installation, *uid));
+            let missing = || ImportError::backend(Error::not_found(format!("snapshot of `{uid}`")));
+            let taken = taken.ok_or_else(missing)?;
+            // The copy is another file.
+            let id = format!("disk:{} of {}", taken.snapshot.image.id, spec.owner);
+            (id, taken.snapshot.disk_bytes.ok_or_else(missing)?, Some(taken.disk))
+        }
     };
     if spec.max_bytes.is_some_and(|most| most < STORED_BYTES) {
         return Err(ImportError::TooLarge { message: format!("it takes {STORED_BYTES} bytes") });
     }
     // A machine is made from it as from any other image, by the owner's uid.
     let mut image = FakeImage::new(&spec.owner.uid.to_string(), Program::Runs);
-    image.image.id = format!("disk:{name}");
+    image.image.id = id;
+    image.disk = disk;
     let made =
         DiskImage { owner: spec.owner.clone(), id: image.image.id.clone(), disk_bytes, stored_bytes: STORED_BYTES };
     world.images.insert(spec.owner.uid.to_string(), image);

@@ -29,6 +29,8 @@ pub(super) struct FakeImage {
     pub(super) reference: String,
     pub(super) image: Image,
     pub(super) program: Program,
+    /// What its disk holds, if that is something of its own.
+    pub(super) disk: Option<u64>,
 }
 
 impl FakeImage {
@@ -41,7 +43,7 @@ impl FakeImage {
             command: vec!["run".to_owned()],
             user: String::new(),
         };
-        Self { reference: reference.to_owned(), image, program }
+        Self { reference: reference.to_owned(), image, program, disk: None }
     }
 
     pub(super) fn is_named(&self, name: &str) -> bool {

@@ -162,7 +162,7 @@ impl World {
     pub(super) fn origin(&self, installation: Uuid, name: &str) -> Option<(String, Program, Option<u64>)> {
         let image = self.images.values().find(|image| image.is_named(name));
         if let Some(image) = image {
-            return Some((image.image.id.clone(), image.program, None));
+            return Some((image.image.id.clone(), image.program, image.disk));
         }
         let mut ours = self.machine_snapshots.range((installation, Uuid::nil())..=(installation, Uuid::max()));
         let named = |uid: Uuid, fake: &FakeMachineSnapshot| fake.snapshot.image.id == name || uid.to_string() == name;

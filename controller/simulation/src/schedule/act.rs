@@ -26,8 +26,8 @@ use super::step::{Step, Thing};
 use crate::cloud::{Cloud, DISK_FILE};
 use crate::crash::Tripwire;
 use crate::objects::{
-    Reached, cluster_image, copy, instance, instance_snapshot, published, restored, security_group, snapshot,
-    virtual_machine, volume, volume_mount, vpc, vpc_peering,
+    Reached, cluster_image, copy, image_of_snapshot, instance, instance_snapshot, published, restored, security_group,
+    snapshot, virtual_machine, volume, volume_mount, vpc, vpc_peering,
 };
 
 /// What goes wrong is done to these.
@@ -143,6 +143,10 @@ impl Stage {
             }
             Thing::ClusterImage => self.apply(&cluster_image(CLUSTER_IMAGE, DISK_FILE)).await,
             Thing::Image => self.apply(&crate::objects::image(IMAGE)).await,
+            Thing::ImageOfSnapshot(number) => {
+                let snapshot = format!("instancesnapshot{number}");
+                self.apply(&image_of_snapshot(&format!("copy{number}"), &snapshot)).await;
+            }
             Thing::Instance { number, vpc, image, snapshot, cpu, mounts, publishes, is_virtual, power } => {
                 let name = format!("instance{number}");
                 let mut wanted = if *is_virtual { virtual_machine(&name, image) } else { instance(&name, image) };
@@ -180,6 +184,7 @@ impl Stage {
             }
             Thing::ClusterImage => self.remove::<ClusterImage>(CLUSTER_IMAGE).await,
             Thing::Image => self.remove::<Image>(IMAGE).await,
+            Thing::ImageOfSnapshot(number) => self.remove::<Image>(&format!("copy{number}")).await,
             Thing::Instance { number, .. } => self.remove::<Instance>(&format!("instance{number}")).await,
         }
     }

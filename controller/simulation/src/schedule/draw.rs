@@ -145,6 +145,9 @@ impl Draw {
             }
             if self.one_in(3) {
                 things.push(Thing::InstanceSnapshot(number));
+                if self.one_in(2) {
+                    things.push(Thing::ImageOfSnapshot(number));
+                }
             }
             if !self.one_in(4) {
                 let is_virtual = self.one_in(4);
@@ -196,7 +199,8 @@ impl Draw {
             | Thing::Snapshot(_)
             | Thing::InstanceSnapshot(_)
             | Thing::ClusterImage
-            | Thing::Image => return false,
+            | Thing::Image
+            | Thing::ImageOfSnapshot(_) => return false,
         }
         true
     }

@@ -93,6 +93,8 @@ pub enum Thing {
     ClusterImage,
     /// The Image of virtual machines.
     Image,
+    /// An Image made from the InstanceSnapshot with its number.
+    ImageOfSnapshot(usize),
     /// An Instance.
     Instance {
         /// Its number.

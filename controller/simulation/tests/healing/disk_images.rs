@@ -1,9 +1,13 @@
 //! Disk images whose download is slow, broken or another than it should be.
 
 use controller_backend::Checksum;
-use controller_simulation::{cluster_image, downloaded_image, image, virtual_machine};
+use controller_simulation::{
+    cluster_image, cluster_image_of_snapshot, downloaded_image, image, image_of_snapshot, instance_snapshot,
+    virtual_machine,
+};
 use crds::compute::cluster_image::ClusterImage;
 use crds::compute::image::{Image, ImageStatus};
+use crds::compute::instance_snapshot::InstanceSnapshot;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::Api;
 use kube::api::PostParams;
@@ -146,4 +150,43 @@ async fn an_image_of_another_namespace_is_never_seen() {
     assert!(images.get("debian").await.unwrap().status.is_some_and(|status| status.image_id.is_some()));
     cloud.create(&image("debian")).await;
     cloud.until_ready::<Instance>("vm").await;
+}
+
+fn why(status: Option<ImageStatus>) -> String {
+    condition(&status.unwrap().conditions, READY).unwrap().message.clone()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_image_waits_for_its_snapshot_and_outlives_it() {
+    let cloud = running_cloud().await;
+    cloud.create(&image_of_snapshot("golden", "before")).await;
+    cloud.create(&cluster_image_of_snapshot("everybodys", "before")).await;
+    let golden = cloud.until_condition::<Image>("golden", "Ready", "False", Some("DependencyMissing")).await;
+    assert!(why(golden.status).contains("InstanceSnapshot `before` does not exist"));
+    cloud.create(&cluster_image("debian", "debian.qcow2")).await;
+    cloud.create(&virtual_machine("vm", "debian")).await;
+    cloud.create(&instance_snapshot("before", "vm")).await;
+    cloud.until_ready::<Image>("golden").await;
+    cloud.until_ready::<ClusterImage>("everybodys").await;
+    let disk = cloud.engine.machine_disk(cloud.uid::<Instance>("vm").await);
+
+    cloud.delete::<InstanceSnapshot>("before").await;
+    cloud.until_gone::<InstanceSnapshot>("before").await;
+    cloud.pass(Duration::from_secs(700)).await;
+    for (name, image) in [("one", "golden"), ("other", "everybodys")] {
+        cloud.create(&virtual_machine(name, image)).await;
+        cloud.until_ready::<Instance>(name).await;
+        assert_eq!(cloud.engine.machine_disk(cloud.uid::<Instance>(name).await), disk, "{name} has the data");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_image_is_made_from_the_snapshot_of_a_container() {
+    let cloud = running_cloud().await;
+    cloud.create(&instance("web", "web:1")).await;
+    cloud.create(&instance_snapshot("before", "web")).await;
+    cloud.until_ready::<InstanceSnapshot>("before").await;
+    cloud.create(&image_of_snapshot("golden", "before")).await;
+    let golden = cloud.until_condition::<Image>("golden", "Stalled", "True", Some("Invalid")).await;
+    assert!(why(golden.status).contains("of a container"));
 }

@@ -42,6 +42,8 @@ pub(crate) struct Wish<'a> {
     pub(crate) path: Option<&'a str>,
     pub(crate) url: Option<&'a str>,
     pub(crate) checksum: Option<&'a str>,
+    /// The namespace and the name of an InstanceSnapshot.
+    pub(crate) snapshot: Option<(&'a str, &'a str)>,
     pub(crate) format: ImageFormat,
     /// The most that it may take; `None`: what the server imports at all.
     pub(crate) max_size: Option<&'a Quantity>,
@@ -65,11 +67,12 @@ impl AnyImage for Image {
     }
 
     fn wish(&self) -> Wish<'_> {
-        let source = &self.spec.source;
+        let (source, namespace) = (&self.spec.source, self.metadata.namespace.as_deref());
         Wish {
             path: None,
-            url: Some(&source.url),
-            checksum: Some(&source.checksum),
+            url: source.url.as_deref(),
+            checksum: source.checksum.as_deref(),
+            snapshot: source.snapshot.as_deref().map(|name| (namespace.unwrap_or_default(), name)),
             format: self.spec.format,
             max_size: Some(&self.spec.max_size),
             min_disk: self.spec.min_disk.as_ref(),
@@ -102,6 +105,7 @@ impl AnyImage for ClusterImage {
             path: source.path.as_deref(),
             url: source.url.as_deref(),
             checksum: source.checksum.as_deref(),
+            snapshot: source.snapshot.as_ref().map(|named| (named.namespace.as_str(), named.name.as_str())),
             format: self.spec.format,
             max_size: None,
             min_disk: self.spec.min_disk.as_ref(),

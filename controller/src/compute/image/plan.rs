@@ -5,7 +5,7 @@ use crds::compute::image::ImageFormat;
 use kube::ResourceExt;
 
 use super::kinds::Wish;
-use super::observe::Observed;
+use super::observe::{Observed, Snapshot};
 use super::{AnyImage, Step, retry};
 use crate::network::vpc::instances;
 use crate::runtime::failure::sentence;
@@ -33,9 +33,9 @@ fn import<I: AnyImage>(image: &I, observed: &Observed) -> Plan<Step> {
         return Plan { look_again: Some(due), ..Plan::wait(waiting) };
     }
     let wish = image.wish();
-    let source = match source(wish) {
+    let source = match source(wish, observed) {
         Ok(source) => source,
-        Err(why) => return Plan::wait(Waiting::on_user("Invalid", why)),
+        Err(waiting) => return Plan::wait(waiting),
     };
     let format = match wish.format {
         ImageFormat::Qcow2 => DiskFormat::Qcow2,
@@ -48,14 +48,18 @@ fn import<I: AnyImage>(image: &I, observed: &Observed) -> Plan<Step> {
     Plan { slow: !retry::has_failed(image), ..Plan::of(vec![Step::Import(spec)]) }
 }
 
-/// The schema says that it is one of the two.
-fn source(wish: Wish<'_>) -> Result<DiskSource, String> {
-    match (wish.path, wish.url, wish.checksum) {
+/// The schema says that it is one of them.
+fn source(wish: Wish<'_>, observed: &Observed) -> Result<DiskSource, Waiting> {
+    let invalid = |why: String| Waiting::on_user("Invalid", why);
+    match (wish.path, wish.url, wish.checksum, &observed.snapshot) {
         (Some(path), ..) => Ok(DiskSource::File(path.to_owned())),
-        (None, Some(url), Some(checksum)) => {
-            let checksum = checksum.parse().map_err(|error| sentence(&format!("{error}")))?;
+        (None, Some(url), Some(checksum), _) => {
+            let checksum = checksum.parse().map_err(|error| invalid(sentence(&format!("{error}"))))?;
             Ok(DiskSource::Url { url: url.to_owned(), checksum })
         }
-        _ => Err("The source is neither a path nor a url with a checksum.".to_owned()),
+        (None, None, _, Some(Snapshot::There(uid))) => Ok(DiskSource::Snapshot(*uid)),
+        (None, None, _, Some(Snapshot::Missing(why))) => Err(Waiting::on("DependencyMissing", why.clone())),
+        (None, None, _, Some(Snapshot::Unfit(why))) => Err(invalid(why.clone())),
+        _ => Err(invalid("The source is neither a path, nor a url with a checksum, nor a snapshot.".to_owned())),
     }
 }

@@ -22,9 +22,9 @@ pub(super) fn report<I: AnyImage>(account: &Account<'_, ImageKind<I>>) -> Report
         status.size = image.map(|image| size(image.stored_bytes));
     }
     status.progress = None;
-    let is_downloaded = object.wish().url.is_some();
+    let is_costly = object.wish().path.is_none();
     let is_there = observed.is_some_and(|observed| observed.image.is_some());
-    retry::account(&mut status, *failure, is_downloaded, is_there, *now);
+    retry::account(&mut status, *failure, is_costly, is_there, *now);
     let steps = plan.is_some_and(|plan| !plan.steps.is_empty());
     let standing = match plan {
         _ if failure.is_some() || steps => None,

@@ -1,5 +1,5 @@
 //! Decides when an import that failed is tried again: after 10 s, doubling, kept in the status, so that nobody's server is
-//! asked in a hot loop, whoever restarts. Input: what the status remembers.
+//! asked in a hot loop, and no disk copied in one, whoever restarts. Input: what the status remembers.
 
 use controller_backend::ImportError;
 use crds::compute::image::ImageStatus;
@@ -51,16 +51,17 @@ pub(super) fn has_failed<I: AnyImage>(image: &I) -> bool {
     image.status().is_some_and(|status| status.import_failures.is_some())
 }
 
-/// Writes down a failed attempt, and forgets the earlier ones once the image is there.
+/// Writes down a failed attempt, where each costs a download or the copy of a disk, and forgets the earlier ones once the
+/// image is there.
 pub(super) fn account(
     status: &mut ImageStatus,
     failure: Option<&Failure>,
-    is_downloaded: bool,
+    is_costly: bool,
     is_there: bool,
     now: Timestamp,
 ) {
     match failure {
-        Some(Failure::Import(error)) if is_downloaded && !is_outage(error) => {
+        Some(Failure::Import(error)) if is_costly && !is_outage(error) => {
             let failures = status.import_failures.unwrap_or_default();
             status.import_failures = Some(failures.saturating_add(1));
             let due = now.checked_add(pause(error, failures)).unwrap_or(now);

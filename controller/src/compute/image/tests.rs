@@ -8,11 +8,11 @@ use crds::status::{READY, condition};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::observe::Observed;
+use super::observe::{Observed, Snapshot};
 use super::plan::plan;
 use super::report::report;
-use super::{ImageKind, Step};
-use crate::runtime::{Account, Failure, Goal};
+use super::{AnyImage, ImageKind, Step};
+use crate::runtime::{Account, Failure, Goal, Plan};
 
 fn image() -> ClusterImage {
     let source = ClusterImageSource { path: Some("debian.qcow2".to_owned()), ..ClusterImageSource::default() };
@@ -27,7 +27,7 @@ fn observed() -> Observed {
         name: "debian".to_owned(),
         uid: Uuid::from_u128(1),
     };
-    Observed { owner, image: None, users: Vec::new(), leftovers: false, now: Timestamp::UNIX_EPOCH }
+    Observed { owner, image: None, users: Vec::new(), leftovers: false, snapshot: None, now: Timestamp::UNIX_EPOCH }
 }
 
 fn imported() -> Observed {
@@ -63,22 +63,35 @@ fn what_is_at_a_url_is_downloaded_with_its_checksum() {
     assert_eq!(spec.source, DiskSource::Url { url: "https://images.example/debian".to_owned(), checksum });
 }
 
+fn own(source: ImageSource) -> Image {
+    let (format, max_size) = (ImageFormat::Raw, Quantity::from("2Gi"));
+    Image::new("debian", ImageSpec { source, format, max_size, min_disk: None, deletion_protection: false })
+}
+
+#[test]
+fn an_image_of_a_snapshot_waits_until_it_is_whole_and_is_then_its_own() {
+    let mut image = own(ImageSource { snapshot: Some("before".to_owned()), ..ImageSource::default() });
+    image.metadata.namespace = Some("shop".to_owned());
+    assert_eq!(image.wish().snapshot, Some(("shop", "before")));
+    let seen = |snapshot| plan(Goal::Present, &image, &Observed { snapshot: Some(snapshot), ..observed() });
+    let reason = |plan: &Plan<Step>| plan.waiting.as_ref().map(|waiting| (waiting.reason, waiting.stalled));
+    let missing = seen(Snapshot::Missing("It is not there.".to_owned()));
+    assert_eq!((missing.steps.len(), reason(&missing)), (0, Some(("DependencyMissing", false))));
+    let unfit = seen(Snapshot::Unfit("It is of a container.".to_owned()));
+    assert_eq!((unfit.steps.len(), reason(&unfit)), (0, Some(("Invalid", true))));
+    let steps = seen(Snapshot::There(Uuid::from_u128(9))).steps;
+    let [Step::Import(spec)] = steps.as_slice() else { panic!("{steps:?}") };
+    assert_eq!((&spec.source, spec.max_bytes), (&DiskSource::Snapshot(Uuid::from_u128(9)), Some(2 << 30)));
+    assert_eq!(plan(Goal::Present, &image, &imported()), Plan::default());
+}
+
 #[test]
 fn an_image_of_a_namespace_is_downloaded_and_takes_no_more_than_it_says() {
-    let source = ImageSource {
-        url: "https://images.example/debian".to_owned(),
-        checksum: format!("sha512:{}", "AB".repeat(64)),
-    };
-    let image = Image::new(
-        "debian",
-        ImageSpec {
-            source,
-            format: ImageFormat::Raw,
-            max_size: Quantity::from("2Gi"),
-            min_disk: None,
-            deletion_protection: false,
-        },
-    );
+    let image = own(ImageSource {
+        url: Some("https://images.example/debian".to_owned()),
+        checksum: Some(format!("sha512:{}", "AB".repeat(64))),
+        snapshot: None,
+    });
     let steps = plan(Goal::Present, &image, &observed()).steps;
     let [Step::Import(spec)] = steps.as_slice() else { panic!("{steps:?}") };
     assert_eq!((spec.format, spec.max_bytes), (DiskFormat::Raw, Some(2 << 30)));
