@@ -26,6 +26,32 @@ pub(super) async fn docker(args: &AllInOneArgs) -> Finding {
     }
 }
 
+/// By what Docker confines containers. Nothing where it doesn't answer, which is said already.
+pub(super) async fn confinement(args: &AllInOneArgs) -> Vec<Finding> {
+    if args.compute.compute_backend == BackendChoice::Fake {
+        return Vec::new();
+    }
+    let found = controller_backend_docker::confinement(&args.compute.docker_socket).await;
+    found.map(|options| Vec::from(confined_by(&options))).unwrap_or_default()
+}
+
+fn confined_by(options: &[String]) -> [Finding; 2] {
+    let has = |name: &str| options.iter().any(|option| option.split(',').any(|part| part == format!("name={name}")));
+    let calls = "system call filter";
+    let filter = if has("seccomp") {
+        Finding::ok(calls, "on in Docker")
+    } else {
+        let way_out = "run a kernel and a Docker with seccomp: containers may make every system call";
+        Finding::warn(calls, "off in Docker", way_out)
+    };
+    let ids = if has("userns") {
+        "on in Docker: root in a container is nobody on the host"
+    } else {
+        "off in Docker: root in a container has root's id on the host, without most of its rights"
+    };
+    [filter, Finding::ok("user namespaces", ids)]
+}
+
 /// An error with its causes.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut said = error.to_string();
@@ -98,6 +124,17 @@ fn unless_wanted(args: &AllInOneArgs, found: String, way_out: &str) -> Finding {
 mod tests {
     use super::super::Level;
     use super::*;
+
+    #[test]
+    fn a_docker_without_a_system_call_filter_is_warned_of() {
+        let options = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+        let usual = confined_by(&options(&["name=apparmor", "name=seccomp,profile=builtin", "name=cgroupns"]));
+        assert_eq!(usual.each_ref().map(|finding| finding.level), [Level::Ok, Level::Ok]);
+        assert!(usual[1].found.starts_with("off"));
+        let remapped = confined_by(&options(&["name=userns"]));
+        assert_eq!(remapped[0].level, Level::Warn);
+        assert!(remapped[1].found.starts_with("on"));
+    }
 
     #[test]
     fn an_old_docker_fails_and_an_unusual_version_passes() {

@@ -64,6 +64,7 @@ fn one_line(text: &str) -> String {
 /// Prints what was found. Whether nothing has failed.
 pub(crate) async fn run(args: &AllInOneArgs) -> bool {
     let mut findings = vec![engines::docker(args).await];
+    findings.extend(engines::confinement(args).await);
     findings.extend(engines::virtual_machines(args).await);
     findings.push(host::packet_filter().await);
     findings.push(host::bridged_packets());

@@ -108,6 +108,17 @@ pub async fn version(socket: &Path) -> Result<String, Error> {
     Ok(version.version.unwrap_or_default())
 }
 
+/// By what the Docker that listens here confines containers, as it says itself: `name=seccomp,profile=builtin`,
+/// `name=userns`.
+///
+/// # Errors
+/// `Unavailable` if nobody answers.
+pub async fn confinement(socket: &Path) -> Result<Vec<String>, Error> {
+    let info = Engine::new(socket, Uuid::nil()).client().await?.info().await;
+    let info = info.map_err(|error| error::translate("Docker", "ask Docker how it confines containers", error))?;
+    Ok(info.security_options.unwrap_or_default())
+}
+
 /// Mount tables tell resolved paths, so that ours must be resolved too.
 fn installation_dir(data_dir: &Path, installation: Uuid) -> io::Result<PathBuf> {
     let dir = data_dir.join(installation.to_string());
