@@ -89,6 +89,7 @@ fn check_custom(served: &Served, path: &Resource, verb: &str) -> Result<(), ApiE
         "" => &served.kind.verbs,
         "status" if version.status => &["get", "update", "patch"],
         "scale" if version.scale.is_some() => &["get", "update", "patch"],
+        "token" if rules::has_api_keys(&served.kind) => &["create"],
         "password" if rules::has_passwords(&served.kind) => &["create", "delete"],
         connect if served.kind.connects.iter().any(|known| known == connect) => return Ok(()),
         _ => return Err(served.not_found(&path.name)),

@@ -13,6 +13,7 @@ use crate::admin::Question;
 use crate::admission::redaction;
 use crate::body::{RequestBody, read};
 use crate::error::{ApiError, Reason};
+use crate::lifecycle::rules;
 use crate::query::{self, ListOptions, Query};
 use crate::request::Target;
 use crate::response::{Answer, no_such_path, warn};
@@ -147,6 +148,7 @@ async fn objects(
         ("status", "get") => get::get(&call).await,
         ("status", "update") => Box::pin(update::update(&call, body(request).await?, Part::Status)).await,
         ("status", "patch") => Box::pin(patch::patch(&call, body(request).await?, Part::Status)).await,
+        ("token", "create") if rules::has_api_keys(&call.served.kind) => Box::pin(login::issue_api_key(&call)).await,
         ("token", "create") => Box::pin(reviews::token_request::create(&call, &body(request).await?)).await,
         ("password", "create") => Box::pin(login::set_password(&call, &body(request).await?)).await,
         ("password", "delete") => Box::pin(login::remove_password(&call)).await,

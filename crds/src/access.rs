@@ -103,7 +103,7 @@ fn plurals(scope: Scope) -> Vec<String> {
 
 /// Whether a kind says who comes in: tenants neither see each other's people nor make any. Only `cluster-admin` may.
 fn is_identity(crd: &CustomResourceDefinition) -> bool {
-    crd.spec.names.kind == "User"
+    matches!(crd.spec.names.kind.as_str(), "User" | "ApiKey")
 }
 
 /// `plural/subresource` of the connect subresources that are wanted.

@@ -46,6 +46,7 @@ pub const DEFAULT_VPC: &str = "default";
 pub fn all() -> Vec<CustomResourceDefinition> {
     vec![
         iam::user::User::crd(),
+        iam::api_key::ApiKey::crd(),
         compute::instance_type::InstanceType::crd(),
         compute::cluster_image::ClusterImage::crd(),
         compute::image::Image::crd(),

@@ -6,7 +6,7 @@ use http::{HeaderMap, header};
 
 use super::jwt::Signer;
 use super::service_account::{AUDIENCE, Accounts};
-use super::users::{Users, is_access_token};
+use super::users::{ApiKeys, Users, is_access_token, is_api_key};
 use super::{Identity, TokenTable};
 use crate::config::Config;
 use crate::error::{ApiError, Reason};
@@ -19,6 +19,7 @@ pub(crate) struct Authenticator {
     tokens: TokenTable,
     pub(crate) accounts: Accounts,
     pub(crate) users: Users,
+    pub(crate) api_keys: Arc<ApiKeys>,
 }
 
 /// Whose a token is, and for whom it is meant.
@@ -30,11 +31,12 @@ pub(crate) struct Found {
 
 impl Authenticator {
     pub(crate) fn new(config: &Config) -> Self {
-        let Config { storage, clock, tokens, service_account_key, logins, .. } = config;
+        let Config { storage, clock, tokens: table, service_account_key, logins, tasks, .. } = config;
         let signer = Arc::new(Signer::new(service_account_key));
         Self {
-            tokens: tokens.clone(),
+            tokens: table.clone(),
             accounts: Accounts::new(Arc::clone(&signer), storage.clone(), Arc::clone(clock)),
+            api_keys: Arc::new(ApiKeys::new(storage.clone(), Arc::clone(clock), tasks.clone())),
             users: Users::new(signer, storage.clone(), Arc::clone(clock), *logins),
         }
     }
@@ -50,7 +52,7 @@ impl Authenticator {
             return Ok(Arc::clone(owner));
         }
         // Apart, so that requests with other tokens take no room for it.
-        let found = Box::pin(self.signed(token, &[])).await.map_err(|_| unauthorized())?;
+        let found = Box::pin(self.made_here(token, &[])).await.map_err(|_| unauthorized())?;
         Ok(found.identity)
     }
 
@@ -65,14 +67,17 @@ impl Authenticator {
             let found = || Found { identity: Arc::clone(owner), audiences: vec![AUDIENCE.to_owned()] };
             return is_meant.then(found).ok_or_else(|| UNKNOWN.to_owned());
         }
-        self.signed(token, asked).await.map_err(|why| match why {
+        self.made_here(token, asked).await.map_err(|why| match why {
             Some(why) => format!("[{UNKNOWN}, {why}]"),
             None => UNKNOWN.to_owned(),
         })
     }
 
-    /// The owner of a token that was signed here.
-    async fn signed(&self, token: &str, asked: &[String]) -> Result<Found, Option<String>> {
+    /// The owner of a token that was made here.
+    async fn made_here(&self, token: &str, asked: &[String]) -> Result<Found, Option<String>> {
+        if is_api_key(token) {
+            return self.api_keys.owner(token, asked).await;
+        }
         if is_access_token(token) {
             self.users.owner(token, asked).await
         } else {

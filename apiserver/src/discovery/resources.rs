@@ -21,6 +21,9 @@ pub(super) fn subresources(kind: &Kind, version: &Version) -> Vec<Subresource> {
         let answer = Some(("authentication.k8s.io", "v1", "TokenRequest"));
         subresources.push(Subresource { name: "token".to_owned(), answer, verbs: vec!["create"] });
     }
+    if rules::has_api_keys(kind) {
+        subresources.push(Subresource { name: "token".to_owned(), answer: None, verbs: vec!["create"] });
+    }
     if rules::has_passwords(kind) {
         subresources.push(Subresource { name: "password".to_owned(), answer: None, verbs: vec!["create", "delete"] });
     }

@@ -67,6 +67,11 @@ pub(crate) fn has_tokens(kind: &Kind) -> bool {
     kind.group.is_empty() && kind.plural == "serviceaccounts"
 }
 
+/// Whether the objects of the kind are API keys, which are made by the subresource `token`.
+pub(crate) fn has_api_keys(kind: &Kind) -> bool {
+    kind.group == users::GROUP && kind.plural == users::API_KEYS
+}
+
 /// Whether the objects of the kind are users, who have passwords.
 pub(crate) fn has_passwords(kind: &Kind) -> bool {
     kind.group == users::GROUP && kind.plural == users::USERS

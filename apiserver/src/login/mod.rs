@@ -1,6 +1,7 @@
 //! `/auth/v1`: how users log in, stay in and leave, by what they bring in the body instead of a bearer token. None of it
 //! is Kubernetes'. It decides nothing itself: [`crate::access::users`] does.
 
+mod api_key;
 mod password;
 
 use std::net::IpAddr;
@@ -22,6 +23,7 @@ use crate::response::{self, Answer, no_such_path};
 use crate::state::{State, store_refused};
 use crate::verbs::not_allowed;
 
+pub(crate) use api_key::issue as issue_api_key;
 pub(crate) use password::{remove as remove_password, set as set_password};
 
 /// Bytes of a body: names, passwords and tokens are short.

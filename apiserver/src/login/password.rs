@@ -51,11 +51,18 @@ async fn account(call: &Call) -> Result<Account, ApiError> {
     call.state.refresh().await?;
     let name = &call.path.name;
     let account = Account::find(call.state.storage(), name).ok_or_else(|| ApiError::not_found(GROUP, USERS, name))?;
+    permit_standing_for(call, &account)?;
+    Ok(account)
+}
+
+/// Fails unless whoever asks may impersonate a user and each of their groups.
+pub(super) fn permit_standing_for(call: &Call, account: &Account) -> Result<(), ApiError> {
+    let name = &account.name;
     let user = ResourceAttributes { resource: "users", name, ..ResourceAttributes::default() };
     let groups = account.groups.iter().map(|name| ResourceAttributes { resource: "groups", name, ..user });
     for of in std::iter::once(user).chain(groups) {
         let wish = Attributes { verb: "impersonate", object: Object::Resource(of) };
         wish.permit(&call.who, call.state.config.authorizer.as_ref())?;
     }
-    Ok(account)
+    Ok(())
 }

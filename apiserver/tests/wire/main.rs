@@ -2,6 +2,7 @@
 
 mod access;
 mod admin;
+mod api_keys;
 mod api_services;
 mod apply;
 mod apply_properties;

@@ -258,7 +258,7 @@ async fn a_password_that_is_set_or_taken_away_by_others_ends_all_logins() {
 }
 
 /// A role with these rules, bound to `bob`.
-async fn let_bob(server: &Server, rules: Value) {
+pub(crate) async fn let_bob(server: &Server, rules: Value) {
     let access = "/apis/rbac.authorization.k8s.io/v1";
     let version = "rbac.authorization.k8s.io/v1";
     let role = json!({"apiVersion": version, "kind": "ClusterRole", "metadata": {"name": "bob"}, "rules": rules});
@@ -271,7 +271,7 @@ async fn let_bob(server: &Server, rules: Value) {
     server.put(&format!("{access}/clusterrolebindings/bob"), binding).await;
 }
 
-const BOB: &str = "the-token-of-bob";
+pub(crate) const BOB: &str = "the-token-of-bob";
 
 #[tokio::test]
 async fn nobody_gets_more_by_making_users_than_they_have() {

@@ -51,6 +51,30 @@ pub(crate) struct CredentialArgs {
     pub(crate) file: PathBuf,
 }
 
+/// What can be done with API keys.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ApiKeyCommand {
+    /// Make an API key and show it, once
+    Create(ApiKeyCreateArgs),
+}
+
+/// Arguments of `apikey create`.
+#[derive(Args, Debug)]
+pub(crate) struct ApiKeyCreateArgs {
+    /// The name of the ApiKey
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    /// The user that it lets in
+    #[arg(long, value_name = "NAME", required_unless_present = "service_account", conflicts_with = "service_account")]
+    pub(crate) user: Option<String>,
+    /// The service account of the namespace that it lets in
+    #[arg(long, value_name = "NAME")]
+    pub(crate) service_account: Option<String>,
+    /// Until when it counts, such as 2030-01-01T00:00:00Z; without it as long as it is there
+    #[arg(long, value_name = "TIME")]
+    pub(crate) expires: Option<jiff::Timestamp>,
+}
+
 /// What can be done with users.
 #[derive(Debug, Subcommand)]
 pub(crate) enum UserCommand {

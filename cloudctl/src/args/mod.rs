@@ -165,6 +165,9 @@ pub(crate) enum Command {
     /// Make users
     #[command(display_order = 16, subcommand)]
     User(logins::UserCommand),
+    /// Make API keys, by which programs come in
+    #[command(name = "apikey", display_order = 16, subcommand)]
+    ApiKey(logins::ApiKeyCommand),
     /// Print a token that counts now, for scripts
     #[command(display_order = 16)]
     Token,

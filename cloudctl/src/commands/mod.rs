@@ -80,6 +80,7 @@ pub(crate) async fn run(cli: Cli, screen: &Screen) -> Result<(), Error> {
         Command::Token => login::token(global, screen).await,
         Command::Credential(args) => login::credential(args, screen).await,
         Command::Passwd(args) => users::passwd(args, global, screen).await,
+        Command::ApiKey(command) => users::api_key(command, global, screen).await,
         Command::User(command) => users::user(command, global, screen).await,
         Command::Whoami => whoami::run(global, screen).await,
         Command::Version(args) => version::run(args, global, screen).await,

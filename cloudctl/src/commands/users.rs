@@ -1,17 +1,18 @@
-//! `user create` and `passwd`: users, and their passwords.
+//! `user create`, `passwd` and `apikey create`: users, their passwords, and the keys of programs.
 
 use serde_json::{Value, json};
 
 use super::login::{in_use, no_login};
 use crate::api::Query;
 use crate::args::Global;
-use crate::args::logins::{PasswdArgs, UserCommand};
+use crate::args::logins::{ApiKeyCommand, PasswdArgs, UserCommand};
 use crate::connect;
 use crate::error::Error;
 use crate::login::{Held, Login, ask, ask_new, of_stdin};
 use crate::output::{Colour, Screen};
 
 const USERS: &str = "/apis/thecloud.dev/v1alpha1/users";
+const API_KEYS: &str = "/apis/thecloud.dev/v1alpha1/apikeys";
 
 /// Makes a user.
 pub(super) async fn user(command: &UserCommand, global: &Global, screen: &Screen) -> Result<(), Error> {
@@ -27,6 +28,28 @@ pub(super) async fn user(command: &UserCommand, global: &Global, screen: &Screen
     screen.line(&format!("user.thecloud.dev/{name} {}", screen.paint().colour(Colour::Green, "created")))?;
     screen.note(&format!("There is no login without a password: cloudctl passwd {name}"));
     Ok(())
+}
+
+/// Makes an API key. The key goes to standard output alone, so that it can be put where it belongs.
+pub(super) async fn api_key(command: &ApiKeyCommand, global: &Global, screen: &Screen) -> Result<(), Error> {
+    let ApiKeyCommand::Create(args) = command;
+    let session = connect::connect(global, screen).await?;
+    let owner = match (&args.user, &args.service_account) {
+        (Some(user), _) => json!({"kind": "User", "name": user}),
+        (None, account) => json!({"kind": "ServiceAccount", "namespace": session.namespace(), "name": account}),
+    };
+    let mut spec = json!({"owner": owner});
+    if let Some(expires) = args.expires {
+        spec["expires"] = json!(expires);
+    }
+    let name = &args.name;
+    let key =
+        json!({"apiVersion": "thecloud.dev/v1alpha1", "kind": "ApiKey", "metadata": {"name": name}, "spec": spec});
+    let query = Query::new().with("fieldManager", "cloudctl-create").with("fieldValidation", "Strict");
+    session.post(&query.on(API_KEYS), &key).await?;
+    let made = session.post(&format!("{API_KEYS}/{name}/token"), &json!({})).await?;
+    screen.note(&format!("apikey.thecloud.dev/{name} created. This is the only time that the key is shown:"));
+    Ok(screen.line(made["status"]["key"].as_str().unwrap_or_default())?)
 }
 
 /// Changes one's own password, or sets somebody else's.

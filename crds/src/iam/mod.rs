@@ -1,3 +1,4 @@
 //! Who comes in.
 
+pub mod api_key;
 pub mod user;

@@ -4,6 +4,7 @@
 
 mod access_token;
 mod account;
+mod api_keys;
 mod attempts;
 mod hashing;
 mod membership;
@@ -31,6 +32,7 @@ use crate::clock::Clock;
 
 pub(crate) use self::access_token::is_access_token;
 pub(crate) use self::account::{Account, GROUP, USERS};
+pub(crate) use self::api_keys::{API_KEYS, ApiKeys, Owner, is_api_key};
 pub(crate) use self::hashing::Password;
 pub use self::hashing::PasswordCost;
 pub(crate) use self::membership::refusals;

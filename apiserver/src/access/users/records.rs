@@ -22,10 +22,15 @@ pub(super) fn sessions() -> ResourceId {
     ResourceId::new(GROUP, "sessions")
 }
 
+/// Where the hashes of API keys are: an object an ApiKey.
+pub(super) fn api_keys() -> ResourceId {
+    ResourceId::new(GROUP, "apikeys")
+}
+
 /// The resources that are to be sealed and private wherever users log in.
 #[must_use]
-pub fn private_resources() -> [ResourceId; 2] {
-    [passwords(), sessions()]
+pub fn private_resources() -> [ResourceId; 3] {
+    [passwords(), sessions(), api_keys()]
 }
 
 /// The password of a user.
@@ -48,6 +53,23 @@ pub(super) struct SessionRecord {
     pub(super) used: Timestamp,
     /// Until when the refresh token counts.
     pub(super) ends: Timestamp,
+}
+
+/// A key by which a program comes in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ApiKeyRecord {
+    /// The uid of the ApiKey that it is of.
+    pub(super) api_key: String,
+    /// The uid of the owner: another of the same name is not meant.
+    pub(super) owner: String,
+    /// The SHA-256 of the key's secret part.
+    pub(super) secret: String,
+}
+
+impl ApiKeyRecord {
+    pub(super) fn key(name: &str) -> Key {
+        Key::new(api_keys(), "", name)
+    }
 }
 
 impl PasswordRecord {
