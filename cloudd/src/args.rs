@@ -76,8 +76,14 @@ pub(crate) struct StateArgs {
     pub(crate) store: StoreChoice,
 
     /// The file with the key that Secrets are sealed with. Default: `secret.key` in --data-dir. Made with a new store.
+    ///
+    /// Its content may come from the environment variable CLOUD_MASTER_KEY or from --key-command instead.
     #[arg(long, env = "CLOUD_KEY_FILE")]
     pub(crate) key_file: Option<PathBuf>,
+
+    /// A command, run by `sh`, that writes what a key file holds: for a vault. Run at each start.
+    #[arg(long, env = "CLOUD_KEY_COMMAND", hide_env_values = true)]
+    pub(crate) key_command: Option<String>,
 
     /// How log lines are written to standard error. What is logged is set by RUST_LOG (default: info).
     #[arg(long, env = "CLOUD_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]

@@ -7,6 +7,7 @@ mod high_water;
 mod keys;
 mod kubeconfig;
 mod logging;
+mod master_key;
 mod open_files;
 mod orphans;
 mod roles;

@@ -7,13 +7,12 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use apiserver_store::memory::MemoryStore;
-use apiserver_store::seal::load_or_create_key;
 use apiserver_store::{ResourceId, Sealer, Storage, StorageOptions, Store};
 use apiserver_store_postgres::PostgresStore;
 use apiserver_store_sqlite::SqliteStore;
 
 use crate::args::{StateArgs, StoreChoice};
-use crate::keys;
+use crate::{keys, master_key};
 
 /// Opens the storage, making on first use whatever is missing.
 ///
@@ -32,28 +31,22 @@ pub(crate) async fn open(args: &StateArgs) -> anyhow::Result<Storage> {
             Arc::new(PostgresStore::connect(url).await.context("the PostgreSQL database that --store names")?)
         }
     };
-    let key_path = args.key_path();
     let is_sealed = store.meta().await.context("the stored state")?.seal_check.is_some();
-    // A new key would open nothing, and lie about as if it were the right one.
-    anyhow::ensure!(
-        !is_sealed || key_path.exists(),
-        "the store is sealed and its key is not here: copy the key file of this installation (`secret.key` in the data \
-         directory of the process that made it) to {}, or name it with --key-file",
-        key_path.display()
-    );
-    let key =
-        load_or_create_key(&key_path).context("the sealing key, without which no Secret and no key can be read")?;
+    let key = master_key::load(args, is_sealed).await?;
     let secrets = ResourceId { group: String::new(), plural: "secrets".to_owned() };
     // Who comes in, and who did what, is a matter of this installation: a restore brings back neither keys nor passwords.
-    let private: Vec<ResourceId> =
-        [keys::resource(), apiserver::audit_anchors()].into_iter().chain(apiserver::private_resources()).collect();
+    let data_keys = ResourceId::new("internal.thecloud.dev", "datakeys");
+    let own = [keys::resource(), apiserver::audit_anchors(), data_keys.clone()];
+    let private: Vec<ResourceId> = own.into_iter().chain(apiserver::private_resources()).collect();
     let options = StorageOptions {
         sealer: Some(Sealer::new(&key)),
         sealed: [secrets].into_iter().chain(private.iter().cloned()).collect(),
         private,
+        data_keys: Some(data_keys),
         ..StorageOptions::default()
     };
     let storage = Storage::open(store, options).await.context("the stored state")?;
+    storage.reseal().await.context("seal the stored state with the keys of its namespaces")?;
     // For scripts and people; nothing reads it to decide anything.
     let note = args.data_dir.join("installation");
     fs::write(&note, format!("{}\n", storage.installation())).with_context(|| note.display().to_string())?;
@@ -86,7 +79,7 @@ fn make_private(folder: &Path) -> anyhow::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     fn mode(folder: &Path) -> u32 {
@@ -107,6 +100,7 @@ mod tests {
             data_dir: data_dir.to_owned(),
             store: StoreChoice::Sqlite,
             key_file: None,
+            key_command: None,
             log_format: crate::args::LogFormat::Text,
         }
     }

@@ -4,6 +4,7 @@
 //! [`check_store`], [`check_storage`] and, if it can be shared, [`check_sharing`].
 
 mod replacing;
+mod sealing;
 mod sharing;
 mod storage;
 mod store;
@@ -95,6 +96,9 @@ pub async fn check_storage(databases: &dyn Databases) {
         storage::storage_dropped_without_shutdown_keeps_every_acknowledged_write,
         storage::sealed_resource_is_nowhere_in_the_clear,
         storage::wrong_key_is_refused,
+        sealing::each_namespace_has_its_own_data_key,
+        sealing::ciphertext_in_another_row_does_not_open,
+        sealing::store_from_before_data_keys_is_moved_over,
         storage::shutdown_ends_watches_and_finishes_writes,
         replacing::restored_content_is_the_same_under_a_new_history,
     );
@@ -111,6 +115,7 @@ pub async fn check_sharing(databases: &dyn Databases) {
         sharing::bound_writes_keep_one_count_for_all,
         sharing::late_follower_reads_everything_anew,
         sharing::all_storages_have_one_installation,
+        sealing::storages_agree_on_data_keys,
         replacing::others_learn_that_their_history_is_over,
     );
 }

@@ -46,6 +46,11 @@ pub(super) fn parse(text: &str) -> Result<SealKey, &'static str> {
     Ok(SealKey::from_bytes(bytes))
 }
 
+/// The text for a key, in one line.
+pub(super) fn text(key: &SealKey) -> String {
+    format!("{PREFIX}{}", STANDARD.encode(key.bytes))
+}
+
 /// Writes a complete file under another name and then links it, so that `path` is never there half-written and a key
 /// made by somebody else meanwhile stays.
 fn create(path: &Path) -> Result<(), SealError> {
@@ -55,7 +60,7 @@ fn create(path: &Path) -> Result<(), SealError> {
         _ => PathBuf::from("."),
     };
     let draft = folder.join(format!(".{}.draft", Uuid::new_v4()));
-    let text = format!("{PREFIX}{}\n", STANDARD.encode(SealKey::generate().bytes));
+    let text = format!("{}\n", text(&SealKey::generate()));
     let written = write_private(&draft, text.as_bytes()).and_then(|()| match fs::hard_link(&draft, path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         other => other,

@@ -46,6 +46,11 @@ impl SealKey {
         key_file::parse(text)
     }
 
+    /// What a key file holds.
+    pub(crate) fn to_text(&self) -> String {
+        key_file::text(self)
+    }
+
     /// Names the key in envelopes and messages without telling anything about it.
     pub fn id(&self) -> KeyId {
         let mut digest = Sha256::new();
@@ -101,6 +106,11 @@ impl Sealer {
     /// The name of the key that this seals with.
     pub fn key_id(&self) -> KeyId {
         self.keys[0].0
+    }
+
+    /// Whether this key, and no older one, has sealed these bytes.
+    pub(crate) fn has_sealed(&self, bytes: &[u8]) -> bool {
+        envelope::read(bytes).is_ok_and(|envelope| KeyId(envelope.key_id) == self.keys[0].0)
     }
 
     /// Seals the body of an object.

@@ -1,7 +1,7 @@
 //! What the facade and its tasks share: the store, the cache, the seal and the counters.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -11,6 +11,7 @@ use crate::cache::{Applied, Cache};
 use crate::seal::{SealError, is_sealed};
 use crate::{Entry, Key, Meta, Operation, ResourceId, Revision, Sealer, Store, StoreError, StoredChange, StoredObject};
 
+use super::data_keys::DataKeys;
 use super::follow::Looks;
 use super::stats::{Counters, Stats};
 use super::upkeep::Logged;
@@ -34,6 +35,9 @@ pub(super) struct Core {
     pub(super) restoring: Arc<tokio::sync::Mutex<()>>,
     restored: RwLock<Option<String>>,
     sealed: BTreeSet<ResourceId>,
+    pub(super) data_keys: DataKeys,
+    /// What isn't sealed as it would be now.
+    pub(super) stale: Mutex<BTreeSet<Key>>,
 }
 
 impl Core {
@@ -42,7 +46,9 @@ impl Core {
         check_key(store.as_ref(), &meta, &options).await?;
         let core = Core {
             cache: Arc::new(Cache::new(options.limits())),
-            sealed: options.sealed.iter().cloned().collect(),
+            sealed: options.sealed.iter().chain(&options.data_keys).cloned().collect(),
+            data_keys: DataKeys::default(),
+            stale: Mutex::default(),
             installation: meta.installation,
             epoch: meta.epoch,
             replaced: CancellationToken::new(),
@@ -65,10 +71,16 @@ impl Core {
         let mut entries = Vec::new();
         let mut failed = None;
         let mut in_the_clear = 0_u64;
+        // Objects come in any order, and data keys among them.
+        let mut later = Vec::new();
         let meta = self
             .store
             .load(&mut |object| {
                 in_the_clear += u64::from(self.is_sealed(&object.key.resource) && !is_sealed(&object.body));
+                if self.has_data_key(&object.key) && is_sealed(&object.body) {
+                    later.push(object);
+                    return;
+                }
                 match self.entry_of_object(object) {
                     Ok(entry) => entries.push(entry),
                     Err(error) => failed = failed.take().or(Some(error)),
@@ -76,6 +88,12 @@ impl Core {
             })
             .await?;
         self.keep_to_history(meta.epoch)?;
+        for object in later {
+            match self.entry_of_object(object) {
+                Ok(entry) => entries.push(entry),
+                Err(error) => failed = failed.take().or(Some(error)),
+            }
+        }
         if let Some(error) = failed {
             return Err(error);
         }
@@ -122,6 +140,36 @@ impl Core {
         self.options.sealer.as_ref().ok_or(StoreError::Seal(SealError::NoKey))
     }
 
+    /// Whether objects of this key are sealed with the data key of its namespace.
+    pub(super) fn has_data_key(&self, key: &Key) -> bool {
+        let Some(resource) = &self.options.data_keys else { return false };
+        key.resource != *resource && self.is_sealed(&key.resource)
+    }
+
+    /// What seals an object now.
+    pub(super) fn present_sealer(&self, key: &Key) -> Option<Sealer> {
+        let of_namespace = if self.has_data_key(key) { self.data_keys.of(&key.namespace) } else { None };
+        of_namespace.or_else(|| self.options.sealer.clone())
+    }
+
+    pub(super) fn seal(&self, key: &Key, uid: Uuid, plain: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let sealer = self.present_sealer(key).ok_or(StoreError::Seal(SealError::NoKey))?;
+        Ok(sealer.seal(key, uid, plain))
+    }
+
+    /// Opens what is sealed with the data key of its namespace, or as it was before there was one.
+    fn open_sealed(&self, key: &Key, uid: Uuid, sealed: &[u8]) -> Result<Vec<u8>, StoreError> {
+        if self.has_data_key(key)
+            && let Some(sealer) = self.data_keys.of(&key.namespace)
+        {
+            match sealer.open(key, uid, sealed) {
+                Err(SealError::UnknownKey { .. }) => {}
+                opened => return opened.map_err(StoreError::Seal),
+            }
+        }
+        self.sealer()?.open(key, uid, sealed).map_err(StoreError::Seal)
+    }
+
     fn entry_of_object(&self, object: StoredObject) -> Result<Arc<Entry>, StoreError> {
         self.entry(object.key, object.uid, object.revision, object.body)
     }
@@ -133,11 +181,11 @@ impl Core {
     }
 
     fn entry(&self, key: Key, uid: Uuid, revision: Revision, stored: Vec<u8>) -> Result<Arc<Entry>, StoreError> {
-        let plain = if is_sealed(&stored) {
-            self.sealer()?.open(&key, uid, &stored).map_err(StoreError::Seal)?
-        } else {
-            stored
-        };
+        self.note_seal(&key, &stored);
+        let plain = if is_sealed(&stored) { self.open_sealed(&key, uid, &stored)? } else { stored };
+        if self.options.data_keys.as_ref() == Some(&key.resource) && !self.data_keys.learn(&key.namespace, &plain) {
+            return Err(StoreError::Damaged { what: format!("`{key}` at revision {revision} holds no data key") });
+        }
         let body = Body::parse(&plain).map_err(|reason| StoreError::Damaged {
             what: format!("`{key}` at revision {revision} is not an object: {reason}"),
         })?;

@@ -4,9 +4,11 @@
 //! the database, but for [`Storage::fresh`] where other processes write too.
 
 mod core;
+mod data_keys;
 mod follow;
 mod options;
 mod pending;
+mod reseal;
 mod restore;
 mod sequencer;
 mod stats;
@@ -117,11 +119,40 @@ impl Storage {
     ///
     /// Returns the new state of the first. [`WriteError::Bound`] means that the first could have happened.
     pub async fn write_bound(&self, write: Write, bound: Vec<Write>) -> Result<Arc<Entry>, WriteError> {
+        for part in std::iter::once(&write).chain(&bound) {
+            self.ensure_data_key(&part.key).await?;
+        }
         let (reply, answer) = oneshot::channel();
         let pending = Pending::new(write, bound, reply, &self.inner.core)?;
         let closed = || WriteError::Unavailable(Arc::new(StoreError::Closed));
         self.inner.inbox.send(pending).await.map_err(|_| closed())?;
         answer.await.map_err(|_| closed())?
+    }
+
+    /// Makes the data key that an object is to be sealed with, if there is none yet. Of several that try, one does.
+    async fn ensure_data_key(&self, key: &Key) -> Result<(), WriteError> {
+        let core = &self.inner.core;
+        let Some(resource) = &core.options.data_keys else { return Ok(()) };
+        if !core.has_data_key(key) || core.data_keys.of(&key.namespace).is_some() {
+            return Ok(());
+        }
+        let creation = data_keys::creation(resource, &key.namespace);
+        match Box::pin(self.write(creation)).await {
+            Ok(entry) => {
+                core.data_keys.learn(&key.namespace, &entry.body);
+            }
+            // Another apiserver was quicker, and its key is among what it wrote.
+            Err(WriteError::AlreadyExists) => {
+                self.fresh().await.map_err(|error| WriteError::Unavailable(Arc::new(error)))?;
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// The names of the data keys, by namespace; empty for what has none.
+    pub fn data_keys(&self) -> std::collections::BTreeMap<String, crate::seal::KeyId> {
+        self.inner.core.data_keys.ids()
     }
 
     /// Returns once the cache has everything that was committed, by anybody, before the call.

@@ -12,6 +12,9 @@ pub struct StorageOptions {
     pub sealer: Option<Sealer>,
     /// The resources whose bodies no database may see in the clear.
     pub sealed: Vec<ResourceId>,
+    /// Where data keys are kept, which the sealer seals and which seal all else: a private resource of their own. `None`: the
+    /// sealer seals everything itself.
+    pub data_keys: Option<ResourceId>,
     /// Resources of this very installation, which no backup takes along and every restore keeps.
     pub private: Vec<ResourceId>,
     /// The largest body that is taken, in bytes of JSON.
@@ -51,6 +54,7 @@ impl Default for StorageOptions {
         StorageOptions {
             sealer: None,
             sealed: Vec::new(),
+            data_keys: None,
             private: Vec::new(),
             max_object_bytes: 3 << 19,
             batch_writes: 128,

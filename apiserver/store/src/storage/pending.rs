@@ -90,9 +90,9 @@ impl Part {
     fn to_write(&self, core: &Core) -> Result<Write, WriteError> {
         let stored = self.body.stored();
         let sealed = core.is_sealed(&self.key.resource);
-        let seal = |uid| match core.sealer() {
-            Ok(sealer) => Ok(sealer.seal(&self.key, uid, stored)),
-            Err(error) => Err(WriteError::Unavailable(Arc::new(error))),
+        let seal = |uid| {
+            let sealed = core.seal(&self.key, uid, stored);
+            sealed.map_err(|error| WriteError::Unavailable(Arc::new(error)))
         };
         let change = match (self.kind, sealed) {
             (Kind::Put(uid), true) => Change::Put { uid, body: seal(uid)? },

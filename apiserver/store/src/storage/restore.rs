@@ -271,7 +271,7 @@ impl Restore {
 impl Core {
     /// A body as the database keeps it.
     fn stored(&self, key: &Key, uid: Uuid, body: &[u8]) -> Result<Vec<u8>, StoreError> {
-        if self.is_sealed(&key.resource) { Ok(self.sealer()?.seal(key, uid, body)) } else { Ok(body.to_vec()) }
+        if self.is_sealed(&key.resource) { self.seal(key, uid, body) } else { Ok(body.to_vec()) }
     }
 
     fn content(&self, entry: &Entry) -> Result<Content, StoreError> {
