@@ -103,18 +103,26 @@ pub(crate) fn machine_owner(marks: &HashMap<String, String>, name: &str) -> Opti
     owner(marks).filter(|owner| name.trim_start_matches('/') == machine_name(owner))
 }
 
-/// The owner of a container, also of one that somebody renamed: that one still goes by its names in its network, which
-/// nothing that is run from an image of it does.
+/// The owner of a container, also of one that somebody renamed: that one still goes by its names in its network, or, where
+/// somebody took it out of there too, was made for that network, which nothing is that is run from an image of it.
 pub(crate) fn container_owner(container: &ContainerInspectResponse) -> Option<Owner> {
     let marks = container.config.as_ref()?.labels.as_ref()?;
-    machine_owner(marks, container.name.as_deref()?).or_else(|| {
-        let networks = container.network_settings.as_ref()?.networks.as_ref()?;
-        owner(marks).filter(|owner| {
-            let names = dns_names(owner);
-            let goes_by = |aliases: &Vec<String>| names.iter().all(|name| aliases.contains(name));
-            networks.values().any(|endpoint| endpoint.aliases.as_ref().is_some_and(goes_by))
-        })
-    })
+    let is_renamed = |owner: &Owner| goes_by_its_names(container, owner) || was_made_for_its_network(container, marks);
+    machine_owner(marks, container.name.as_deref()?).or_else(|| owner(marks).filter(is_renamed))
+}
+
+fn goes_by_its_names(container: &ContainerInspectResponse, owner: &Owner) -> bool {
+    let networks = container.network_settings.as_ref().and_then(|settings| settings.networks.as_ref());
+    let names = dns_names(owner);
+    let goes_by = |aliases: &Vec<String>| names.iter().all(|name| aliases.contains(name));
+    networks.is_some_and(|networks| networks.values().any(|endpoint| endpoint.aliases.as_ref().is_some_and(goes_by)))
+}
+
+/// Docker tells for ever which network a container was made for, by the name that we give to networks.
+fn was_made_for_its_network(container: &ContainerInspectResponse, marks: &HashMap<String, String>) -> bool {
+    let made_for = container.host_config.as_ref().and_then(|config| config.network_mode.as_deref());
+    let ours = network(marks).map(|uid| format!("tc-{}-", &uid.simple().to_string()[..8]));
+    made_for.zip(ours).is_some_and(|(made_for, ours)| made_for.starts_with(&ours))
 }
 
 pub(crate) fn spec_hash(labels: &HashMap<String, String>) -> String {
