@@ -94,6 +94,11 @@ pub struct Limits {
     pub streams: usize,
     /// Those of them that one user may have.
     pub streams_per_user: usize,
+    /// Requests a second of one user over time, whoever sends them in their name; 0 for no limit. Members of
+    /// `system:masters` and what runs in this process don't count.
+    pub user_requests_per_second: u32,
+    /// Requests that a user may send at once after a pause.
+    pub user_request_burst: u32,
     /// Connections that are open at the same time; more wait to be accepted.
     pub connections: usize,
     /// Bytes of a request body.
@@ -119,6 +124,8 @@ impl Default for Limits {
             writes: 200,
             streams: 10_000,
             streams_per_user: 2_500,
+            user_requests_per_second: 500,
+            user_request_burst: 2_000,
             connections: 10_000,
             body_bytes: 3 << 20,
             request_timeout: Duration::from_secs(60),

@@ -29,6 +29,7 @@ mod policy;
 mod pretty;
 mod query;
 mod quota;
+mod rates;
 pub mod registry;
 mod request;
 mod response;

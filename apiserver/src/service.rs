@@ -164,6 +164,9 @@ impl Service {
         if let Some(line) = line {
             line.known();
         }
+        if self.identity.is_none() && plan.is_some() {
+            state.rates.count(&known)?;
+        }
         let user = &known.user;
         let place = match &plan {
             // What runs in this process isn't kept out by those outside.

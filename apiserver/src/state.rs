@@ -13,6 +13,7 @@ use crate::metrics::Metrics;
 use crate::places::{Places, Share};
 use crate::policy::Policies;
 use crate::quota::Turns;
+use crate::rates::Rates;
 
 /// The inside of an [`crate::ApiServer`].
 pub(crate) struct State {
@@ -24,6 +25,7 @@ pub(crate) struct State {
     pub(crate) reads: Arc<Places>,
     pub(crate) writes: Arc<Places>,
     pub(crate) streams: Arc<Places>,
+    pub(crate) rates: Rates,
     pub(crate) turns: Turns,
     pub(crate) policies: Policies,
 }
@@ -38,6 +40,7 @@ impl State {
             reads: Places::new(config.limits.reads, Share::Equal),
             writes: Places::new(config.limits.writes, Share::Equal),
             streams: Places::new(config.limits.streams, Share::Fixed(config.limits.streams_per_user)),
+            rates: Rates::new(config.limits.user_requests_per_second, config.limits.user_request_burst),
             turns: Turns::default(),
             policies: Policies::default(),
             config,

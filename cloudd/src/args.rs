@@ -113,6 +113,14 @@ pub(crate) struct ServeArgs {
     #[arg(long, env = "CLOUD_INSTANCE_TYPE", default_value = crds::compute::instance_type::DEFAULT)]
     pub(crate) instance_type: String,
 
+    /// Requests a second that one user may send over time, 0 for no limit. Administrators (`system:masters`) have none.
+    #[arg(long, env = "CLOUD_USER_REQUESTS_PER_SECOND", default_value_t = 500)]
+    pub(crate) user_requests_per_second: u32,
+
+    /// Requests that one user may send at once after a pause.
+    #[arg(long, env = "CLOUD_USER_REQUEST_BURST", default_value_t = 2000)]
+    pub(crate) user_request_burst: u32,
+
     #[command(flatten)]
     pub(crate) audit: AuditArgs,
 }

@@ -122,6 +122,8 @@ impl Serving {
         config.orphans = parts.orphans;
         config.measures = parts.measures;
         config.audit = parts.audit;
+        config.limits.user_requests_per_second = serve.user_requests_per_second;
+        config.limits.user_request_burst = serve.user_request_burst;
         config.shutdown = ending.clone();
         config.tasks = tasks.clone();
         config.settings.insert(crds::INSTANCE_TYPE_SETTING.to_owned(), serve.instance_type.clone());

@@ -118,9 +118,9 @@ impl Writer {
                 }
             }
             while let Err(error) = self.write(&events) {
+                self.fail(&error);
                 // Nobody waits for what may take for ever.
                 waiting.clear();
-                self.fail(&error);
                 if inbox.is_closed() {
                     return;
                 }

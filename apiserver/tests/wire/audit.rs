@@ -110,6 +110,11 @@ async fn what_a_client_did_not_wait_for_is_logged_all_the_same() {
     // As far as the first thing it waits for.
     assert!(futures::poll!(&mut sent).is_pending());
     drop(sent);
+    // Lines are written in the order in which they came.
+    server
+        .post("/api/v1/namespaces", json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "b"}}))
+        .await
+        .expect(201);
     let seen = events(&server, "verb=create&resource=configmaps").await;
     assert_eq!(seen[0]["responseStatus"]["code"], 499, "{seen:?}");
     assert!(seen[0]["annotations"]["thecloud.dev/outcome"].as_str().unwrap().contains("left"));

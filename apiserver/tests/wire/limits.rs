@@ -203,3 +203,23 @@ async fn a_request_takes_no_longer_than_its_client_waits() {
     let mut lines = server.watch(&format!("{WIDGETS}?watch=true&timeout=soon"), &[]).await;
     lines.expect_silence().await;
 }
+
+#[tokio::test]
+async fn user_who_asks_too_often_is_told_when_to_come_back_and_keeps_nobody_out() {
+    let server = Server::with(|config| {
+        config.limits.user_requests_per_second = 1;
+        config.limits.user_request_burst = 3;
+    })
+    .await;
+    let bob = [("authorization", "Bearer the-token-of-bob")];
+    for _ in 0..3 {
+        server.send("GET", "/api", &bob, "").await.expect(200);
+    }
+    let refused = server.send("GET", "/api", &bob, "").await;
+    let (reason, message) = refused.refusal(429);
+    assert_eq!((reason.as_str(), refused.header("retry-after")), ("TooManyRequests", "1"));
+    assert!(message.contains("user \"bob\" asks too often"), "{message}");
+    for _ in 0..10 {
+        server.get("/api").await.expect(200);
+    }
+}
