@@ -97,6 +97,7 @@ pub async fn check_storage(databases: &dyn Databases) {
         storage::sealed_resource_is_nowhere_in_the_clear,
         storage::wrong_key_is_refused,
         sealing::each_namespace_has_its_own_data_key,
+        sealing::first_writes_at_once_share_one_data_key,
         sealing::ciphertext_in_another_row_does_not_open,
         sealing::store_from_before_data_keys_is_moved_over,
         storage::shutdown_ends_watches_and_finishes_writes,

@@ -62,6 +62,8 @@ pub(super) async fn each_namespace_has_its_own_data_key(database: &dyn Database)
     for object in objects.iter().filter(|object| object.key.resource == data_keys()) {
         assert!(is_sealed(&object.body) && by_master.open(&object.key, object.uid, &object.body).is_ok());
     }
+    // Files that are about to go can't be searched.
+    store.close().await;
     drop(store);
     let raw = database.raw_bytes().await;
     let contains = |text: &str| raw.windows(text.len()).any(|window| window == text.as_bytes());
@@ -93,6 +95,26 @@ pub(super) async fn ciphertext_in_another_row_does_not_open(database: &dyn Datab
     drop(store);
     let error = Storage::open(database.open().await, enveloped(&master)).await.expect_err("it is noticed");
     assert!(matches!(error, StoreError::Seal(SealError::UnknownKey { .. } | SealError::Altered { .. })), "{error:?}");
+}
+
+/// Whoever writes first into a namespace, beside others who do, seals with its key.
+pub(super) async fn first_writes_at_once_share_one_data_key(database: &dyn Database) {
+    let master = SealKey::generate();
+    let storage = open_with(database, enveloped(&master)).await;
+    for namespace in 0..20 {
+        let writes = (0..16).map(|number| create(secret(&format!("n{namespace}"), &number.to_string()), "hush"));
+        for written in futures::future::join_all(writes.map(|write| storage.write(write))).await {
+            written.expect("created");
+        }
+    }
+    storage.shutdown().await;
+    drop(storage);
+    let store = database.open().await;
+    let by_master = Sealer::new(&master);
+    for object in stored(&store).await.iter().filter(|object| object.key.resource == others()) {
+        assert!(by_master.open(&object.key, object.uid, &object.body).is_err(), "{} has no data key", object.key);
+    }
+    store.close().await;
 }
 
 /// A store from before data keys opens, and is moved over once.

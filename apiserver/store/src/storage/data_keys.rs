@@ -17,6 +17,8 @@ const NAME: &str = "data-key";
 #[derive(Default)]
 pub(super) struct DataKeys {
     of_namespaces: RwLock<BTreeMap<String, Sealer>>,
+    /// Whose turn it is to make one.
+    pub(super) turn: tokio::sync::Mutex<()>,
 }
 
 impl DataKeys {

@@ -136,17 +136,24 @@ impl Storage {
         if !core.has_data_key(key) || core.data_keys.of(&key.namespace).is_some() {
             return Ok(());
         }
+        // One at a time: whoever comes second is told so before what the first wrote is there to be read.
+        let _turn = core.data_keys.turn.lock().await;
+        if core.data_keys.of(&key.namespace).is_some() {
+            return Ok(());
+        }
         let creation = data_keys::creation(resource, &key.namespace);
-        match Box::pin(self.write(creation)).await {
-            Ok(entry) => {
-                core.data_keys.learn(&key.namespace, &entry.body);
-            }
-            // Another apiserver was quicker, and its key is among what it wrote.
+        let its_key = creation.key.clone();
+        let entry = match Box::pin(self.write(creation)).await {
+            Ok(entry) => entry,
+            // Another apiserver was quicker.
             Err(WriteError::AlreadyExists) => {
                 self.fresh().await.map_err(|error| WriteError::Unavailable(Arc::new(error)))?;
+                let gone = || WriteError::Unavailable(Arc::new(StoreError::Seal(crate::seal::SealError::NoKey)));
+                self.get(&its_key).ok_or_else(gone)?
             }
             Err(error) => return Err(error),
-        }
+        };
+        core.data_keys.learn(&key.namespace, &entry.body);
         Ok(())
     }
 
