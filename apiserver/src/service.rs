@@ -80,7 +80,8 @@ impl Service {
             return endpoints::health(state, &path, &Query::parse(request.uri().query())).await;
         }
         if let Some(question) = login::Question::of(&path) {
-            return self.log_in(question, request).await;
+            // Apart, as all that few requests need, so that reading takes no room for it.
+            return Box::pin(self.log_in(question, request)).await;
         }
         let accepted = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
         let form = negotiate::accept_error(accepted);
@@ -99,7 +100,7 @@ impl Service {
             Err(error) => (response::error(&error, form), Held::default(), Some(error.reason)),
         };
         if let Some(trail) = trail {
-            trail.end(&mut answer, reason).await;
+            Box::pin(trail.end(&mut answer, reason)).await;
         }
         // What anybody may make up must not become a label.
         let is_known = answer.status().is_success() || state.catalog.edition().knows(&resource);
@@ -193,7 +194,7 @@ impl Service {
             }
             if trail.wants_body() {
                 let (head, body) = request.into_parts();
-                let body = read(body, config.limits.body_bytes).await?;
+                let body = Box::pin(read(body, config.limits.body_bytes)).await?;
                 trail.brought(&head.headers, &body);
                 request = Request::from_parts(head, full(body));
             }

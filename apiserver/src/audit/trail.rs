@@ -32,7 +32,7 @@ const STRANGERS: u32 = 10;
 #[derive(Debug)]
 pub(crate) struct Trail {
     audit: Arc<Audit>,
-    request: Option<Request>,
+    request: Option<Box<Request>>,
 }
 
 #[derive(Debug)]
@@ -135,7 +135,7 @@ impl Audit {
             received: self.clock.now(),
             annotations: Map::new(),
         };
-        Trail { audit: Arc::clone(self), request: Some(request) }
+        Trail { audit: Arc::clone(self), request: Some(Box::new(request)) }
     }
 }
 

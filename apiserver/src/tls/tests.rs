@@ -127,3 +127,37 @@ fn all_who_begin_at_once_get_one_key_that_only_its_owner_reads() {
     let error = service_account_key(&path).unwrap_err();
     assert!(error.to_string().ends_with("holds no P-256 key; move it away to have a new one made"), "{error}");
 }
+
+/// The first message of a client of this version, which offers these suites.
+fn client_hello(version: u16, suites: &[u16]) -> Vec<u8> {
+    /// ECDSA with SHA-256, the curves P-256 and X25519, uncompressed points.
+    const EXTENSIONS: [u8; 24] = [0, 13, 0, 4, 0, 2, 4, 3, 0, 10, 0, 6, 0, 4, 0, 23, 0, 29, 0, 11, 0, 2, 1, 0];
+    let suites: Vec<u8> = suites.iter().flat_map(|suite| suite.to_be_bytes()).collect();
+    let length = |bytes: &[u8]| u16::try_from(bytes.len()).unwrap().to_be_bytes();
+    let head = [&version.to_be_bytes()[..], &[7; 32], &[0]].concat();
+    let hello = [&head[..], &length(&suites), &suites, &[1, 0], &length(&EXTENSIONS), &EXTENSIONS].concat();
+    let handshake = [&[1, 0][..], &length(&hello), &hello].concat();
+    [&[22, 3, 1][..], &length(&handshake), &handshake].concat()
+}
+
+#[test]
+fn old_versions_and_weak_suites_are_refused() {
+    const TLS_1_1: u16 = 0x0302;
+    const TLS_1_2: u16 = 0x0303;
+    const STRONG: u16 = 0xc02b;
+    /// Without forward secrecy, CBC, RC4, 3DES.
+    const WEAK: [u16; 4] = [0x009c, 0xc009, 0xc007, 0x000a];
+    let place = tempfile::tempdir().unwrap();
+    let names = ["cloud.test".to_owned()];
+    let server = identity(place.path(), &names, at(0)).unwrap().server;
+    let answer = |version, suites: &[u16]| {
+        let mut connection = rustls::ServerConnection::new(Arc::clone(&server)).unwrap();
+        connection.read_tls(&mut client_hello(version, suites).as_slice()).unwrap();
+        connection.process_new_packets().map(|_| ()).map_err(|error| format!("{error:?}"))
+    };
+    assert_eq!(answer(TLS_1_2, &[STRONG]), Ok(()));
+    let old = answer(TLS_1_1, &[STRONG]).unwrap_err();
+    assert!(old.contains("Tls12NotOffered"), "{old}");
+    let weak = answer(TLS_1_2, &WEAK).unwrap_err();
+    assert!(weak.contains("NoCipherSuitesInCommon"), "{weak}");
+}
