@@ -55,6 +55,7 @@ fn a_user_logs_in_and_every_kubectl_renews_the_tokens() {
     let said = desk.cloudctl(&admins, "login --user ann --password-stdin", password).ok();
     assert!(said.starts_with("Logged in as ann."), "{said}");
 
+    let key = cloud.cloudctl(&["apikey", "create", "ci", "--user", "ann", "--expires", "2100-01-01T00:00:00Z"]).ok();
     for kubectl in &versions {
         let before = desk.refresh_token();
         std::thread::scope(|scope| {
@@ -78,7 +79,15 @@ fn a_user_logs_in_and_every_kubectl_renews_the_tokens() {
     assert_eq!(desk.cloudctl(&own, "logout", "").ok(), "ann is logged out.\n");
     let refused = desk.kubectl(kubectl, "auth whoami").failed();
     assert!(refused.contains("nobody is logged in here"), "{refused}");
-    for secret in ["correct horse battery", "battery horse correct", "something else"] {
+    let program = |what: &str| {
+        let mut command = limited(kubectl);
+        command.arg("--kubeconfig").arg(&admins).args(what.split(' ')).arg(format!("--token={}", key.trim()));
+        run_command(command.env("HOME", home.path()), "")
+    };
+    assert!(program("auth whoami").ok().contains("ann"), "a key doesn't end with a login");
+    assert!(cloud.kubectl(&["delete", "apikey", "ci"]).ok().contains("deleted"));
+    assert!(program("auth whoami").failed().contains("must be logged in"));
+    for secret in ["correct horse battery", "battery horse correct", "something else", key.trim()] {
         assert!(!cloud.log().contains(secret), "a password is in the log");
     }
 }
