@@ -185,7 +185,13 @@ impl Service {
             }
         };
         if let (Some(audit), Some(plan)) = (&config.audit, &plan) {
-            *trail = audit.begin(&known, plan, (request.uri(), request.headers()), peer)?;
+            *trail = match audit.begin(&known, plan, (request.uri(), request.headers()), peer) {
+                Ok(trail) => trail,
+                Err(_) => {
+                    Box::pin(audit.recovers()).await;
+                    audit.begin(&known, plan, (request.uri(), request.headers()), peer)?
+                }
+            };
         }
         let who = impersonated(request.headers(), Arc::clone(&known), config.authorizer.as_ref())?;
         if let Some(trail) = trail {

@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Uri, header};
@@ -13,6 +14,7 @@ use uuid::Uuid;
 use super::Audit;
 use super::event::{self, ANONYMOUS, Answered, Asked, UNAUTHENTICATED};
 use super::policy::Level;
+use super::writer::Failure;
 use crate::access::Identity;
 use crate::error::{ApiError, Reason};
 use crate::negotiate::{self, BodyFormat};
@@ -25,6 +27,8 @@ use crate::schema::decode;
 const BODY: usize = 64 << 10;
 /// What web servers log of a request whose client has gone.
 const CLIENT_LEFT: u16 = 499;
+/// How long a request waits for the log. The next attempt comes sooner.
+const RECOVERY: Duration = Duration::from_millis(500);
 /// Refusals of strangers that are logged in a second: nobody can fill the log without being known.
 const STRANGERS: u32 = 10;
 
@@ -60,7 +64,7 @@ impl Audit {
     /// What is to be kept of a request of somebody who is known. `None` for one that isn't logged.
     ///
     /// # Errors
-    /// 503 while the log can't be written.
+    /// 507 or 503 while the log can't be written.
     pub(crate) fn begin(
         self: &Arc<Self>,
         user: &Arc<Identity>,
@@ -73,14 +77,34 @@ impl Audit {
             return Ok(None);
         }
         if let Some(failure) = self.standing.failure() {
-            let message = format!(
-                "the audit log in {} can't be written ({failure}), so nothing is done that it should tell of; it goes on when \
-                 it can",
-                self.folder.path().display()
-            );
-            return Err(crate::response::retry_later(Reason::ServiceUnavailable, &message));
+            return Err(self.refusal(&failure));
         }
         Ok(Some(self.trail(level, Some(Arc::clone(user)), plan, (uri, headers), peer)))
+    }
+
+    /// 507 where the disk is full, as for the store, and else 503.
+    fn refusal(&self, failure: &Failure) -> ApiError {
+        let folder = self.folder.path().display();
+        if failure.is_full {
+            let message = format!(
+                "the disk that the audit log in {folder} is on is full, so nothing is done that it should tell of; it goes on \
+                 when there is room again"
+            );
+            return ApiError::new(Reason::InsufficientStorage, message);
+        }
+        let message = format!(
+            "the audit log in {folder} can't be written ({}), so nothing is done that it should tell of; it goes on when it can",
+            failure.text
+        );
+        crate::response::retry_later(Reason::ServiceUnavailable, &message)
+    }
+
+    /// Waits a moment for the log to be written again: whoever made room isn't refused any more.
+    pub(crate) async fn recovers(&self) {
+        let recovered = self.standing.recovered.notified();
+        if self.standing.failure().is_some() {
+            let _ = tokio::time::timeout(RECOVERY, recovered).await;
+        }
     }
 
     /// What is to be kept of a request of a stranger, which is refused.

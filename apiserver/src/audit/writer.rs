@@ -21,7 +21,7 @@ use crate::clock::Clock;
 /// Lines that are written in one go.
 const BATCH: usize = 256;
 /// Between two attempts to write what can't be written.
-const PAUSE: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_millis(200);
 /// What of the log may be lost when the power goes.
 const SYNC: Duration = Duration::from_secs(1);
 
@@ -33,17 +33,27 @@ pub(super) enum Message {
     Skip(u64),
 }
 
+/// Why lines can't be written.
+#[derive(Debug, Clone)]
+pub(super) struct Failure {
+    /// Whether there is no room.
+    pub(super) is_full: bool,
+    /// What the system said.
+    pub(super) text: String,
+}
+
 /// How the log stands, for everybody to see.
 #[derive(Debug)]
 pub(super) struct Standing {
     head: Mutex<Head>,
-    failure: Mutex<Option<String>>,
+    failure: Mutex<Option<Failure>>,
     pub(super) grown: Notify,
+    pub(super) recovered: Notify,
 }
 
 impl Standing {
     fn new(head: Head) -> Self {
-        Self { head: Mutex::new(head), failure: Mutex::default(), grown: Notify::new() }
+        Self { head: Mutex::new(head), failure: Mutex::default(), grown: Notify::new(), recovered: Notify::new() }
     }
 
     pub(super) fn head(&self) -> Head {
@@ -51,7 +61,7 @@ impl Standing {
     }
 
     /// Why lines can't be written at the moment.
-    pub(super) fn failure(&self) -> Option<String> {
+    pub(super) fn failure(&self) -> Option<Failure> {
         lock(&self.failure).clone()
     }
 }
@@ -185,15 +195,17 @@ impl Writer {
     fn fail(&self, error: &io::Error) {
         let mut failure = lock(&self.standing.failure);
         if failure.is_none() {
-            tracing::error!(error = error as &dyn std::error::Error, folder = %self.folder.path().display(),
+            tracing::warn!(error = error as &dyn std::error::Error, folder = %self.folder.path().display(),
                 "the audit log can't be written: what it should tell of is refused until it can");
         }
-        *failure = Some(error.to_string());
+        let is_full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+        *failure = Some(Failure { is_full, text: error.to_string() });
     }
 
     fn recover(&self) {
         if lock(&self.standing.failure).take().is_some() {
             tracing::info!("the audit log can be written again");
+            self.standing.recovered.notify_waiters();
         }
     }
 }

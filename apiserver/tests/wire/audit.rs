@@ -169,8 +169,8 @@ async fn nothing_that_is_to_be_logged_is_done_while_it_cannot_be() {
     let audit = Arc::new(Audit::open(options).unwrap());
     let server = Server::with(|config| config.audit = Some(audit)).await;
     server.post(MAPS, config_map("c", [].into())).await.expect(201);
-    let (_, message) = server.post(MAPS, config_map("d", [].into())).await.refusal(503);
-    assert!(message.contains("audit log") && message.contains("No space"), "{message}");
+    let (_, message) = server.post(MAPS, config_map("d", [].into())).await.refusal(507);
+    assert!(message.contains("audit log") && message.contains("full"), "{message}");
     server.get(&format!("{MAPS}/c")).await.expect(200);
     server.get(&format!("{MAPS}/d")).await.refusal(404);
 }

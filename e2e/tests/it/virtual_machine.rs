@@ -119,9 +119,9 @@ fn a_virtual_machine_boots_heals_survives_restarts_and_leaves_nothing() {
         cloud.cloudctl(&["patch", "inst", "vm", "--type=merge", "-p", "{\"spec\":{\"image\":\"other\"}}"]).failed();
     assert!(refused.contains("replaceToken"), "{refused}");
     let _ = cloud.cloudctl(&["delete", "clusterimage", "tiny", "--wait=false"]).ok();
-    cloud.await_object("clusterimages", "tiny", "to say who uses it", |image| {
+    cloud.await_object("clusterimages", "tiny", "to say that it is used", |image| {
         condition(image, "Ready")["reason"] == "InUse"
-            && condition(image, "Ready")["message"].as_str().is_some_and(|text| text.contains("default/vm"))
+            && condition(image, "Ready")["message"].as_str().is_some_and(|text| text.contains("1 Instance"))
     });
 
     let stopped = Instant::now();
@@ -219,7 +219,7 @@ fn an_image_is_not_downloaded_from_the_host_itself() {
     assert!(message.contains("--image-allow-private"), "{message}");
     assert!(listener.accept().is_err(), "somebody connected");
     for (wrong, why) in [
-        ("path: a\n    url: https://example.com/a", "either a path"),
+        ("path: a\n    url: https://example.com/a", "source is one of a path"),
         ("url: https://example.com/a", "a url needs a checksum"),
         ("url: https://me:secret@example.com/a\n    checksum: sha256:0", "without a user name"),
     ] {
