@@ -192,12 +192,14 @@ impl Writer {
         Ok((files, text))
     }
 
+    /// Says why, the first time: what fails after it may only be what it left behind.
     fn fail(&self, error: &io::Error) {
         let mut failure = lock(&self.standing.failure);
-        if failure.is_none() {
-            tracing::warn!(error = error as &dyn std::error::Error, folder = %self.folder.path().display(),
-                "the audit log can't be written: what it should tell of is refused until it can");
+        if failure.is_some() {
+            return;
         }
+        tracing::warn!(error = error as &dyn std::error::Error, folder = %self.folder.path().display(),
+            "the audit log can't be written: what it should tell of is refused until it can");
         let is_full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
         *failure = Some(Failure { is_full, text: error.to_string() });
     }
