@@ -131,7 +131,11 @@ impl Service {
         let plan = Plan::of(request.method(), request.uri().path(), request.uri().query());
         let trail = match (&state.config.audit, &plan) {
             (Some(audit), Some(plan)) => audit.begin_login(plan, (request.uri(), request.headers()), peer),
-            _ => None,
+            _ => Ok(None),
+        };
+        let trail = match trail {
+            Ok(trail) => trail,
+            Err(error) => return response::error(&error, negotiate::Encoding::Json),
         };
         let mut answer = login::answer(state, question, request).await;
         if let Some(trail) = trail {

@@ -20,6 +20,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use apiserver_store::Storage;
 use bytes::Bytes;
@@ -41,6 +42,8 @@ pub(crate) use trail::{Named, Trail};
 
 /// Since when the store knows a line, for the sentence.
 const NOTED: &str = "when it was noted in the store";
+/// How long an answer waits for its line.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// Lines that wait to be written.
 const QUEUE: usize = 1024;
 
@@ -183,8 +186,11 @@ impl Audit {
     /// kept for a disk.
     async fn log(&self, event: String) {
         let (done, written) = oneshot::channel();
-        self.send(Message::Event(event, done)).await;
-        let _ = written.await;
+        let wait = async {
+            self.send(Message::Event(event, done)).await;
+            let _ = written.await;
+        };
+        let _ = tokio::time::timeout(PATIENCE, wait).await;
     }
 
     /// Writes an event that nobody waits for.

@@ -118,6 +118,11 @@ impl Audit {
         if level == Level::None {
             return None;
         }
+        if self.standing.failure().is_some() {
+            // It is refused anyhow, and nobody waits for a line that can't be written.
+            self.strangers().miss();
+            return None;
+        }
         let unheard = self.strangers().take(self.clock.now())?;
         let mut trail = self.trail(Level::Metadata, None, plan, (uri, headers), peer);
         trail.went_unheard(unheard);
@@ -125,14 +130,23 @@ impl Audit {
     }
 
     /// What is to be kept of a login.
+    ///
+    /// # Errors
+    /// 507 or 503 while the log can't be written.
     pub(crate) fn begin_login(
         self: &Arc<Self>,
         plan: &Plan,
         (uri, headers): (&Uri, &HeaderMap),
         peer: Option<IpAddr>,
-    ) -> Option<Trail> {
+    ) -> Result<Option<Trail>, ApiError> {
         let level = self.policy.level(&nobody(), plan.verb, &plan.target, uri.path());
-        (level > Level::None).then(|| self.trail(Level::Metadata, None, plan, (uri, headers), peer))
+        if level == Level::None {
+            return Ok(None);
+        }
+        if let Some(failure) = self.standing.failure() {
+            return Err(self.refusal(&failure));
+        }
+        Ok(Some(self.trail(Level::Metadata, None, plan, (uri, headers), peer)))
     }
 
     fn trail(
@@ -289,13 +303,18 @@ pub(super) struct Allowance {
 }
 
 impl Allowance {
+    /// One isn't logged.
+    fn miss(&mut self) {
+        self.unheard += 1;
+    }
+
     /// Takes one, and says how many went unheard before it. `None` if there is none left.
     fn take(&mut self, now: Timestamp) -> Option<u64> {
         if self.second != now.as_second() {
             (self.second, self.taken) = (now.as_second(), 0);
         }
         if self.taken >= STRANGERS {
-            self.unheard += 1;
+            self.miss();
             return None;
         }
         self.taken += 1;

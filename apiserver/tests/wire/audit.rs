@@ -173,6 +173,8 @@ async fn nothing_that_is_to_be_logged_is_done_while_it_cannot_be() {
     assert!(message.contains("audit log") && message.contains("full"), "{message}");
     server.get(&format!("{MAPS}/c")).await.expect(200);
     server.get(&format!("{MAPS}/d")).await.refusal(404);
+    server.log_in("ann", "anything").await.refusal(507);
+    server.send("DELETE", &format!("{MAPS}/c"), &[("authorization", "Bearer stolen")], "").await.refusal(401);
 }
 
 #[tokio::test]
