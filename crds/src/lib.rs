@@ -1,4 +1,4 @@
-//! The API's words: the Rust type of every kind of the group `thecloud.dev`, one file a kind, from which the
+//! The API's words: the Rust type of every kind of the group `thecloud.dev`, one file or folder a kind, from which the
 //! CustomResourceDefinitions are made.
 //!
 //! Field names are the contract; doc comments become `kubectl explain`. No I/O, and no decision about the world.

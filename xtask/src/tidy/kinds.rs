@@ -26,7 +26,7 @@ pub(super) fn check(root: &Path) -> anyhow::Result<Vec<String>> {
             if kind == "mod" {
                 continue;
             }
-            let source = fs::read_to_string(&file)?;
+            let source = fs::read_to_string(if file.is_dir() { file.join("mod.rs") } else { file })?;
             let example = format!("examples/{area_name}/{kind}.yaml");
             if !root.join(&example).is_file() {
                 findings.push(format!("{example}: the kind has no example"));
