@@ -6,6 +6,7 @@
 use crds::compute::cluster_image::ClusterImage;
 use crds::compute::image::Image;
 use crds::compute::instance::Instance;
+use crds::compute::instance_policy::InstancePolicy;
 use crds::compute::instance_snapshot::InstanceSnapshot;
 use crds::compute::instance_type::InstanceType;
 use crds::network::security_group::SecurityGroup;
@@ -78,6 +79,8 @@ pub fn everywhere() -> Vec<Right> {
         Right::on::<Vpc>(&["create"]),
         // The shipped types, once in the life of an installation.
         Right::on::<InstanceType>(&["create", "list", "watch"]),
+        // What the Instances of a namespace may do more.
+        Right::on::<InstancePolicy>(&["list", "watch"]),
         // What Instances refer to.
         Right::new("", "secrets", &["list", "watch"]),
         Right::new("", "configmaps", &["list", "watch"]),

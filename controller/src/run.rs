@@ -100,6 +100,7 @@ async fn lead(client: Client, options: Options, shutdown: CancellationToken) -> 
         tokio::join!(
             stores.instances.complete(),
             stores.instance_snapshots.complete(),
+            stores.instance_policies.complete(),
             stores.instance_types.complete(),
             stores.images.complete(),
             stores.cluster_images.complete(),
@@ -200,6 +201,7 @@ fn follow_objects(world: &Arc<World>, tasks: &mut JoinSet<()>) {
     }
     follow!(instances, on_instance);
     follow!(instance_snapshots, on_instance_snapshot);
+    follow!(instance_policies, on_instance_policy);
     follow!(instance_types, on_instance_type);
     follow!(images, on_any_image);
     follow!(cluster_images, on_any_image);

@@ -8,6 +8,7 @@ use controller_backend::Owner;
 use crds::compute::cluster_image::ClusterImage;
 use crds::compute::image::Image;
 use crds::compute::instance::{BackendName, Instance};
+use crds::compute::instance_policy::InstancePolicy;
 use crds::compute::instance_snapshot::InstanceSnapshot;
 use crds::compute::instance_type::InstanceType;
 use crds::network::security_group::SecurityGroup;
@@ -154,6 +155,14 @@ impl World {
                 I::queue(&self.queues).wake(Key::of(image.as_ref()));
             }
         }
+    }
+
+    pub(crate) fn on_instance_policy(&self, changed: &Changed<'_, InstancePolicy>) {
+        let policies = [changed.old, changed.new];
+        self.wake_instances(|instance| {
+            let namespace = instance.namespace().unwrap_or_default();
+            policies.into_iter().flatten().any(|policy| policy.is_for(&namespace))
+        });
     }
 
     pub(crate) fn on_instance_type(&self, changed: &Changed<'_, InstanceType>) {

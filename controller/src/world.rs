@@ -6,6 +6,7 @@ use controller_backend::{Backend, DiskImages, Owner};
 use crds::compute::cluster_image::ClusterImage;
 use crds::compute::image::Image;
 use crds::compute::instance::{BackendName, Instance};
+use crds::compute::instance_policy::InstancePolicy;
 use crds::compute::instance_snapshot::InstanceSnapshot;
 use crds::compute::instance_type::InstanceType;
 use crds::network::security_group::SecurityGroup;
@@ -46,6 +47,7 @@ pub(crate) struct World {
 pub(crate) struct Stores {
     pub(crate) instances: Arc<Store<Instance>>,
     pub(crate) instance_snapshots: Arc<Store<InstanceSnapshot>>,
+    pub(crate) instance_policies: Arc<Store<InstancePolicy>>,
     pub(crate) instance_types: Arc<Store<InstanceType>>,
     pub(crate) images: Arc<Store<Image>>,
     pub(crate) cluster_images: Arc<Store<ClusterImage>>,

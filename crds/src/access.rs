@@ -98,12 +98,12 @@ fn plurals(scope: Scope) -> Vec<String> {
     let is_meant = |crd: &CustomResourceDefinition| {
         scope == Scope::Any || (crd.spec.scope == "Namespaced") == (scope == Scope::Namespaced)
     };
-    all().into_iter().filter(|crd| !is_identity(crd)).filter(is_meant).map(|crd| crd.spec.names.plural).collect()
+    all().into_iter().filter(|crd| !is_reserved(crd)).filter(is_meant).map(|crd| crd.spec.names.plural).collect()
 }
 
-/// Whether a kind says who comes in: tenants neither see each other's people nor make any. Only `cluster-admin` may.
-fn is_identity(crd: &CustomResourceDefinition) -> bool {
-    matches!(crd.spec.names.kind.as_str(), "User" | "ApiKey")
+/// Whether a kind says who comes in, or lets machines out of their bounds: only `cluster-admin` may see and change it.
+fn is_reserved(crd: &CustomResourceDefinition) -> bool {
+    matches!(crd.spec.names.kind.as_str(), "User" | "ApiKey" | "InstancePolicy")
 }
 
 /// `plural/subresource` of the connect subresources that are wanted.
@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn every_kind_can_be_read_by_viewers_and_changed_by_editors_or_admins() {
-        for crd in all().into_iter().filter(|crd| !is_identity(crd)) {
+        for crd in all().into_iter().filter(|crd| !is_reserved(crd)) {
             let plural = crd.spec.names.plural.as_str();
             assert!(READ.iter().all(|verb| allows(&viewer(), verb, plural)), "{plural}");
             let changes = if crd.spec.scope == "Namespaced" { editor() } else { admin() };
@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn who_comes_in_is_for_cluster_admins_alone() {
         let of_others: Vec<Value> = shipped().into_iter().skip(1).collect();
-        for crd in all().iter().filter(|crd| is_identity(crd)) {
+        for crd in all().iter().filter(|crd| is_reserved(crd)) {
             let plural = format!("{:?}", crd.spec.names.plural);
             assert!(of_others.iter().all(|role| !role.to_string().contains(&plural)), "{plural}");
         }

@@ -48,6 +48,7 @@ pub fn all() -> Vec<CustomResourceDefinition> {
         iam::user::User::crd(),
         iam::api_key::ApiKey::crd(),
         compute::instance_type::InstanceType::crd(),
+        compute::instance_policy::InstancePolicy::crd(),
         compute::cluster_image::ClusterImage::crd(),
         compute::image::Image::crd(),
         compute::instance::Instance::crd(),

@@ -15,7 +15,7 @@ pub(crate) fn rank(kind: &str) -> u8 {
         "CustomResourceDefinition" => 1,
         "ResourceQuota" | "ServiceAccount" | "Role" | "ClusterRole" => 2,
         "RoleBinding" | "ClusterRoleBinding" => 3,
-        "InstanceType" | "ClusterImage" | "Image" => 4,
+        "InstanceType" | "InstancePolicy" | "ClusterImage" | "Image" => 4,
         "Secret" | "ConfigMap" => 5,
         "Vpc" => 6,
         "VpcPeering" | "SecurityGroup" => 7,

@@ -98,7 +98,9 @@ fn all_addresses(place: &str) -> Option<SocketAddr> {
 mod tests {
     use std::net::Ipv4Addr;
 
-    use controller_backend::{Attachment, MachineId, MachineState, Owner, Protocol, Publish, PublishedPort, Resources};
+    use controller_backend::{
+        Attachment, MachineId, MachineState, Owner, Protocol, Publish, PublishedPort, Resources, SecurityContext,
+    };
     use uuid::Uuid;
 
     use super::*;
@@ -123,6 +125,7 @@ mod tests {
             attachment: Some(Attachment { network: Uuid::nil(), address: Ipv4Addr::new(10, 0, 0, 2) }),
             published: vec![PublishedPort { port: 80, protocol: Protocol::Tcp, publish }],
             resources: Resources { cpu_millis: 1, memory_bytes: 1 },
+            security: SecurityContext::default(),
             volumes: Vec::new(),
             mounts: None,
         }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use bollard::models::ContainerInspectResponse;
-use controller_backend::{Consistency, MachineSpec, MountSource, Owner, dns_names, machine_name};
+use controller_backend::{Consistency, MachineSpec, MountSource, Owner, SecurityContext, dns_names, machine_name};
 use uuid::Uuid;
 
 pub(crate) const INSTALLATION: &str = "thecloud.dev/installation";
@@ -14,6 +14,7 @@ const NAME: &str = "thecloud.dev/name";
 const SPEC_HASH: &str = "thecloud.dev/spec-hash";
 const NETWORK: &str = "thecloud.dev/network";
 const VOLUMES: &str = "thecloud.dev/volumes";
+const SECURITY: &str = "thecloud.dev/security-context";
 const CONSISTENCY: &str = "thecloud.dev/consistency";
 /// On what a snapshot is made of, and on nothing that stays.
 pub(crate) const HALF_TAKEN: &str = "thecloud.dev/half-taken";
@@ -35,10 +36,6 @@ pub(crate) fn of_machine(spec: &MachineSpec) -> HashMap<String, String> {
     let mut labels: HashMap<String, String> =
         spec.labels.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
     labels.extend(of_owner(&spec.owner));
-    labels.insert(SPEC_HASH.to_owned(), spec.spec_hash.clone());
-    if let Some(network) = &spec.network {
-        labels.insert(NETWORK.to_owned(), network.network.to_string());
-    }
     let mut volumes: Vec<Uuid> = spec
         .mounts
         .iter()
@@ -49,10 +46,14 @@ pub(crate) fn of_machine(spec: &MachineSpec) -> HashMap<String, String> {
         .collect();
     volumes.sort_unstable();
     volumes.dedup();
-    if !volumes.is_empty() {
-        let volumes: Vec<String> = volumes.iter().map(Uuid::to_string).collect();
-        labels.insert(VOLUMES.to_owned(), volumes.join(","));
-    }
+    let volumes: Vec<String> = volumes.iter().map(Uuid::to_string).collect();
+    // Each is written also where it says nothing: what isn't, a container has from its image, which anybody may have made.
+    labels.extend([
+        (SPEC_HASH.to_owned(), spec.spec_hash.clone()),
+        (NETWORK.to_owned(), spec.network.as_ref().map(|network| network.network.to_string()).unwrap_or_default()),
+        (VOLUMES.to_owned(), volumes.join(",")),
+        (SECURITY.to_owned(), serde_json::to_string(&spec.security).unwrap_or_default()),
+    ]);
     labels
 }
 
@@ -133,6 +134,11 @@ pub(crate) fn network(labels: &HashMap<String, String>) -> Option<Uuid> {
     labels.get(NETWORK)?.parse().ok()
 }
 
+/// How the machine's bounds differ from those of every machine.
+pub(crate) fn security(labels: &HashMap<String, String>) -> SecurityContext {
+    labels.get(SECURITY).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+}
+
 /// Sorted, as they were written.
 pub(crate) fn volumes(labels: &HashMap<String, String>) -> Vec<Uuid> {
     let list = labels.get(VOLUMES).map(String::as_str).unwrap_or_default();
@@ -141,7 +147,49 @@ pub(crate) fn volumes(labels: &HashMap<String, String>) -> Vec<Uuid> {
 
 #[cfg(test)]
 mod tests {
+    use controller_backend::Resources;
+
     use super::*;
+
+    #[test]
+    fn nothing_of_a_machine_is_left_for_its_image_to_say() {
+        let owner = Owner {
+            installation: Uuid::from_u128(1),
+            kind: "Instance".to_owned(),
+            namespace: "default".to_owned(),
+            name: "web".to_owned(),
+            uid: Uuid::from_u128(2),
+        };
+        let written = of_machine(&MachineSpec {
+            name: machine_name(&owner),
+            hostname: "web".to_owned(),
+            image: "web:1".to_owned(),
+            command: None,
+            args: None,
+            working_dir: None,
+            user: None,
+            env: Vec::new(),
+            has_secret_environment: false,
+            labels: std::collections::BTreeMap::new(),
+            network: None,
+            ports: Vec::new(),
+            mounts: Vec::new(),
+            resources: Resources { cpu_millis: 100, memory_bytes: 1 << 20 },
+            security: SecurityContext::default(),
+            stop_grace: std::time::Duration::ZERO,
+            first_boot: None,
+            disk_bytes: None,
+            spec_hash: "x".to_owned(),
+            owner,
+        });
+        for mark in [INSTALLATION, UID, KIND, NAMESPACE, NAME, SPEC_HASH, NETWORK, VOLUMES, SECURITY] {
+            assert!(written.contains_key(mark), "{mark}");
+        }
+        assert_eq!(
+            (network(&written), volumes(&written), security(&written)),
+            (None, Vec::new(), SecurityContext::default())
+        );
+    }
 
     #[test]
     fn a_container_is_ours_by_its_labels_and_its_name() {

@@ -20,6 +20,7 @@ mod mounting;
 mod names;
 mod networks;
 mod owner;
+mod security;
 mod snapshots;
 mod volumes;
 
@@ -46,6 +47,7 @@ pub use mounting::{Detached, Mounting, Mounts};
 pub use names::{DOMAIN, Names, Zone, Zones};
 pub use networks::{Network, NetworkSpec, Networks, OccupiedRange};
 pub use owner::{Owner, bridge_name, dns_names, machine_name};
+pub use security::{ALL, PROCESS_LIMIT, SecurityContext};
 pub use snapshots::{Progress, Snapshot, SnapshotSource, SnapshotSpec, Snapshots};
 pub use volumes::{SMALLEST_VOLUME, Volume, VolumeMode, VolumeSource, VolumeSpec, Volumes};
 

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{Error, Mounts, Owner};
+use crate::{Error, Mounts, Owner, SecurityContext};
 
 /// Makes, starts, stops and removes machines of one installation.
 ///
@@ -118,8 +118,8 @@ pub struct MachineSpec {
     pub mounts: Vec<Mount>,
     /// Limits that are enforced.
     pub resources: Resources,
-    /// Most processes and threads at a time.
-    pub pids_limit: u32,
+    /// Where its bounds differ from those of every machine.
+    pub security: SecurityContext,
     /// How long a stop that does not come from us (the engine's own shutdown) waits before it is hard.
     pub stop_grace: Duration,
     /// What a machine with a disk of its own is told when it first boots; `None` for one that has none.
@@ -335,6 +335,8 @@ pub struct Machine {
     pub published: Vec<PublishedPort>,
     /// The limits in force.
     pub resources: Resources,
+    /// As given at creation.
+    pub security: SecurityContext,
     /// The volumes that it has, by owner's uid, sorted: those that it mounts or will, and those that it hasn't let go of.
     pub volumes: Vec<Uuid>,
     /// What it mounts, where that changes while it exists.

@@ -3,6 +3,7 @@
 use crds::compute::cluster_image::{ClusterImage, ClusterImageSource, ClusterImageSpec, SnapshotReference};
 use crds::compute::image::{Image, ImageFormat, ImageSource, ImageSpec};
 use crds::compute::instance::{BackendName, CloudInit, Instance, InstanceSpec, Port, Publish, VolumeMount};
+use crds::compute::instance_policy::InstancePolicy;
 use crds::compute::instance_snapshot::{InstanceSnapshot, InstanceSnapshotSpec};
 use crds::network::security_group::{IngressRule, RuleProtocol, SecurityGroup, SecurityGroupSpec};
 use crds::network::vpc::{Vpc, VpcSpec};
@@ -22,10 +23,10 @@ pub trait Reached: Resource<DynamicType = ()> + Sized {
 }
 
 macro_rules! reached {
-    ($($kind:ty),+) => {
+    ($($kind:ty),+ => $api:expr) => {
         $(impl Reached for $kind {
             fn api(client: Client) -> Api<Self> {
-                Api::namespaced(client, NAMESPACE)
+                $api(client)
             }
         })+
     };
@@ -43,13 +44,10 @@ reached!(
     ConfigMap,
     Event,
     Secret
+    => |client| Api::namespaced(client, NAMESPACE)
 );
 
-impl Reached for ClusterImage {
-    fn api(client: Client) -> Api<Self> {
-        Api::all(client)
-    }
-}
+reached!(ClusterImage, InstancePolicy => Api::all);
 
 /// A disk that is imported from this file.
 #[must_use]

@@ -75,6 +75,7 @@ pub(crate) fn machine(container: &ContainerInspectResponse) -> Option<Machine> {
         attachment: networks.and_then(|networks| attachment(marks, networks)),
         published: host_config.port_bindings.as_ref().map(published).unwrap_or_default(),
         resources: resources(host_config),
+        security: labels::security(marks),
         volumes: labels::volumes(marks),
         mounts: None,
     })

@@ -1,6 +1,6 @@
 //! Decides what Docker is asked for when a machine is made: hardening, limits, storage, network. Pure.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 
 use bollard::models::{
@@ -8,7 +8,9 @@ use bollard::models::{
     MountTmpfsOptions, MountType, MountVolumeOptions, MountVolumeOptionsDriverConfig, NetworkingConfig, PortBinding,
     RestartPolicy, RestartPolicyNameEnum,
 };
-use controller_backend::{DOMAIN, MachineSpec, MountSource, NetworkAttachment, PortSpec, Protocol, Resources, mac_of};
+use controller_backend::{
+    ALL, DOMAIN, MachineSpec, MountSource, NetworkAttachment, PortSpec, Protocol, Resources, SecurityContext, mac_of,
+};
 use uuid::Uuid;
 
 use crate::init::{self, Init};
@@ -105,12 +107,12 @@ fn host_config(spec: &MachineSpec, needs: &Needs) -> HostConfig {
         memory: limits.memory,
         // Memory and swap together: equal means no swap.
         memory_swap: limits.memory,
-        pids_limit: Some(i64::from(spec.pids_limit)),
+        pids_limit: Some(i64::from(spec.security.process_limit)),
         init: Some(wants_init(spec)),
         // The default system call filter stays in force as long as none is named here.
         security_opt: Some(vec!["no-new-privileges:true".to_owned()]),
         cap_drop: Some(vec!["ALL".to_owned()]),
-        cap_add: Some(CAPABILITIES.map(str::to_owned).to_vec()),
+        cap_add: Some(capabilities(&spec.security)),
         restart_policy: Some(RestartPolicy { name: Some(RestartPolicyNameEnum::NO), maximum_retry_count: None }),
         log_config: Some(HostConfigLogConfig {
             typ: Some("json-file".to_owned()),
@@ -128,6 +130,14 @@ fn host_config(spec: &MachineSpec, needs: &Needs) -> HostConfig {
         devices: Some(devices(spec, needs)),
         ..HostConfig::default()
     }
+}
+
+/// What is left of the common ones, and what this machine has more.
+fn capabilities(security: &SecurityContext) -> Vec<String> {
+    let is_dropped = |name: &str| security.drop.contains(name) || security.drop.contains(ALL);
+    let kept = CAPABILITIES.into_iter().filter(|name| !is_dropped(name)).map(str::to_owned);
+    let all: BTreeSet<String> = kept.chain(security.add.iter().cloned()).collect();
+    all.into_iter().collect()
 }
 
 /// A process that was not written to be the first one neither reaps nor takes SIGTERM by default, so that it gets an
@@ -187,7 +197,13 @@ fn devices(spec: &MachineSpec, needs: &Needs) -> Vec<DeviceMapping> {
             cgroup_permissions: Some(if mount.read_only { "r" } else { "rw" }.to_owned()),
         })
     };
-    spec.mounts.iter().filter_map(device).collect()
+    let of_host = spec.security.devices.iter().map(|path| DeviceMapping {
+        path_on_host: Some(path.clone()),
+        path_in_container: Some(path.clone()),
+        // All but making more devices.
+        cgroup_permissions: Some("rw".to_owned()),
+    });
+    spec.mounts.iter().filter_map(device).chain(of_host).collect()
 }
 
 fn init_mounts(init: &Init) -> [Mount; 2] {

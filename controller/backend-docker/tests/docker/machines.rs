@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use controller_backend::conformance::{Fixture, files};
 use controller_backend::{
     Channel, Conflict, Error, Event, ExecSpec, Happening, MachineId, MachineSpec, Mount, MountSource,
-    NetworkAttachment, Protocol, dns_names,
+    NetworkAttachment, Protocol, SecurityContext, dns_names,
 };
 use futures::StreamExt;
 
@@ -54,6 +54,28 @@ async fn machine_is_hardened() {
         }
         assert!(host.network_mode.is_some_and(|mode| mode != "host"));
         assert_eq!(host.binds.unwrap_or_default(), [""; 0], "no path of the host is there");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn machine_has_what_its_security_context_says_and_no_more() {
+    daemon::run(async |fixture| {
+        let security = SecurityContext {
+            add: ["NET_ADMIN".to_owned()].into(),
+            drop: ["CHOWN".to_owned(), "NET_BIND_SERVICE".to_owned()].into(),
+            devices: ["/dev/net/tun".to_owned()].into(),
+            process_limit: 40,
+        };
+        let id = fixture.start(&MachineSpec { security, ..fixture.machine("router", 2) }).await;
+        let (_, status) = shell(fixture, &id, "grep CapEff: /proc/self/status; cat /sys/fs/cgroup/pids.max").await;
+        // DAC_OVERRIDE, FOWNER, FSETID, KILL, SETGID, SETUID, SETPCAP, NET_ADMIN, SYS_CHROOT, AUDIT_WRITE
+        let kept = [1, 3, 4, 5, 6, 7, 8, 12, 18, 29].iter().fold(0, |all, bit| all | 1_u64 << bit);
+        assert!(status.contains(&format!("CapEff:\t{kept:016x}")), "{status}");
+        let script = "ip link add dummy0 type dummy || ip addr add 192.0.2.1/32 dev lo; echo net $?;
+            test -c /dev/net/tun; echo tun $?; mknod /tmp/disk b 7 0; echo mknod $?";
+        let (_, did) = shell(fixture, &id, script).await;
+        assert!(did.contains("net 0") && did.contains("tun 0") && did.contains("mknod 1"), "{did}");
     })
     .await;
 }

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use controller_backend::{ExitState, Machine, MachineState, MachineSummary, Mount, MountSource, Mounts};
+use controller_backend::{
+    ExitState, Machine, MachineState, MachineSummary, Mount, MountSource, Mounts, SecurityContext,
+};
 use uuid::Uuid;
 use virt_sys as sys;
 
@@ -59,6 +61,8 @@ pub(crate) fn machine(owned: &Owned) -> Result<Machine, CallError> {
         attachment: marks.attachment,
         published: marks.published.clone(),
         resources: marks.resources,
+        // A machine with a kernel of its own has nothing of the host's.
+        security: SecurityContext::default(),
         volumes: volumes(&mounts),
         mounts: Some(mounts),
     })

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::Fixture;
 use crate::{
-    Attachment, Conflict, Error, MachineId, MachineSpec, MachineState, Mount, MountSource, PublishedPort, Resources,
+    ALL, Attachment, Conflict, Error, MachineId, MachineSpec, MachineState, Mount, MountSource, PublishedPort,
+    Resources, SecurityContext,
 };
 
 fn is_exited(state: &MachineState) -> bool {
@@ -254,6 +255,22 @@ pub async fn machine_is_resized_in_place(fixture: &Fixture) {
         let machine = fixture.only(spec.owner.uid).await;
         assert_eq!((machine.resources, &machine.state, &machine.id), (step, &MachineState::Running, &id));
     }
+}
+
+/// What a machine may do that others may not is told as long as it exists.
+pub async fn security_context_is_told(fixture: &Fixture) {
+    let security = SecurityContext {
+        add: ["NET_ADMIN".to_owned()].into(),
+        drop: [ALL.to_owned()].into(),
+        devices: ["/dev/zero".to_owned()].into(),
+        process_limit: 32,
+    };
+    let spec = MachineSpec { security: security.clone(), ..fixture.machine("router", 2) };
+    fixture.start(&spec).await;
+    assert_eq!(fixture.only(spec.owner.uid).await.security, security);
+    let plain = MachineSpec { security: SecurityContext::default(), ..fixture.machine("plain", 3) };
+    fixture.start(&plain).await;
+    assert_eq!(fixture.only(plain.owner.uid).await.security, SecurityContext::default());
 }
 
 /// What a machine uses is told while it runs, and only then.

@@ -23,8 +23,8 @@ use uuid::Uuid;
 
 use crate::{
     Backend, Checksum, EnvVar, FirstBoot, Machine, MachineId, MachineSpec, MachineState, NetworkAttachment,
-    NetworkSpec, Owner, PortSpec, Protocol, Publish, Resources, SnapshotSource, SnapshotSpec, VolumeMode, VolumeSpec,
-    bridge_name, dns_names, machine_name,
+    NetworkSpec, Owner, PortSpec, Protocol, Publish, Resources, SecurityContext, SnapshotSource, SnapshotSpec,
+    VolumeMode, VolumeSpec, bridge_name, dns_names, machine_name,
 };
 
 /// How long a change of the real world may take to show.
@@ -155,7 +155,7 @@ impl Fixture {
             ports: Vec::new(),
             mounts: Vec::new(),
             resources: self.traits.smallest,
-            pids_limit: 64,
+            security: SecurityContext { process_limit: 64, ..SecurityContext::default() },
             stop_grace: Duration::from_secs(1),
             first_boot: (!self.traits.runs_commands).then(FirstBoot::default),
             disk_bytes: None,

@@ -200,6 +200,7 @@ fn create(world: &mut World, installation: Uuid, spec: &MachineSpec) -> Result<M
             .map(|network| Attachment { network: network.network, address: network.address }),
         published,
         resources: spec.resources,
+        security: spec.security.clone(),
         volumes: Vec::new(),
         mounts: None,
     };

@@ -73,6 +73,7 @@ conforms! {
     machines: machine_goes_through_its_life, machine_is_not_made_twice, missing_needs_are_named,
         strangers_are_not_touched, list_sees_every_state, exit_code_is_told, machine_is_paused_and_unpaused, usage_is_told_while_it_runs,
         machine_is_resized_in_place, renamed_machine_gets_its_name_back,
+        security_context_is_told,
         name_that_another_has_is_left_to_it, disconnected_machine_is_put_back, taken_port_is_named, taken_address_is_named,
         replacement_takes_over_name_address_and_port;
     networks: network_is_made_once_and_removed, network_asked_for_at_once_is_made_once,

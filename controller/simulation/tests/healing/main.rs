@@ -3,6 +3,7 @@
 
 mod disk_images;
 mod images;
+mod policies;
 mod strangers;
 mod volumes;
 
@@ -10,7 +11,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use controller_backend::fake::{FaultKind, Operation, Program};
-use controller_backend::{MachineSpec, MachineState, Owner, Protocol, Publish, Resources};
+use controller_backend::{MachineSpec, MachineState, Owner, Protocol, Publish, Resources, SecurityContext};
 use controller_simulation::{Cloud, INSTALLATION, instance, published, volume, volume_mount, vpc};
 use crds::compute::instance::{ExecCheck, HealthCheck, Instance, InstancePhase, OnFailure, RestartPolicy};
 use crds::network::vpc::Vpc;

@@ -42,7 +42,7 @@ fn orphan(installation: Uuid) -> MachineSpec {
         ports: Vec::new(),
         mounts: Vec::new(),
         resources: Resources { cpu_millis: 100, memory_bytes: 1 << 20 },
-        pids_limit: 10,
+        security: SecurityContext::default(),
         stop_grace: Duration::from_secs(1),
         first_boot: None,
         disk_bytes: None,

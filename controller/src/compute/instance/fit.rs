@@ -33,6 +33,7 @@ fn for_virtual_machines(instance: &Instance) -> Option<String> {
         ("user", spec.user.is_some()),
         ("env", !spec.env.is_empty()),
         ("envFrom", !spec.env_from.is_empty()),
+        ("securityContext", spec.security_context.is_some()),
         ("healthCheck.exec", spec.health_check.as_ref().is_some_and(|check| check.exec.is_some())),
     ];
     if let Some((field, _)) = asked.into_iter().find(|(_, asked)| *asked) {

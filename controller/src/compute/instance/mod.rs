@@ -3,6 +3,7 @@
 
 mod allocate;
 mod apply;
+mod bounds;
 mod fit;
 mod health;
 pub(crate) mod index;

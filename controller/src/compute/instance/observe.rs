@@ -17,6 +17,7 @@ use kube::{Resource, ResourceExt};
 use uuid::Uuid;
 
 use super::allocate::{Supply, has_all, host_port_of};
+use super::bounds::Bounds;
 use super::health::Probing;
 use super::inputs::{Inputs, Sources, resolve};
 use super::rivals::rivals;
@@ -48,6 +49,8 @@ pub(crate) struct Observed {
     pub(crate) size: Target<Resources>,
     /// The InstanceType in force.
     pub(crate) instance_type: String,
+    /// What the Instances of its namespace may have.
+    pub(crate) bounds: Bounds,
     /// What it takes from Secrets and ConfigMaps.
     pub(crate) inputs: Inputs,
     /// Whether the projected files are known to be in place.
@@ -170,6 +173,7 @@ pub(super) async fn observe(kind: &InstanceKind, goal: Goal, instance: &Instance
         rivals: BTreeMap::new(),
         size: size(world, instance),
         instance_type: type_name(world, instance),
+        bounds: Bounds::of(&owner.namespace, world.stores.instance_policies.all()),
         files_in_place,
         inputs,
         files_left,

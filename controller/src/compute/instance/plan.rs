@@ -9,6 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{Resource, ResourceExt};
 
 use super::allocate::{self, host_port_of};
+use super::bounds;
 use super::fit::unfit;
 use super::health::{Health, ProbeSpec};
 use super::mounting::{self, Change};
@@ -69,6 +70,9 @@ fn present(instance: &Instance, observed: &Observed) -> Plan<Step> {
     if let Some(waiting) = of_another_backend(instance, observed) {
         return Plan::wait(waiting);
     }
+    if let Some(plan) = out_of_bounds(instance, observed, kept) {
+        return plan;
+    }
     // What must be known before anything can be said about the machine.
     if let Some(waiting) = missing(instance, observed, kept) {
         let mut plan = Plan::wait(waiting);
@@ -103,6 +107,23 @@ fn present(instance: &Instance, observed: &Observed) -> Plan<Step> {
         }
         _ => make(instance, observed, kept),
     }
+}
+
+/// What is done about an Instance that asks for more than its namespace may, or whose machine has more.
+fn out_of_bounds(instance: &Instance, observed: &Observed, kept: Option<&Machine>) -> Option<Plan<Step>> {
+    let waiting = observed.bounds.exceeded_by(&bounds::asked(instance));
+    let Some(machine) = kept.filter(|machine| observed.bounds.exceeded_by(&machine.security).is_some()) else {
+        // A machine that stays within them goes on.
+        return waiting.map(Plan::wait);
+    };
+    let mut steps = take_down(instance, machine);
+    let slow = !steps.is_empty();
+    unless_probed(observed, &mut steps);
+    if waiting.is_none() {
+        // It is asked for less by now, and made anew with that.
+        steps.push(Step::Remove(machine.id.clone()));
+    }
+    Some(Plan { slow, waiting, ..Plan::of(steps) })
 }
 
 /// The machine that stays: the one that is as it should be, or else the newest. One that the engine could not take

@@ -1,7 +1,7 @@
 //! Says what there is of an Instance. Reasons of `Ready`: Running, Stopped, Paused, Completed (all True);
 //! Provisioning, PullingImage, Stopping, Replacing, Restarting, BackOff, Failed, DependencyMissing, DependencyNotReady, VolumeInUse,
 //! DetachPending, RestartNeeded, NotReplaced, PortTaken, PortsExhausted, AddressesExhausted, ImageNotFound, ImagePullFailed, DiskTooSmall,
-//! Invalid, Terminating, BackendUnavailable, and those of failures. Reasons of `Available`: Running, Healthy; Checking, Unhealthy, Stopped,
+//! Invalid, NotAllowed, Terminating, BackendUnavailable, and those of failures. Reasons of `Available`: Running, Healthy; Checking, Unhealthy, Stopped,
 //! Paused, NotRunning, Unknown.
 
 use controller_backend::{Machine, MachineState, Resources as Amounts};
@@ -102,6 +102,15 @@ fn facts(status: &mut InstanceStatus, instance: &Instance, observed: &Observed) 
             .is_some_and(|start| observed.now.duration_since(start) >= STEADY);
         if steady {
             status.crash_count = None;
+        }
+    }
+    if let Some(MachineState::Exited(exit)) =
+        machine.filter(|machine| observed.bounds.exceeded_by(&machine.security).is_some()).map(|machine| &machine.state)
+    {
+        let exit = restart::on_purpose(exit);
+        // How it ended before that is known already.
+        if status.last_exit.as_ref().is_none_or(|known| known.finished_at != exit.finished_at) {
+            status.last_exit = Some(exit);
         }
     }
     if instance.spec.power_state == PowerState::Stopped {

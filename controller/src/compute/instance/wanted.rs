@@ -16,11 +16,10 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::allocate::{host_port_of, protocol};
+use super::bounds::asked;
 use super::inputs::{Inputs, expand, has_secret_environment, set_name};
 use super::observe::Disk;
 
-/// Most processes and threads of a machine at a time.
-const PIDS_LIMIT: u32 = 4096;
 /// What an empty directory holds when its spec doesn't say.
 const EMPTY_DIR_BYTES: u64 = 64 << 20;
 
@@ -79,6 +78,9 @@ pub(super) fn hash(instance: &Instance, parts: &Parts<'_>) -> String {
     if let Some(snapshot) = parts.snapshot {
         content["imageSnapshot"] = json!(snapshot);
     }
+    if let Some(context) = &spec.security_context {
+        content["securityContext"] = json!(context);
+    }
     // A machine from before has them where the engine shows them.
     if has_secret_environment(instance) {
         content["secretEnvironment"] = json!("file");
@@ -130,7 +132,7 @@ pub(super) fn machine(
         ports: if parts.disk.is_some() { Vec::new() } else { published(parts.ports).collect() },
         mounts: mounts(instance, parts.volumes),
         resources,
-        pids_limit: PIDS_LIMIT,
+        security: asked(instance),
         stop_grace: Duration::from_secs(grace),
         first_boot: parts.disk.map(|_| first_boot(instance)),
         disk_bytes: parts.disk.and_then(disk_bytes),

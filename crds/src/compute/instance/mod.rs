@@ -4,6 +4,7 @@ mod environment;
 mod health;
 mod mounts;
 mod ports;
+mod security;
 mod status;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ pub use self::environment::{EnvFrom, EnvSource, EnvVar, FieldRef, KeyRef, Object
 pub use self::health::{ExecCheck, HealthCheck, HttpCheck, OnFailure, TcpCheck};
 pub use self::mounts::{EmptyDir, VolumeMount};
 pub use self::ports::{Port, PortStatus, Protocol, Publish};
+pub use self::security::{Capabilities, SecurityContext};
 pub use self::status::{Exit, InstancePhase, InstanceStatus};
 
 /// One machine.
@@ -33,7 +35,7 @@ pub use self::status::{Exit, InstancePhase, InstanceStatus};
     category = "all",
     category = "cloud",
     doc = "One machine.",
-    annotation("thecloud.dev/schema-version", "12"),
+    annotation("thecloud.dev/schema-version", "13"),
     annotation("thecloud.dev/connect", "log,exec,console,portforward,metrics"),
     annotation(
         "thecloud.dev/charges",
@@ -183,6 +185,9 @@ pub struct InstanceSpec {
     /// How to find out whether it serves. Without one it counts as available when it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health_check: Option<HealthCheck>,
+    /// Where its bounds on its host differ from the common ones. A virtual machine has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub security_context: Option<SecurityContext>,
     /// How long it may take to end after SIGTERM before it is killed.
     #[serde(default = "ten")]
     #[schemars(range(min = 0, max = 3600))]

@@ -1,5 +1,6 @@
 //! What is planned for an Instance in one situation after the other, and that planning comes to an end in all of them.
 
+mod bounds;
 mod endings;
 mod mounts;
 mod snapshots;
@@ -7,6 +8,7 @@ mod virtual_machines;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use controller_backend::{
     Attachment, ExitState, FileSet, Image, Machine, MachineId, MachineState, MountSource, Mounts, Owner, Protocol,
@@ -16,6 +18,7 @@ use crds::compute::instance::{
     BackendName, HealthCheck, Instance, InstancePhase, InstanceSpec, InstanceStatus, OnFailure, Port, PowerState,
     Publish, RestartPolicy, TcpCheck, VolumeMount,
 };
+use crds::compute::instance_policy::InstancePolicy;
 use crds::status::{AVAILABLE, READY, STALLED, condition};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -24,6 +27,7 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::allocate::{Supply, has_all, host_port_of};
+use super::bounds::Bounds;
 use super::health::{Health, Probing};
 use super::inputs::Inputs;
 use super::observe::{Disk, Network, Observed, Target, wanted_hash};
@@ -88,6 +92,7 @@ fn scene(spec: InstanceSpec) -> Scene {
         rivals: BTreeMap::new(),
         size: Target::Ready(Resources { cpu_millis: 1000, memory_bytes: 1 << 29 }),
         instance_type: "small".to_owned(),
+        bounds: Bounds::of("shop", [] as [Arc<InstancePolicy>; 0]),
         inputs: Inputs::default(),
         files_in_place: true,
         files_left: false,
@@ -182,6 +187,7 @@ impl Scene {
                     attachment: spec.network.as_ref().map(|to| Attachment { network: to.network, address: to.address }),
                     published: Vec::new(),
                     resources: spec.resources,
+                    security: spec.security.clone(),
                     volumes: Vec::new(),
                     mounts: spec.first_boot.as_ref().map(|_| Mounts {
                         defined: spec.mounts.clone(),
@@ -301,6 +307,10 @@ impl Scene {
         let status = self.instance.status.as_ref().unwrap();
         let ready = condition(&status.conditions, READY).unwrap();
         (&ready.status, &ready.reason)
+    }
+
+    fn message(&self) -> &str {
+        &condition(&self.instance.status.as_ref().unwrap().conditions, READY).unwrap().message
     }
 
     fn available(&self) -> &str {

@@ -30,10 +30,6 @@ fn live(scene: &Scene) -> Vec<String> {
     mounts.live.unwrap().into_iter().map(|mount| mount.path).collect()
 }
 
-fn message(scene: &Scene) -> String {
-    condition(&scene.instance.status.as_ref().unwrap().conditions, READY).unwrap().message.clone()
-}
-
 #[test]
 fn a_device_comes_and_goes_while_it_runs_and_is_defined_first() {
     let mut scene = mounting(&["first"]);
@@ -74,7 +70,7 @@ fn a_guest_that_does_not_let_go_is_named_and_its_volume_is_not_free() {
     let held = Failure::Held { volume: "first".to_owned() };
     let notes = scene.report(Some(&plan), Some(&held), Goal::Present);
     assert_eq!((scene.ready(), notes.len()), (("False", "DetachPending"), 1));
-    assert!(message(&scene).contains("Volume `first`"), "{}", message(&scene));
+    assert!(scene.message().contains("Volume `first`"), "{}", scene.message());
     assert_eq!((scene.phase(), scene.available()), (InstancePhase::Running, "Running"));
     assert_eq!(scene.report(Some(&plan), Some(&held), Goal::Present), [], "it is told once");
 
@@ -102,7 +98,7 @@ fn directories_change_at_the_next_start_which_is_said() {
     set(&mut scene, &[]);
     assert_eq!(names(&scene.converge(Goal::Present)), ["DefineMounts"]);
     assert_eq!(scene.ready(), ("False", "RestartNeeded"));
-    assert!(message(&scene).contains("`/dev/data`") && message(&scene).contains("cloudctl restart web"));
+    assert!(scene.message().contains("`/dev/data`") && scene.message().contains("cloudctl restart web"));
     assert_eq!(scene.machine().volumes, [VOLUME], "it has the Volume until then");
     scene.instance.spec.restart_token = Some("now".to_owned());
     assert_eq!(names(&scene.converge(Goal::Present)), ["Stop", "RecordRestart", "Start"]);
