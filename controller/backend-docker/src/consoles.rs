@@ -138,10 +138,15 @@ impl Consoles for DockerConsoles {
             ..CreateExecOptions::default()
         };
         let action = format!("run a command in {what}");
-        let created = client.create_exec(&id.0, options).await.map_err(|error| translate(&what, &action, error))?;
+        let failed = |error| match machines::is_state_conflict(&error) {
+            // Somebody else paused or ended it just now.
+            true => machines::wrong_state(id, "not running", Some(error)),
+            false => translate(&what, &action, error),
+        };
+        let created = client.create_exec(&id.0, options).await.map_err(failed)?;
         let start = StartExecOptions { detach: false, tty: spec.tty, output_capacity: None };
         let started = client.start_exec(&created.id, Some(start)).await;
-        let (output, input) = match started.map_err(|error| translate(&what, &action, error))? {
+        let (output, input) = match started.map_err(failed)? {
             StartExecResults::Attached { output, input } => (output, input),
             StartExecResults::Detached => return Err(Error::failed(action, "Docker did not attach")),
         };

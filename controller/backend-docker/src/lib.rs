@@ -17,6 +17,7 @@ mod machine_snapshots;
 mod machines;
 mod networks;
 mod routes;
+mod starting;
 mod tools;
 mod turns;
 mod volumes;

@@ -11,8 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bollard::Docker;
-use bollard::models::{ContainerConfig, ContainerInspectResponse, ImageInspect};
+use bollard::models::{ContainerConfig, ImageInspect};
 use bollard::query_parameters::{
     CommitContainerOptionsBuilder, ImportImageOptions, ListContainersOptionsBuilder, ListImagesOptionsBuilder,
     RemoveImageOptionsBuilder,
@@ -27,16 +26,12 @@ use uuid::Uuid;
 
 use crate::engine::Engine;
 use crate::error::{message, translate};
-use crate::{images, labels, machines};
+use crate::{images, labels, machines, starting};
 
 /// The image's name; the tag is the owner's uid.
 const NAME: &str = "thecloud.dev/instance-snapshot";
 /// Writing all that a machine has changed takes as long as the disk does.
 const COMMIT: Duration = Duration::from_secs(3600);
-
-/// How long a command takes to start at most, on a busy host.
-const COMMAND: Duration = Duration::from_secs(5);
-const LOOK: Duration = Duration::from_millis(10);
 
 pub(crate) struct DockerMachineSnapshots {
     engine: Arc<Engine>,
@@ -151,7 +146,7 @@ async fn take(engine: &Engine, spec: &MachineSnapshotSpec) -> Result<MachineSnap
     let options = CommitContainerOptionsBuilder::default().container(&id.0).pause(running).build();
     let config = ContainerConfig { labels: Some(labels::of_half_taken(&spec.owner)), ..ContainerConfig::default() };
     if running {
-        commands_have_started(&client, &container).await.map_err(failed)?;
+        starting::commands_have_started(&client, &container).await.map_err(failed)?;
         held.freeze();
     }
     let committed = client.commit_container(options, config).await.map_err(failed)?;
@@ -163,32 +158,6 @@ async fn take(engine: &Engine, spec: &MachineSnapshotSpec) -> Result<MachineSnap
     kept?;
     cleared?;
     find(engine, owner).await?.ok_or_else(|| Error::not_found(format!("snapshot of `{owner}`")))
-}
-
-/// Waits until no command of a machine is about to start. One that is, while the machine is frozen, blocks its shim for
-/// ever, and with it the machine (containerd 1.6): our own ones don't begin as long as the machine is held.
-async fn commands_have_started(
-    client: &Docker,
-    container: &ContainerInspectResponse,
-) -> Result<(), bollard::errors::Error> {
-    let deadline = tokio::time::Instant::now() + COMMAND;
-    for exec in container.exec_ids.iter().flatten() {
-        loop {
-            let state = match client.inspect_exec(exec).await {
-                Ok(state) => state,
-                // It ended long ago.
-                Err(error) if matches!(message(&error), Some((404 | 409, _))) => break,
-                Err(error) => return Err(error),
-            };
-            let started = state.pid.is_some_and(|pid| pid > 0) || state.exit_code.is_some();
-            // One that was made and that nobody starts may stay so.
-            if started || tokio::time::Instant::now() > deadline {
-                break;
-            }
-            tokio::time::sleep(LOOK).await;
-        }
-    }
-    Ok(())
 }
 
 fn consistency(machine: &Machine) -> Consistency {

@@ -28,8 +28,8 @@ use crate::engine::Engine;
 use crate::error::{message, translate, translate_start};
 use crate::files::HostFiles;
 use crate::init::Init;
-use crate::networks;
 use crate::volumes::Layout;
+use crate::{networks, starting};
 use request::Needs;
 
 pub(crate) use observation::{machine as observe, time as parse_time};
@@ -218,13 +218,20 @@ impl Machines for DockerMachines {
     }
 
     async fn pause(&self, id: &MachineId) -> Result<(), Error> {
-        let _released = self.engine.held.released(id).await;
-        match self.owned(id).await?.state {
+        let _held = self.engine.held.hold(id).await;
+        let container = self.engine.owned(id).await?;
+        let machine = observation::machine(&container).ok_or_else(|| Error::not_found(format!("machine `{id}`")))?;
+        match machine.state {
             MachineState::Paused => return Ok(()),
             MachineState::Running => {}
             _ => return Err(wrong_state(id, "not running", None)),
         }
-        match self.engine.client().await?.pause_container(&id.0).await {
+        let client = self.engine.client().await?;
+        let paused = async {
+            starting::commands_have_started(&client, &container).await?;
+            client.pause_container(&id.0).await
+        };
+        match paused.await {
             Err(error) if is_state_conflict(&error) => Err(wrong_state(id, "not running", Some(error))),
             Err(error) => Err(translate(&format!("machine `{id}`"), &format!("pause machine `{id}`"), error)),
             Ok(()) => Ok(()),
@@ -317,7 +324,8 @@ impl DockerMachines {
     }
 }
 
-fn is_state_conflict(error: &bollard::errors::Error) -> bool {
+/// Whether Docker refused because of what the machine is doing.
+pub(crate) fn is_state_conflict(error: &bollard::errors::Error) -> bool {
     message(error).is_some_and(|(status, text)| {
         status == 409
             || text.contains("is not paused")
@@ -326,7 +334,7 @@ fn is_state_conflict(error: &bollard::errors::Error) -> bool {
     })
 }
 
-fn wrong_state(id: &MachineId, state: &str, source: Option<bollard::errors::Error>) -> Error {
+pub(crate) fn wrong_state(id: &MachineId, state: &str, source: Option<bollard::errors::Error>) -> Error {
     let conflict = Conflict::State { what: format!("machine `{id}`"), state: state.to_owned() };
     Error::Conflict { conflict, source: source.map(Into::into) }
 }

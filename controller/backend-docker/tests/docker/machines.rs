@@ -1,6 +1,8 @@
 //! What machines are on Docker beyond what every adapter promises: hardened, reachable by name, and told of promptly.
 
 use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use controller_backend::conformance::{Fixture, files};
@@ -304,4 +306,48 @@ async fn eventually(look: impl AsyncFn() -> bool, awaited: &str) {
         assert!(tokio::time::Instant::now() < deadline, "not within ten seconds: {awaited}");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn machine_that_is_paused_while_commands_start_goes_on() {
+    daemon::run(async |fixture| {
+        let id = fixture.start(&fixture.machine("web", 2)).await;
+        let (consoles, stop) = (fixture.backend.consoles.clone(), Arc::new(AtomicBool::new(false)));
+        let commands: Vec<_> = (0..4)
+            .map(|_| {
+                let (consoles, id, stop) = (consoles.clone(), id.clone(), stop.clone());
+                tokio::spawn(async move {
+                    let mut ended = 0;
+                    while !stop.load(Ordering::Relaxed) {
+                        let spec = ExecSpec { command: vec!["true".to_owned()], ..ExecSpec::default() };
+                        match consoles.exec(&id, spec).await {
+                            Ok(session) => {
+                                let _: Vec<_> = session.output.collect().await;
+                                ended += 1;
+                            }
+                            Err(error) => assert!(error.as_conflict().is_some(), "{error:?}"),
+                        }
+                    }
+                    ended
+                })
+            })
+            .collect();
+        let on_and_off = async {
+            for _ in 0..20 {
+                fixture.backend.machines.pause(&id).await.expect("pause");
+                fixture.backend.machines.unpause(&id).await.expect("unpause");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            stop.store(true, Ordering::Relaxed);
+            let mut ended = 0;
+            for command in commands {
+                ended += command.await.expect("commands are begun");
+            }
+            ended
+        };
+        let ended = tokio::time::timeout(Duration::from_secs(120), on_and_off).await.expect("nobody waits for ever");
+        assert!(ended > 0, "some commands ended");
+        assert_eq!(shell(fixture, &id, "echo on").await, (0, "on\n".to_owned()));
+    })
+    .await;
 }
