@@ -4,13 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use controller_backend::MachineId;
+use controller_backend::{MachineId, Still, Stillness};
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
 #[derive(Default)]
 pub(crate) struct Held {
     turns: Mutex<BTreeMap<MachineId, Arc<RwLock<()>>>>,
     frozen: Mutex<BTreeSet<MachineId>>,
+    pub(crate) stillness: Arc<Stillness>,
 }
 
 /// Nobody else does anything to the machine until this is dropped.
@@ -18,13 +19,16 @@ pub(crate) struct Hold<'a> {
     held: &'a Held,
     id: MachineId,
     _turn: OwnedRwLockWriteGuard<()>,
+    _still: Still,
 }
 
 impl Held {
     /// Waits until nobody does anything to the machine, and lets nobody begin.
     pub(crate) async fn hold(&self, id: &MachineId) -> Hold<'_> {
+        // Whoever comes now waits already.
+        let still = self.stillness.begin(id);
         let turn = self.turn(id).write_owned().await;
-        Hold { held: self, id: id.clone(), _turn: turn }
+        Hold { held: self, id: id.clone(), _turn: turn, _still: still }
     }
 
     /// Waits until the machine isn't held, and keeps it from being so until what is given is dropped.

@@ -6,6 +6,7 @@ use std::ffi::{CString, c_int};
 use std::path::Path;
 use std::ptr;
 
+use controller_backend::Still;
 use virt::domain::Domain;
 use virt::error::Error as LibvirtError;
 use virt_sys as sys;
@@ -23,10 +24,12 @@ pub(crate) struct Going {
 }
 
 /// Begins to copy what the root disk holds now into a new file that stands alone. The machine goes on, and what it writes
-/// from now on isn't in it. Tells whether the guest's file systems were frozen for that moment, by the guest's own agent.
-pub(crate) fn begin(domain: &Domain, to: &Path) -> Result<bool, LibvirtError> {
+/// from now on isn't in it. Tells whether the guest's file systems were frozen for that moment, by the guest's own agent;
+/// while it may be, it is held.
+pub(crate) fn begin(domain: &Domain, to: &Path, hold: impl FnOnce() -> Still) -> Result<bool, LibvirtError> {
     let text = CString::new(definition(to)).unwrap_or_default();
     let has_agent = has_agent(&domain.get_xml_desc(0)?);
+    let _held = has_agent.then(hold);
     let frozen = has_agent && freeze(domain);
     // SAFETY: the domain and the text live during the call, and there is no checkpoint.
     let begun = unsafe { sys::virDomainBackupBegin(domain.as_ptr(), text.as_ptr(), ptr::null(), 0) };

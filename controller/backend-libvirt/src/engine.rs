@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use controller_backend::{Error, MachineId};
+use controller_backend::{Error, MachineId, Stillness};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 use virt::connect::Connect;
@@ -23,6 +23,8 @@ pub(crate) struct Engine {
     installation: Uuid,
     connection: RwLock<Option<Arc<Connection>>>,
     places: Arc<Semaphore>,
+    /// The guests that are frozen for a moment.
+    pub(crate) stillness: Arc<Stillness>,
 }
 
 /// A connection that is given back when nobody uses it any more.
@@ -72,6 +74,7 @@ impl Engine {
             installation,
             connection: RwLock::new(None),
             places: Arc::new(Semaphore::new(CALLS)),
+            stillness: Arc::default(),
         }
     }
 

@@ -11,6 +11,7 @@ use controller_backend::{
     MachineState, Progress,
 };
 use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::engine::{Engine, Owned};
@@ -57,8 +58,8 @@ impl LibvirtMachineSnapshots {
         let (engine, id, fresh) = (self.engine.clone(), id.clone(), fresh.clone());
         // A call of libvirt goes on where nobody waits for it, so that somebody must see what it has begun.
         let begun = tokio::spawn(async move {
-            let path = fresh.path.clone();
-            let begin = move |owned: &Owned| Ok(backup::begin(&owned.domain, &path)?);
+            let (path, machine, stillness) = (fresh.path.clone(), id.clone(), engine.stillness.clone());
+            let begin = move |owned: &Owned| Ok(backup::begin(&owned.domain, &path, || stillness.begin(&machine))?);
             let frozen = engine.on_machine(&id, "copy the disk of", begin).await?;
             Ok((Job { engine, id, fresh: Some(fresh) }, frozen))
         });
@@ -174,5 +175,9 @@ impl MachineSnapshots for LibvirtMachineSnapshots {
     async fn remove(&self, owner: Uuid) -> Result<(), Error> {
         let _taking = self.taking.lock().await;
         self.images.remove(owner).await
+    }
+
+    fn held_still(&self, machine: &MachineId, since: Instant) -> bool {
+        self.engine.stillness.was_since(machine, since)
     }
 }

@@ -22,6 +22,7 @@ mod networks;
 mod owner;
 mod security;
 mod snapshots;
+mod stillness;
 mod volumes;
 
 use std::sync::Arc;
@@ -49,6 +50,7 @@ pub use networks::{Network, NetworkSpec, Networks, OccupiedRange};
 pub use owner::{Owner, bridge_name, dns_names, machine_name};
 pub use security::{ALL, PROCESS_LIMIT, SecurityContext};
 pub use snapshots::{Progress, Snapshot, SnapshotSource, SnapshotSpec, Snapshots};
+pub use stillness::{Still, Stillness};
 pub use volumes::{SMALLEST_VOLUME, Volume, VolumeMode, VolumeSource, VolumeSpec, Volumes};
 
 /// Everything that one backend offers. Cloning shares the adapters.

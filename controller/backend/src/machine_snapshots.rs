@@ -3,6 +3,7 @@
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::{Error, Image, MachineId, Owner, Progress};
@@ -36,6 +37,9 @@ pub trait MachineSnapshots: Send + Sync {
     /// # Errors
     /// `Conflict` (`InUse`) names the machines that were made from it.
     async fn remove(&self, owner: Uuid) -> Result<(), Error>;
+
+    /// Whether a snapshot has held the machine still at any moment since then: it may not have answered for that.
+    fn held_still(&self, machine: &MachineId, since: Instant) -> bool;
 }
 
 /// What a snapshot should be.

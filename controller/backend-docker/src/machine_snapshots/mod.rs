@@ -17,11 +17,12 @@ use bollard::query_parameters::{
     RemoveImageOptionsBuilder,
 };
 use controller_backend::{
-    Conflict, Consistency, Error, Machine, MachineSnapshot, MachineSnapshotSpec, MachineSnapshots, MachineState,
-    Progress,
+    Conflict, Consistency, Error, Machine, MachineId, MachineSnapshot, MachineSnapshotSpec, MachineSnapshots,
+    MachineState, Progress,
 };
 use futures::StreamExt;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::engine::Engine;
@@ -102,6 +103,10 @@ impl MachineSnapshots for DockerMachineSnapshots {
             }
         }
         clear(&self.engine, owner).await
+    }
+
+    fn held_still(&self, machine: &MachineId, since: Instant) -> bool {
+        self.engine.held.stillness.was_since(machine, since)
     }
 }
 

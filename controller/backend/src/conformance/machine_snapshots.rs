@@ -1,5 +1,9 @@
 //! What every adapter promises about snapshots of machines, and about machines made from them.
 
+use std::time::Duration;
+
+use tokio::time::Instant;
+
 use super::Fixture;
 use crate::{
     Conflict, Consistency, DiskFormat, DiskImageSpec, DiskSource, FirstBoot, ImportError, MachineId, MachineSnapshot,
@@ -22,8 +26,11 @@ pub async fn machine_snapshot_is_taken_once_and_outlives_its_machine(fixture: &F
     let before = fixture.only(machine.owner.uid).await;
     let spec = spec(fixture, 3, &id);
     assert_eq!(snapshots.find(spec.owner.uid).await.expect("find"), None);
-    let progress = Progress::default();
+    let (progress, begun) = (Progress::default(), Instant::now());
+    assert!(!snapshots.held_still(&id, begun), "nobody has held it yet");
     let taken = snapshots.ensure(&spec, &progress).await.expect("ensure");
+    assert_eq!(snapshots.held_still(&id, begun), taken.consistency == Consistency::Frozen, "it may not have answered");
+    assert!(!snapshots.held_still(&id, Instant::now() + Duration::from_nanos(1)), "it goes on");
     assert_eq!(taken.owner, spec.owner);
     assert!(!taken.image.id.is_empty() && taken.image.size_bytes > 0, "{taken:?}");
     assert_eq!(taken.disk_bytes.is_some(), machine.first_boot.is_some(), "{taken:?}");
@@ -50,7 +57,7 @@ pub async fn machine_is_made_from_a_snapshot_and_holds_it(fixture: &Fixture) {
     let (machines, snapshots) = (&fixture.backend.machines, &fixture.backend.machine_snapshots);
     let first = fixture.machine("first", 2);
     let id = fixture.start(&first).await;
-    machines.stop(&id, std::time::Duration::ZERO).await.expect("stop");
+    machines.stop(&id, Duration::ZERO).await.expect("stop");
     let spec = spec(fixture, 3, &id);
     let taken = take(fixture, &spec).await;
     assert_eq!(taken.consistency, Consistency::AtRest, "it didn't run");

@@ -84,6 +84,15 @@ impl FakeEngine {
         state.double_events = false;
     }
 
+    /// A machine is held still for a snapshot from now on, for so long.
+    pub fn hold_still(&self, machine: &MachineId, takes: Duration) {
+        let still = self.shared.stillness.begin(machine);
+        tokio::spawn(async move {
+            tokio::time::sleep(takes).await;
+            drop(still);
+        });
+    }
+
     /// An image that is on the host.
     pub fn add_image(&self, reference: &str, program: Program) {
         self.by_hand(|world| {

@@ -1,6 +1,7 @@
 //! The rules of snapshots of machines at the fake engine: each is taken at once.
 
 use async_trait::async_trait;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::View;
@@ -9,7 +10,8 @@ use super::images::Program;
 use super::machines::ours;
 use super::world::{FakeMachineSnapshot, World};
 use crate::{
-    Conflict, Consistency, Error, Image, MachineSnapshot, MachineSnapshotSpec, MachineSnapshots, MachineState, Progress,
+    Conflict, Consistency, Error, Image, MachineId, MachineSnapshot, MachineSnapshotSpec, MachineSnapshots,
+    MachineState, Progress,
 };
 
 #[async_trait]
@@ -30,9 +32,16 @@ impl MachineSnapshots for View {
     async fn ensure(&self, spec: &MachineSnapshotSpec, progress: &Progress) -> Result<MachineSnapshot, Error> {
         self.perform(Operation::EnsureMachineSnapshot, |world, installation| {
             let taken = ensure(world, installation, spec)?;
+            if taken.consistency == Consistency::Frozen {
+                drop(self.engine.shared.stillness.begin(&spec.machine));
+            }
             progress.complete();
             Ok(taken)
         })
+    }
+
+    fn held_still(&self, machine: &MachineId, since: Instant) -> bool {
+        self.engine.shared.stillness.was_since(machine, since)
     }
 
     async fn remove(&self, owner: Uuid) -> Result<(), Error> {

@@ -34,7 +34,7 @@ use uuid::Uuid;
 pub use faults::{Fault, FaultKind, Operation, Times};
 pub use images::Program;
 
-use crate::{Backend, Capacity, Error, Event, EventStream, Events, Host, Identity};
+use crate::{Backend, Capacity, Error, Event, EventStream, Events, Host, Identity, Stillness};
 use faults::{Faults, Verdict};
 use world::World;
 
@@ -54,6 +54,7 @@ struct Shared {
     state: Mutex<State>,
     events: broadcast::Sender<Event>,
     clock: Option<Clock>,
+    stillness: Arc<Stillness>,
 }
 
 struct State {
@@ -103,7 +104,7 @@ impl FakeEngine {
             drop_events: false,
             double_events: false,
         };
-        Self { shared: Arc::new(Shared { state: Mutex::new(state), events, clock }) }
+        Self { shared: Arc::new(Shared { state: Mutex::new(state), events, clock, stillness: Arc::default() }) }
     }
 
     /// The ports of one installation on this engine.

@@ -178,7 +178,7 @@ pub(super) async fn apply(kind: &InstanceKind, instance: &Instance, step: &Step)
             Ok(Applied::wrote(world.patch_status(instance, status).await?))
         }
         Step::Probe(spec) => {
-            kind.probes.start(uid, spec.clone(), backend.consoles.clone());
+            kind.probes.start(uid, spec.clone(), backend.clone());
             Ok(Applied::quietly())
         }
         Step::StopProbe => {

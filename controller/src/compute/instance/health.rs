@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use controller_backend::{Consoles, ExecSpec, MachineId};
+use controller_backend::{Backend, Consoles, ExecSpec, MachineId};
 use crds::compute::instance::HealthCheck;
 use futures::StreamExt;
 use jiff::Timestamp;
@@ -82,9 +82,9 @@ impl Probes {
     }
 
     /// Begins to check, in place of what was checked before.
-    pub(super) fn start(&self, instance: Uuid, spec: ProbeSpec, consoles: Arc<dyn Consoles>) {
+    pub(super) fn start(&self, instance: Uuid, spec: ProbeSpec, backend: Backend) {
         let health = Arc::new(Mutex::new(Health::Unknown));
-        let task = tokio::spawn(check_for_ever(spec.clone(), consoles, self.queue.clone(), health.clone()));
+        let task = tokio::spawn(check_for_ever(spec.clone(), backend, self.queue.clone(), health.clone()));
         let probe = Running { spec, health, _task: AbortOnDropHandle::new(task) };
         self.running.lock().unwrap_or_else(PoisonError::into_inner).insert(instance, probe);
     }
@@ -95,7 +95,7 @@ impl Probes {
     }
 }
 
-async fn check_for_ever(spec: ProbeSpec, consoles: Arc<dyn Consoles>, queue: Queue, health: Arc<Mutex<Health>>) {
+async fn check_for_ever(spec: ProbeSpec, backend: Backend, queue: Queue, health: Arc<Mutex<Health>>) {
     let seconds = |number: i32| Duration::from_secs(u64::try_from(number).unwrap_or(1));
     let period = seconds(spec.check.period_seconds).max(Duration::from_secs(1));
     let timeout = seconds(spec.check.timeout_seconds).max(Duration::from_secs(1));
@@ -106,10 +106,15 @@ async fn check_for_ever(spec: ProbeSpec, consoles: Arc<dyn Consoles>, queue: Que
     let mut pause = Duration::from_millis(250).min(period);
     loop {
         tokio::time::sleep(pause).await;
-        let outcome = match tokio::time::timeout(timeout, check_once(&spec, consoles.as_ref())).await {
+        let begun = Instant::now();
+        let outcome = match tokio::time::timeout(timeout, check_once(&spec, backend.consoles.as_ref())).await {
             Ok(outcome) => outcome,
             Err(_) => Err(format!("no answer within {} s", timeout.as_secs())),
         };
+        if outcome.is_err() && backend.machine_snapshots.held_still(&spec.machine, begun) {
+            // It says nothing about how it does.
+            continue;
+        }
         let verdict = match outcome {
             Ok(()) => {
                 failures = 0;
@@ -198,6 +203,8 @@ async fn check_exec(machine: &MachineId, command: &[String], consoles: &dyn Cons
 
 #[cfg(test)]
 mod tests {
+    use controller_backend::fake::FakeEngine;
+    use crds::compute::instance::HttpCheck;
     use tokio::net::TcpListener;
 
     use super::*;
@@ -231,5 +238,35 @@ mod tests {
         assert!(connect(address).await.is_ok());
         drop(listener);
         assert!(connect(address).await.is_err());
+    }
+
+    /// How the checks of a machine do that answers nothing, after so many seconds.
+    async fn health_after(seconds: u64, hold: impl FnOnce(&FakeEngine, &MachineId)) -> Health {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = i32::from(listener.local_addr().unwrap().port());
+        let (engine, machine) = (FakeEngine::new(), MachineId("machine".to_owned()));
+        let check = HealthCheck {
+            http: Some(HttpCheck { port, path: "/".to_owned() }),
+            period_seconds: 1,
+            timeout_seconds: 1,
+            failure_threshold: 3,
+            ..HealthCheck::default()
+        };
+        hold(&engine, &machine);
+        let instance = ("default".to_owned(), "web".to_owned());
+        let spec = ProbeSpec { instance, check, machine, started_at: None, address: Ipv4Addr::LOCALHOST };
+        let probes = Probes::new(Queue::default());
+        probes.start(Uuid::nil(), spec, engine.backend(Uuid::nil()));
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+        probes.get(Uuid::nil()).unwrap().health
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn machine_that_is_held_still_for_a_snapshot_does_not_fail() {
+        let silent = "no answer within 1 s".to_owned();
+        assert_eq!(health_after(60, |_, _| {}).await, Health::Failing(silent.clone()));
+        let held = |engine: &FakeEngine, machine: &MachineId| engine.hold_still(machine, Duration::from_secs(100));
+        assert_eq!(health_after(60, held).await, Health::Unknown, "nobody could have answered");
+        assert_eq!(health_after(160, held).await, Health::Failing(silent), "it goes on, and still says nothing");
     }
 }
