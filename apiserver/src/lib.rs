@@ -15,6 +15,7 @@ mod config;
 pub mod discovery;
 mod endpoints;
 pub mod error;
+mod history;
 mod install;
 mod jsonpath;
 mod lifecycle;
@@ -63,6 +64,7 @@ pub use audit::{Audit, AuditError, AuditOptions, Level, Policy, UnusablePolicy, 
 pub use body::{BoxError, ResponseBody};
 pub use clock::{Clock, SystemClock, whole_seconds};
 pub use config::{Config, Limits, Measures, VersionInfo};
+pub use history::secret_versions;
 pub use install::{InstallError, SCHEMA_VERSION};
 pub use server::{ApiServer, StartError};
 pub use service::Service;

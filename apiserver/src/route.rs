@@ -65,6 +65,7 @@ fn methods(served: &Served, path: &Resource) -> Vec<&'static str> {
         ("scale", _) if served.version().scale.is_some() => vec!["GET", "PUT", "PATCH"],
         ("finalize", _) if rules::is_namespace(kind) => vec!["PUT"],
         ("token", _) if rules::has_tokens(kind) => vec!["POST"],
+        ("versions", _) if kind.behaviour.keeps_versions => vec!["GET"],
         (connect, _) if kind.connects.iter().any(|known| known == connect) => vec!["GET", "POST"],
         _ => Vec::new(),
     }

@@ -21,7 +21,7 @@ use crate::selector::field;
 use crate::state::State;
 use crate::verbs::write::Part;
 use crate::verbs::{
-    Call, create, delete, delete_collection, finalize, get, list, not_allowed, patch, scale, update, watch,
+    Call, create, delete, delete_collection, finalize, get, list, not_allowed, patch, scale, update, versions, watch,
 };
 use crate::{admin, endpoints, login, reviews, route, streams};
 
@@ -152,6 +152,7 @@ async fn objects(
         ("token", "create") => Box::pin(reviews::token_request::create(&call, &body(request).await?)).await,
         ("password", "create") => Box::pin(login::set_password(&call, &body(request).await?)).await,
         ("password", "delete") => Box::pin(login::remove_password(&call)).await,
+        ("versions", "get") => Box::pin(versions::versions(&call)).await,
         ("finalize", "update") => Box::pin(finalize::finalize(&call, body(request).await?)).await,
         ("scale", _) => match (&version.scale, verb) {
             (Some(paths), "get") => scale::get(&call, paths).await,

@@ -40,7 +40,7 @@ pub(crate) async fn open(args: &StateArgs) -> anyhow::Result<Storage> {
     let private: Vec<ResourceId> = own.into_iter().chain(apiserver::private_resources()).collect();
     let options = StorageOptions {
         sealer: Some(Sealer::new(&key)),
-        sealed: [secrets].into_iter().chain(private.iter().cloned()).collect(),
+        sealed: [secrets, apiserver::secret_versions()].into_iter().chain(private.iter().cloned()).collect(),
         private,
         data_keys: Some(data_keys),
         ..StorageOptions::default()

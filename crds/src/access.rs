@@ -63,7 +63,7 @@ fn viewer() -> Value {
     ])
 }
 
-/// Changes what is in a namespace, reads its Secrets and goes into its machines, but gives nobody rights.
+/// Changes what is in a namespace, reads its Secrets with their versions and goes into its machines, but gives nobody rights.
 fn editor() -> Value {
     json!([
         rule(&WRITE, GROUP, plurals(Scope::Namespaced)),
@@ -71,6 +71,7 @@ fn editor() -> Value {
         rule(&["create", "get"], GROUP, connects(|subresource| !LOOKS.contains(&subresource))),
         rule(&WRITE, "", ["configmaps", "secrets", "serviceaccounts"]),
         rule(&READ, "", ["secrets"]),
+        rule(&["get"], "", ["secrets/versions"]),
         rule(&[&READ[..], &WRITE[..]].concat(), "coordination.k8s.io", ["leases"]),
     ])
 }

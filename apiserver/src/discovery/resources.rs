@@ -27,6 +27,9 @@ pub(super) fn subresources(kind: &Kind, version: &Version) -> Vec<Subresource> {
     if rules::has_passwords(kind) {
         subresources.push(Subresource { name: "password".to_owned(), answer: None, verbs: vec!["create", "delete"] });
     }
+    if kind.behaviour.keeps_versions {
+        subresources.push(Subresource { name: "versions".to_owned(), answer: None, verbs: vec!["get"] });
+    }
     if version.status {
         let verbs = vec!["get", "patch", "update"];
         subresources.push(Subresource { name: "status".to_owned(), answer: None, verbs });

@@ -80,12 +80,12 @@ pub(super) fn of(action: &str) -> Vec<Value> {
         "deletecollection" => &[DRY_RUN, FIELD_SELECTOR, GRACE, LABEL_SELECTOR, PROPAGATION],
         _ => &[],
     };
-    queries
-        .iter()
-        .map(|(name, type_, description)| {
-            json!({"name": name, "in": "query", "description": description, "schema": {"type": type_}})
-        })
-        .collect()
+    queries.iter().map(|(name, type_, description)| in_query(name, type_, description)).collect()
+}
+
+/// A query parameter.
+pub(super) fn in_query(name: &str, type_: &str, description: &str) -> Value {
+    json!({"name": name, "in": "query", "description": description, "schema": {"type": type_}})
 }
 
 /// A path parameter.

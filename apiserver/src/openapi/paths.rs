@@ -42,6 +42,9 @@ pub(super) fn add(paths: &mut Map<String, Value>, kind: &Kind, version: &Version
     if rules::has_tokens(kind) {
         writer.put(paths, &format!("{object}/token"), &["name"], writer.token());
     }
+    if kind.behaviour.keeps_versions {
+        writer.put(paths, &format!("{object}/versions"), &["name"], writer.versions());
+    }
     for connect in &kind.connects {
         writer.put(paths, &format!("{object}/{connect}"), &["name"], writer.connect(connect));
     }
@@ -166,6 +169,19 @@ impl Writer<'_> {
         operation["x-kubernetes-group-version-kind"] =
             json!({"group": "authentication.k8s.io", "version": "v1", "kind": "TokenRequest"});
         Map::from_iter([("post".to_owned(), operation)])
+    }
+
+    fn versions(&self) -> Map<String, Value> {
+        let kind = &self.kind.kind;
+        let id = format!("read#{}{kind}Versions", self.scope);
+        let mut operation = self.operation("get", &format!("read what a {kind} held before"), &id);
+        operation["parameters"] = json!([parameters::in_query(
+            "version",
+            "integer",
+            "Answer with the object as it was in this version instead of a list of the versions there are.",
+        )]);
+        operation["responses"] = json!({"200": {"description": "OK"}, "401": {"description": "Unauthorized"}});
+        Map::from_iter([("get".to_owned(), operation)])
     }
 
     fn connect(&self, name: &str) -> Map<String, Value> {

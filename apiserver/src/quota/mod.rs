@@ -17,6 +17,7 @@ use std::sync::Arc;
 use apiserver_store::{Change, Entry, Storage, Write, WriteError};
 
 use crate::error::ApiError;
+use crate::history;
 use crate::lifecycle::rules;
 use crate::state::State;
 use crate::verbs::served::Served;
@@ -62,18 +63,22 @@ pub(crate) struct Charged<'a> {
 impl Charged<'_> {
     /// Writes, and counts what is written in the quotas of its namespace.
     pub(crate) async fn write(&self, state: &State, write: Write) -> Result<Arc<Entry>, Failure> {
+        let now = || state.timestamp();
+        let history = history::bound_to(state.storage(), &self.served.kind, self.old, &write, now);
+        let beside = Vec::from_iter(history);
         if !self.concerns_a_quota(state.storage(), &write) {
-            return state.write(write, Vec::new()).await.map_err(Failure::Store);
+            return state.write(write, beside).await.map_err(Failure::Store);
         }
         // Apart, so that requests without a quota are no larger for it.
-        Box::pin(self.write_counted(state, write)).await
+        Box::pin(self.write_counted(state, write, beside)).await
     }
 
-    async fn write_counted(&self, state: &State, write: Write) -> Result<Arc<Entry>, Failure> {
+    async fn write_counted(&self, state: &State, write: Write, beside: Vec<Write>) -> Result<Arc<Entry>, Failure> {
         // Others would lose the race against this one, and again against the next.
         let _turn = state.turns.take(&write.key.namespace).await;
         for _ in 0..ATTEMPTS {
-            let counted = self.count(state, &write)?;
+            let mut counted = self.count(state, &write)?;
+            counted.extend_from_slice(&beside);
             match state.write(write.clone(), counted).await {
                 // Another server was faster.
                 Err(WriteError::Bound) => state.refresh().await.map_err(Failure::Refused)?,
@@ -87,7 +92,7 @@ impl Charged<'_> {
             return Err(Failure::Refused(error));
         }
         // What is so must be said; the quotas are measured again soon.
-        state.write(write, Vec::new()).await.map_err(Failure::Store)
+        state.write(write, beside).await.map_err(Failure::Store)
     }
 
     /// Says what [`Charged::write`] would, and writes nothing.

@@ -14,6 +14,8 @@ pub struct Behaviour {
     pub is_derived: bool,
     /// Whether no refusal may repeat what an object holds.
     pub is_confidential: bool,
+    /// Whether a change of `data` leaves the older content as a version.
+    pub keeps_versions: bool,
 }
 
 impl Behaviour {
@@ -44,6 +46,7 @@ impl Behaviour {
             returns_deleted: is_one_of(&[("", "namespaces"), ("", "serviceaccounts"), ("", "resourcequotas")]),
             is_derived: is_one_of(&[("apiregistration.k8s.io", "apiservices")]),
             is_confidential: is_one_of(&[("", "secrets")]),
+            keeps_versions: is_one_of(&[("", "secrets")]),
         }
     }
 }

@@ -17,6 +17,7 @@ pub(crate) mod selection;
 pub(crate) mod served;
 pub(crate) mod token;
 pub(crate) mod update;
+pub(crate) mod versions;
 pub(crate) mod watch;
 pub(crate) mod write;
 

@@ -19,7 +19,7 @@ const KEY: [u8; 32] = [7; 32];
 async fn storage(store: &MemoryStore, key: [u8; 32]) -> Storage {
     let options = StorageOptions {
         sealer: Some(Sealer::new(&SealKey::from_bytes(key))),
-        sealed: vec![ResourceId::new("", "secrets")],
+        sealed: vec![ResourceId::new("", "secrets"), apiserver::secret_versions()],
         ..StorageOptions::default()
     };
     Storage::open(Arc::new(store.clone()), options).await.unwrap()
@@ -38,8 +38,10 @@ fn store(installation: u128) -> MemoryStore {
 async fn filled() -> Server {
     let server = server(&store(1), KEY).await;
     server.add_widgets().await;
-    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "stringData": {"w": "hush"}});
-    server.post("/api/v1/namespaces/a/secrets", secret).await.expect(201);
+    let secret =
+        |word| json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "stringData": {"w": word}});
+    server.post("/api/v1/namespaces/a/secrets", secret("whisper")).await.expect(201);
+    server.put("/api/v1/namespaces/a/secrets/s", secret("hush")).await.expect(200);
     server.post("/api/v1/namespaces/a/configmaps", config_map("c", BTreeMap::from([("k", "v")]))).await.expect(201);
     let made = server.post("/apis/wire.test/v1/namespaces/a/widgets", widget("w", json!({"color": "red"}))).await;
     made.expect(201);
@@ -60,7 +62,9 @@ async fn everything_comes_back_in_another_store_and_revisions_go_on() {
     let old = filled().await;
     let backup = old.get(BACKUP).await;
     assert_eq!((backup.code, backup.header("content-type")), (200, "application/x-ndjson"));
-    assert!(!backup.text.contains("hush") && !backup.text.contains("aHVzaA"), "a Secret is in the clear");
+    for word in ["hush", "aHVzaA", "whisper", "d2hpc3Blcg"] {
+        assert!(!backup.text.contains(word), "a Secret is in the clear: {word}");
+    }
     let paths =
         ["namespaces/a/secrets/s", "namespaces/a/configmaps/c", "namespaces/a"].map(|path| format!("/api/v1/{path}"));
     let paths = [&paths[..], &["/apis/wire.test/v1/namespaces/a/widgets/w".to_owned()]].concat();
@@ -87,6 +91,8 @@ async fn everything_comes_back_in_another_store_and_revisions_go_on() {
         }
         assert_eq!(before, after, "{path}: uid, times, owners of fields and all");
     }
+    let older = new.get("/api/v1/namespaces/a/secrets/s/versions?version=1").await.expect(200);
+    assert_eq!(older["data"]["w"], "d2hpc3Blcg==");
     let gone = new.get("/api/v1/configmaps?watch=true&resourceVersion=5").await;
     assert!(gone.text.contains("\"code\":410"), "{}", gone.text);
     let listed = new.get("/apis/wire.test/v1/widgets").await.expect(200);

@@ -13,6 +13,8 @@ use crate::schema::words;
 /// Groups that belong to the Kubernetes community; definitions there say where they were approved.
 const COMMUNITY: [&str; 2] = ["k8s.io", "kubernetes.io"];
 const APPROVED: &str = "api-approved.kubernetes.io";
+/// The group of what no API serves.
+const OWN: &str = "internal.thecloud.dev";
 
 /// Everything wrong with a CustomResourceDefinition, beyond metadata and the shape that its own schema checks. `old`
 /// is the stored definition on an update.
@@ -59,6 +61,9 @@ fn group(new: &Value, old: Option<&Value>, errors: &mut Vec<FieldError>) {
     }
     if !group.contains('.') {
         errors.push(words::invalid("spec.group", &group.into(), "should be a domain with at least one dot"));
+    }
+    if group == OWN {
+        errors.push(words::forbidden("spec.group", "what the server keeps for itself is in this group"));
     }
     let community = COMMUNITY
         .iter()
