@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::access::{Authorizer, Logins, Rbac, ServiceAccountKey, TokenTable};
-use crate::admin::Orphans;
+use crate::admin::{KeySource, Orphans};
 use crate::audit::Audit;
 use crate::clock::{Clock, SystemClock};
 use crate::streams::Streams;
@@ -37,6 +37,8 @@ pub struct Config {
     pub streams: Option<Arc<dyn Streams>>,
     /// Data without an object; without it asking for that answers 503.
     pub orphans: Option<Arc<dyn Orphans>>,
+    /// Where the master keys come from; without it they are those that the storage was opened with.
+    pub key_source: Option<Arc<dyn KeySource>>,
     /// Registers what other parts of the process count, for `/metrics`.
     pub measures: Option<Measures>,
     /// What `/version` says.
@@ -69,6 +71,7 @@ impl Config {
             logins: Logins::default(),
             streams: None,
             orphans: None,
+            key_source: None,
             measures: None,
             version: VersionInfo::default(),
             limits: Limits::default(),

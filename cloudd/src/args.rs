@@ -28,6 +28,8 @@ pub(crate) enum Role {
     Apiserver(ApiserverArgs),
     /// Bring the schema of the store up to date and say what was done. Starting any other role does the same.
     Migrate(MigrateArgs),
+    /// Print a new master key: a line to append to the key file of every apiserver, before `cloudctl admin rotate-key`.
+    NewKey,
     /// Look at what this host offers a cloud, and say what is missing and what to do about it. Changes nothing.
     ///
     /// Takes the options of the daemon. Ends with 1 if something fails; warnings are no failure.
@@ -76,6 +78,8 @@ pub(crate) struct StateArgs {
     pub(crate) store: StoreChoice,
 
     /// The file with the key that Secrets are sealed with. Default: `secret.key` in --data-dir. Made with a new store.
+    ///
+    /// It may hold several, one a line, the newest last: `cloudctl admin rotate-key` takes that one.
     ///
     /// Its content may come from the environment variable CLOUD_MASTER_KEY or from --key-command instead.
     #[arg(long, env = "CLOUD_KEY_FILE")]
@@ -258,6 +262,7 @@ impl Cli {
             Some(Role::Apiserver(args)) => args.state.log_format,
             Some(Role::Migrate(args)) => args.state.log_format,
             Some(Role::Doctor(args)) => args.state.log_format,
+            Some(Role::NewKey) => LogFormat::Text,
         }
     }
 }

@@ -57,6 +57,8 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         None => roles::all_in_one::run(cli.all).await?,
         Some(Role::Apiserver(args)) => roles::apiserver::run(args).await?,
         Some(Role::Migrate(args)) => roles::migrate::run(&args).await?,
+        // Nothing else is written, so that it can be appended to a file.
+        Some(Role::NewKey) => println!("{}", apiserver_store::seal::SealKey::generate().to_text()),
         Some(Role::Doctor(args)) => {
             return Ok(if doctor::run(&args).await { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }

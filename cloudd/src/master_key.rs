@@ -1,11 +1,13 @@
-//! Decides where the key comes from that Secrets are sealed with: a file, the environment, or a command, and only one of them.
-//! Never prints it, nor what a command said.
+//! Decides where the master keys come from: a file, the environment, or a command, and only one of them. Several may come,
+//! the newest last: which of them seals is the store's to say. Never prints one, nor what a command said.
 
 use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use apiserver_store::seal::{SealKey, load_or_create_key};
+use apiserver::KeySource;
+use apiserver_store::seal::{SealKey, load_or_create_keys};
+use async_trait::async_trait;
 
 use crate::args::StateArgs;
 
@@ -14,15 +16,15 @@ const VARIABLE: &str = "CLOUD_MASTER_KEY";
 /// How long a command may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The key. A file is made where there is none and nothing is sealed yet.
+/// The keys, the newest last. A file is made where there is none and nothing is sealed yet.
 ///
 /// # Errors
 /// More than one source is named, the one that is has no key, or the store is sealed and the key file isn't there.
-pub(crate) async fn load(args: &StateArgs, is_sealed: bool) -> anyhow::Result<SealKey> {
+pub(crate) async fn load(args: &StateArgs, is_sealed: bool) -> anyhow::Result<Vec<SealKey>> {
     choose(args, std::env::var(VARIABLE).ok().filter(|text| !text.is_empty()), is_sealed).await
 }
 
-async fn choose(args: &StateArgs, variable: Option<String>, is_sealed: bool) -> anyhow::Result<SealKey> {
+async fn choose(args: &StateArgs, variable: Option<String>, is_sealed: bool) -> anyhow::Result<Vec<SealKey>> {
     let named = [
         ("--key-file", args.key_file.is_some()),
         (VARIABLE, variable.is_some()),
@@ -35,9 +37,8 @@ async fn choose(args: &StateArgs, variable: Option<String>, is_sealed: bool) -> 
         named.join(" and ")
     );
     let parse = |text: &str, source: &str| {
-        SealKey::parse(text.trim()).map_err(|why| {
-            anyhow::anyhow!("{source} does not give a key: {why}; it must be what a key file holds, in one line")
-        })
+        SealKey::parse_all(text)
+            .map_err(|why| anyhow::anyhow!("{source} does not give a key: {why}; it must be what a key file holds"))
     };
     if let Some(text) = variable {
         return parse(&text, VARIABLE);
@@ -53,7 +54,24 @@ async fn choose(args: &StateArgs, variable: Option<String>, is_sealed: bool) -> 
          directory of the process that made it) to {}, or name it with --key-file",
         path.display()
     );
-    load_or_create_key(&path).context("the sealing key, without which no Secret and no key can be read")
+    load_or_create_keys(&path).context("the sealing key, without which no Secret and no key can be read")
+}
+
+/// Where a running process reads the master keys anew.
+pub(crate) struct Source(StateArgs);
+
+impl Source {
+    /// The same one that it was started with.
+    pub(crate) fn new(args: &StateArgs) -> Self {
+        Self(args.clone())
+    }
+}
+
+#[async_trait]
+impl KeySource for Source {
+    async fn read(&self) -> Result<Vec<SealKey>, String> {
+        load(&self.0, true).await.map_err(|error| format!("{error:#}"))
+    }
 }
 
 /// What a command writes. Its complaints go where ours go.
@@ -80,7 +98,7 @@ mod tests {
 
     /// A key file's path and content.
     async fn key_file(folder: &Path) -> (std::path::PathBuf, String, SealKey) {
-        let key = choose(&args(folder), None, false).await.unwrap();
+        let key = choose(&args(folder), None, false).await.unwrap().remove(0);
         let path = folder.join("secret.key");
         let text = std::fs::read_to_string(&path).unwrap();
         (path, text, key)
@@ -94,8 +112,20 @@ mod tests {
         let from_variable = choose(&args(&elsewhere), Some(text), true).await.unwrap();
         let command = Some(format!("cat {}", path.display()));
         let from_command = choose(&StateArgs { key_command: command, ..args(&elsewhere) }, None, true).await.unwrap();
-        assert_eq!([from_variable.id(), from_command.id()], [key.id(), key.id()]);
+        assert_eq!([from_variable[0].id(), from_command[0].id()], [key.id(), key.id()]);
         assert!(!elsewhere.exists(), "no key file is made");
+    }
+
+    #[tokio::test]
+    async fn a_running_process_reads_a_newer_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, text, old) = key_file(folder.path()).await;
+        let new = SealKey::generate();
+        std::fs::write(&path, format!("{text}{}\n", new.to_text())).unwrap();
+        let read = Source::new(&args(folder.path())).read().await.unwrap();
+        assert_eq!(read.iter().map(SealKey::id).collect::<Vec<_>>(), [old.id(), new.id()]);
+        std::fs::remove_file(&path).unwrap();
+        assert!(Source::new(&args(folder.path())).read().await.is_err() && !path.exists(), "none is made");
     }
 
     #[tokio::test]

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::args::{ServeArgs, StateArgs};
+use crate::master_key::Source;
 use crate::{keys, kubeconfig, state};
 
 /// The address that is served on, for as long as the process lives: whoever connects while the parts start anew waits.
@@ -120,6 +121,7 @@ impl Serving {
         config.logins.access = Duration::from_secs(serve.access_token_seconds);
         config.streams = parts.streams;
         config.orphans = parts.orphans;
+        config.key_source = Some(Arc::new(Source::new(state)));
         config.measures = parts.measures;
         config.audit = parts.audit;
         config.limits.user_requests_per_second = serve.user_requests_per_second;
@@ -159,7 +161,7 @@ impl Serving {
     /// Resolves when the parts must start anew, and says why.
     pub(crate) async fn is_outdated(&self) -> &'static str {
         tokio::select! {
-            () = self.storage.replaced() => "the store was restored",
+            () = self.storage.replaced() => "the store was restored, or sealed with a key that was not known",
             () = keys::changed(&self.storage, &self.pki) => "the keys have changed",
         }
     }

@@ -32,21 +32,21 @@ pub(crate) async fn open(args: &StateArgs) -> anyhow::Result<Storage> {
         }
     };
     let is_sealed = store.meta().await.context("the stored state")?.seal_check.is_some();
-    let key = master_key::load(args, is_sealed).await?;
+    let master_keys = master_key::load(args, is_sealed).await?;
     let secrets = ResourceId { group: String::new(), plural: "secrets".to_owned() };
     // Who comes in, and who did what, is a matter of this installation: a restore brings back neither keys nor passwords.
     let data_keys = ResourceId::new("internal.thecloud.dev", "datakeys");
     let own = [keys::resource(), apiserver::audit_anchors(), data_keys.clone()];
     let private: Vec<ResourceId> = own.into_iter().chain(apiserver::private_resources()).collect();
     let options = StorageOptions {
-        sealer: Some(Sealer::new(&key)),
+        sealer: Sealer::of_all(&master_keys),
         sealed: [secrets, apiserver::secret_versions()].into_iter().chain(private.iter().cloned()).collect(),
         private,
         data_keys: Some(data_keys),
         ..StorageOptions::default()
     };
     let storage = Storage::open(store, options).await.context("the stored state")?;
-    storage.reseal().await.context("seal the stored state with the keys of its namespaces")?;
+    storage.reseal().await.context("seal the stored state with the keys of today")?;
     // For scripts and people; nothing reads it to decide anything.
     let note = args.data_dir.join("installation");
     fs::write(&note, format!("{}\n", storage.installation())).with_context(|| note.display().to_string())?;

@@ -1,5 +1,5 @@
 //! What administrators ask of the whole cloud, below `/admin/v1`: a backup, a restore, whether what a restore has
-//! orphaned may be swept, data without an object, and who did what. None of it is Kubernetes'; who may is a matter of `nonResourceURLs`, as for any path.
+//! orphaned may be swept, data without an object, the rotation of the master key, and who did what. None of it is Kubernetes'; who may is a matter of `nonResourceURLs`, as for any path.
 
 mod audit;
 mod backup;
@@ -7,6 +7,7 @@ mod format;
 mod occupied;
 mod orphans;
 mod restore;
+mod rotation;
 mod sweep;
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use crate::state::State;
 use crate::verbs::not_allowed;
 
 pub use orphans::{Adopted, Adoption, Orphan, OrphanError, Orphans};
+pub use rotation::KeySource;
 
 /// What is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +35,7 @@ pub(crate) enum Question {
     Orphans,
     Orphan(String),
     AdoptOrphan(String),
+    KeyRotation,
     Audit,
     VerifyAudit,
     Unknown,
@@ -51,6 +54,7 @@ impl Question {
             ["admin", "v1", "orphans"] => Self::Orphans,
             ["admin", "v1", "orphans", uid] => Self::Orphan((*uid).to_owned()),
             ["admin", "v1", "orphans", uid, "adopt"] => Self::AdoptOrphan((*uid).to_owned()),
+            ["admin", "v1", "key-rotation"] => Self::KeyRotation,
             ["admin", "v1", "audit"] => Self::Audit,
             ["admin", "v1", "audit", "verify"] => Self::VerifyAudit,
             ["admin", ..] => Self::Unknown,
@@ -79,6 +83,8 @@ pub(crate) async fn answer(
         (Question::Sweep, &Method::GET) => sweep::tell(state).await,
         (Question::ConfirmSweep, &Method::POST) => sweep::confirm(state).await,
         (Question::Orphans, &Method::GET) => orphans::list(state).await,
+        (Question::KeyRotation, &Method::GET) => rotation::tell(state).await,
+        (Question::KeyRotation, &Method::POST) => rotation::begin(state).await,
         (Question::Audit, &Method::GET) => audit::find(state, query).await,
         (Question::VerifyAudit, &Method::GET) => audit::verify(state, query).await,
         (Question::Orphan(uid), &Method::DELETE) => orphans::purge(state, &uid).await,

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use apiserver_store::seal::{SealError, SealKey};
+use apiserver_store::seal::{KeyId, SealError, SealKey};
 use apiserver_store::{Restore, RestoreError, Source};
 use bytes::{Buf, BytesMut};
 use http::{HeaderMap, Request, StatusCode};
@@ -21,7 +21,7 @@ use crate::query::Query;
 use crate::response::{Answer, json};
 use crate::state::{State, store_unavailable};
 
-/// The header with the content of the key file that the backup's Secrets are sealed with, where it isn't the server's.
+/// The header with the content of the key file, its lines parted by spaces, that the backup's Secrets are sealed with, where it isn't the server's.
 const KEY: &str = "thecloud-backup-key";
 /// The longest line: the largest object, sealed and in base64, with room to spare.
 const LINE: usize = 16 << 20;
@@ -55,7 +55,7 @@ async fn restore(
     headers: &HeaderMap,
     lines: &mut Lines,
 ) -> Result<Answer, ApiError> {
-    let key = other_key(headers)?;
+    let keys = other_keys(headers)?;
     state.refresh().await?;
     let export = state.storage().export();
     let (few, count) = occupied::somebodys(&export);
@@ -72,9 +72,10 @@ async fn restore(
     }
     let first = lines.next().await?.ok_or_else(|| refused("the backup is empty"))?;
     let header = read_header(&first).map_err(refused)?;
-    check_key(&header, export.key.map(|key| key.to_string()).as_deref(), key.as_ref())?;
+    let own = state.storage().master_keys().map(|keys| keys.known).unwrap_or_default();
+    check_key(&header, &own, &keys)?;
     drop(export);
-    let mut restore = state.storage().restore(key.as_ref()).await.map_err(|error| failed(&error))?;
+    let mut restore = state.storage().restore(&keys).await.map_err(|error| failed(&error))?;
     let objects = take_all(lines, &mut restore).await?;
 
     let source = source(&header, state.config.clock.now())?;
@@ -132,22 +133,24 @@ fn source(header: &Header, now: Timestamp) -> Result<Source, ApiError> {
     })
 }
 
-fn other_key(headers: &HeaderMap) -> Result<Option<SealKey>, ApiError> {
-    let Some(value) = headers.get(KEY) else { return Ok(None) };
+fn other_keys(headers: &HeaderMap) -> Result<Vec<SealKey>, ApiError> {
+    let Some(value) = headers.get(KEY) else { return Ok(Vec::new()) };
     let text = value.to_str().map_err(|_| refused("the key file is no text"))?;
-    SealKey::parse(text).map(Some).map_err(|why| refused(format!("the key file does not hold a key: {why}")))
+    SealKey::parse_all(text).map_err(|why| refused(format!("the key file does not hold a key: {why}")))
 }
 
 /// Tells early what would be found out at the first Secret.
-fn check_key(header: &Header, own: Option<&str>, other: Option<&SealKey>) -> Result<(), ApiError> {
+fn check_key(header: &Header, own: &[KeyId], others: &[SealKey]) -> Result<(), ApiError> {
     let Some(needed) = &header.sealed_with else { return Ok(()) };
-    let other = other.map(|key| key.id().to_string());
-    if own == Some(needed.as_str()) || other.as_ref() == Some(needed) {
+    let listed = |ids: Vec<KeyId>| ids.iter().map(|id| format!("`{id}`")).collect::<Vec<_>>();
+    let (own, others) = (listed(own.to_vec()), listed(others.iter().map(SealKey::id).collect()));
+    if own.iter().chain(&others).any(|id| *id == format!("`{needed}`")) {
         return Ok(());
     }
-    let given = match other {
-        Some(other) => format!("the key file given is of the key `{other}`"),
-        None => format!("this server has the key `{}`", own.unwrap_or("none")),
+    let given = if others.is_empty() {
+        format!("this server has the key {}", if own.is_empty() { "`none`".to_owned() } else { own.join(", ") })
+    } else {
+        format!("the key file given is of the key {}", others.join(", "))
     };
     Err(refused(format!(
         "the Secrets of this backup are sealed with the key `{needed}`, and {given}: give the key file (`secret.key`) of \
@@ -161,7 +164,7 @@ fn refused(why: impl Into<String>) -> ApiError {
 
 fn failed(error: &RestoreError) -> ApiError {
     match error {
-        RestoreError::Busy => ApiError::new(Reason::Conflict, error.to_string()),
+        RestoreError::Busy | RestoreError::NewKeys => ApiError::new(Reason::Conflict, error.to_string()),
         RestoreError::Sealed { source: SealError::UnknownKey { .. }, .. }
         | RestoreError::Malformed { .. }
         | RestoreError::Ahead { .. } => refused(format!("the backup can't be restored: {error}")),

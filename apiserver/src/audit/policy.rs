@@ -208,6 +208,7 @@ mod tests {
             ("watch", "/api/v1/secrets", Level::Metadata),
             ("get", exec.as_str(), Level::Metadata),
             ("post", "/admin/v1/restore", Level::Metadata),
+            ("post", "/admin/v1/key-rotation", Level::Metadata),
             ("get", "/version", Level::None),
             ("create", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", Level::None),
         ] {

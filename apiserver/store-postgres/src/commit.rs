@@ -59,7 +59,7 @@ impl Writer {
         let preparing = tokio::time::timeout(PATIENCE, self.prepare(&mut connection, batch));
         let decision = match preparing.await {
             Ok(Ok(Prepared::Nothing(decision))) => decision,
-            Ok(Ok(Prepared::NewHistory)) => return Err(Failure::NewHistory),
+            Ok(Ok(Prepared::Foreign(why))) => return Err(Failure::Foreign(why)),
             Ok(Ok(Prepared::Open(transaction, decision))) => {
                 match tokio::time::timeout(PATIENCE, transaction.commit()).await {
                     Ok(Ok(())) => decision,
@@ -86,13 +86,17 @@ impl Writer {
             }
         }
         let mut transaction = connection.begin().await?;
-        let row = sqlx::query("select revision, epoch from store_meta where shard = 0 for update")
+        let row = sqlx::query("select revision, epoch, seal_check from store_meta where shard = 0 for update")
             .fetch_one(&mut *transaction)
             .await?;
         let base = revision_of(&row, "revision")?;
         if row.try_get::<Uuid, _>("epoch")? != batch.epoch {
             transaction.rollback().await?;
-            return Ok(Prepared::NewHistory);
+            return Ok(Prepared::Foreign(StoreError::NewHistory));
+        }
+        if !batch.knows(row.try_get::<Option<&[u8]>, _>("seal_check")?) {
+            transaction.rollback().await?;
+            return Ok(Prepared::Foreign(StoreError::NewKeys));
         }
         // A statement of its own: only what starts after the lock was granted sees what the last holder wrote.
         let current = self.current(&mut transaction, batch).await?;
@@ -216,14 +220,14 @@ impl Writer {
 enum Prepared<'c> {
     /// No write was accepted.
     Nothing(Decision),
-    /// The batch belongs to another history.
-    NewHistory,
+    /// The batch belongs to another history, or to keys of before.
+    Foreign(StoreError),
     Open(Transaction<'c, Postgres>, Decision),
 }
 
 enum Failure {
     NothingWritten(sqlx::Error),
-    NewHistory,
+    Foreign(StoreError),
     TimedOut,
     Unknown(Box<dyn std::error::Error + Send + Sync>),
 }
@@ -232,7 +236,7 @@ impl Failure {
     fn into_error(self) -> StoreError {
         match self {
             Failure::NothingWritten(error) => failed("commit")(error),
-            Failure::NewHistory => StoreError::NewHistory,
+            Failure::Foreign(why) => why,
             Failure::TimedOut => timed_out("commit"),
             Failure::Unknown(source) => StoreError::OutcomeUnknown { source },
         }

@@ -164,6 +164,16 @@ impl Store for PostgresStore {
         .map_err(failed("keep the seal check"))
     }
 
+    async fn replace_seal_check(&self, old: &[u8], new: &[u8]) -> Result<bool, StoreError> {
+        sqlx::query("update store_meta set seal_check = $2 where shard = 0 and seal_check = $1")
+            .bind(old)
+            .bind(new)
+            .execute(&self.readers)
+            .await
+            .map(|done| done.rows_affected() == 1)
+            .map_err(failed("replace the seal check"))
+    }
+
     async fn mark_restored(&self, note: Option<&str>) -> Result<(), StoreError> {
         sqlx::query("update store_meta set restored = $1 where shard = 0")
             .bind(note)

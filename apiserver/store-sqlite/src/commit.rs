@@ -18,13 +18,16 @@ pub(crate) async fn commit(open: &mut Open, batch: &Batch) -> Result<Committed, 
         }
     }
     let mut transaction = open.connection.begin_with("begin immediate").await.map_err(&failed)?;
-    let row = sqlx::query("select revision, epoch from store_meta where shard = 0")
+    let row = sqlx::query("select revision, epoch, seal_check from store_meta where shard = 0")
         .fetch_one(&mut *transaction)
         .await
         .map_err(&failed)?;
     let base = revision_of(&row, "revision").map_err(&failed)?;
     if row.try_get::<Uuid, _>("epoch").map_err(&failed)? != batch.epoch {
         return Err(StoreError::NewHistory);
+    }
+    if !batch.knows(row.try_get::<Option<&[u8]>, _>("seal_check").map_err(&failed)?) {
+        return Err(StoreError::NewKeys);
     }
     let current = current(&mut transaction, batch, &open.resources).await.map_err(&failed)?;
     let decision = decide(base, batch, current);

@@ -185,7 +185,7 @@ impl Store for SqliteStore {
         let open = guard.open()?;
         open.mend().await?;
         let committed = commit(open, batch).await;
-        if matches!(committed, Err(ref error) if !matches!(error, StoreError::NewHistory)) {
+        if matches!(committed, Err(ref error) if !matches!(error, StoreError::NewHistory | StoreError::NewKeys)) {
             open.is_broken = true;
             // Tried at once, because reading goes by the same connection; what fails is tried again at the next write.
             if let Err(error) = open.mend().await {
@@ -266,6 +266,16 @@ impl Store for SqliteStore {
         .fetch_one(self.lock().await.connection()?)
         .await
         .map_err(failed("keep the seal check"))
+    }
+
+    async fn replace_seal_check(&self, old: &[u8], new: &[u8]) -> Result<bool, StoreError> {
+        sqlx::query("update store_meta set seal_check = ?2 where shard = 0 and seal_check = ?1")
+            .bind(old)
+            .bind(new)
+            .execute(self.lock().await.connection()?)
+            .await
+            .map(|done| done.rows_affected() == 1)
+            .map_err(failed("replace the seal check"))
     }
 
     async fn mark_restored(&self, note: Option<&str>) -> Result<(), StoreError> {

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use sqlx::{ConnectOptions, Connection, Row, sqlite::SqliteConnectOptions};
 use uuid::Uuid;
 
-use apiserver_store::conformance::{Database, Databases, check_storage, check_store, check_upgraded};
+use apiserver_store::conformance::{Database, Databases, check_rotation, check_storage, check_store, check_upgraded};
 use apiserver_store::{Batch, Change, Expect, Key, ResourceId, Store, StoreError, Write};
 
 use crate::SqliteStore;
@@ -63,6 +63,11 @@ async fn sqlite_store_conforms() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn storage_over_sqlite_conforms() {
     check_storage(&Files).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rotation_over_sqlite_conforms() {
+    check_rotation(&Files).await;
 }
 
 #[tokio::test]

@@ -34,5 +34,8 @@ pub use port::{
 pub use replace::{Replacement, Staging};
 pub use revision::Revision;
 pub use seal::Sealer;
-pub use storage::{Content, Export, Incoming, Restore, RestoreError, Source, Stats, Storage, StorageOptions};
+pub use storage::{
+    Content, Export, Incoming, MasterKeys, Restore, RestoreError, RotateError, RotationStatus, RotationStep, Source,
+    Stats, Storage, StorageOptions,
+};
 pub use write::{Change, Expect, Write, WriteError};

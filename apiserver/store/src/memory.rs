@@ -170,6 +170,9 @@ impl Store for MemoryStore {
             if content.meta.epoch != batch.epoch {
                 return Err(StoreError::NewHistory);
             }
+            if !batch.knows(content.meta.seal_check.as_deref()) {
+                return Err(StoreError::NewKeys);
+            }
             content.commit(batch)
         };
         if committed.revision > committed.base && self.sharing != Sharing::Exclusive {
@@ -201,6 +204,15 @@ impl Store for MemoryStore {
     async fn keep_seal_check(&self, check: &[u8]) -> Result<Vec<u8>, StoreError> {
         let mut content = lock(&self.content);
         Ok(content.meta.seal_check.get_or_insert_with(|| check.to_vec()).clone())
+    }
+
+    async fn replace_seal_check(&self, old: &[u8], new: &[u8]) -> Result<bool, StoreError> {
+        let kept = &mut lock(&self.content).meta.seal_check;
+        let is_old = kept.as_deref() == Some(old);
+        if is_old {
+            *kept = Some(new.to_vec());
+        }
+        Ok(is_old)
     }
 
     async fn mark_restored(&self, note: Option<&str>) -> Result<(), StoreError> {

@@ -43,6 +43,10 @@ pub trait Store: Send + Sync + 'static {
     /// Keeps `check` beside the meta data unless one is kept already, and returns the one that is kept.
     async fn keep_seal_check(&self, check: &[u8]) -> Result<Vec<u8>, StoreError>;
 
+    /// Puts `new` in the place of the seal check `old`; `false` if another one is kept. From then on no batch that names
+    /// `old` is committed.
+    async fn replace_seal_check(&self, old: &[u8], new: &[u8]) -> Result<bool, StoreError>;
+
     /// Notes what was put back (`None`: it is confirmed), beside the meta data.
     async fn mark_restored(&self, note: Option<&str>) -> Result<(), StoreError>;
 
@@ -175,6 +179,9 @@ pub struct Batch {
     pub id: Uuid,
     /// The history that the writes belong to; in another one none of them happens.
     pub epoch: Uuid,
+    /// The seal check that the writer knows. If the store keeps another one, its keys have changed, and nothing of the
+    /// batch happens. `None`: whichever it is.
+    pub seal_check: Option<Vec<u8>>,
     /// In order of arrival.
     pub writes: Vec<Write>,
     /// Places of writes that all happen or none: each to a key of its own, in order, without overlap.
@@ -184,7 +191,13 @@ pub struct Batch {
 impl Batch {
     /// A batch of writes of which each stands for itself.
     pub fn of(epoch: Uuid, writes: Vec<Write>) -> Batch {
-        Batch { id: Uuid::new_v4(), epoch, writes, bonds: Vec::new() }
+        Batch { id: Uuid::new_v4(), epoch, seal_check: None, writes, bonds: Vec::new() }
+    }
+
+    /// Whether this belongs to a store that keeps `seal_check`.
+    #[must_use]
+    pub fn knows(&self, seal_check: Option<&[u8]>) -> bool {
+        self.seal_check.is_none() || self.seal_check.as_deref() == seal_check
     }
 
     /// The places of the write at `place` and of those that stand or fall with it, where one begins there.
@@ -272,6 +285,9 @@ pub enum StoreError {
     /// Something else was put in the place of everything: what is known of the store is about its past.
     #[error("the store was restored from a backup, and what was known of it is void")]
     NewHistory,
+    /// The keys of the store have changed since the writer last looked: nothing was written.
+    #[error("the keys that the store is sealed with have changed")]
+    NewKeys,
     /// The log no longer reaches back that far.
     #[error("the changes up to revision {compacted} are compacted")]
     Compacted {

@@ -29,6 +29,7 @@ mod protobuf;
 mod quota;
 mod rbac;
 mod reviews;
+mod rotation;
 mod secret_versions;
 mod service_accounts;
 mod sockets;

@@ -13,6 +13,8 @@ pub(crate) enum AdminCommand {
     Restore(RestoreArgs),
     /// Make a tenant: a namespace with its quota, its network and its administrators
     CreateTenant(TenantArgs),
+    /// Seal everything with the newest master key
+    RotateKey(RotateKeyArgs),
     /// Decide about what a restore has orphaned
     #[command(subcommand)]
     Sweep(SweepCommand),
@@ -67,6 +69,14 @@ pub(crate) struct RestoreArgs {
     /// The sealing key of the installation that the backup is from (its `secret.key`), if this one has another
     #[arg(long, value_name = "FILE")]
     pub(crate) key_file: Option<PathBuf>,
+}
+
+/// Arguments of `admin rotate-key`. Cut off, it is given again; every apiserver must have been given the newest key before.
+#[derive(Args, Debug)]
+pub(crate) struct RotateKeyArgs {
+    /// Only say how it stands
+    #[arg(long)]
+    pub(crate) status: bool,
 }
 
 /// Data that has no object any more: of Volumes and VolumeSnapshots with `deletionPolicy: Retain`, or orphaned by a restore.

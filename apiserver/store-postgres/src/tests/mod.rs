@@ -12,7 +12,10 @@ use async_trait::async_trait;
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
-use apiserver_store::conformance::{Database, Databases, check_sharing, check_storage, check_store, check_upgraded};
+use apiserver_store::conformance::{
+    Database, Databases, check_rotation, check_shared_rotation, check_sharing, check_storage, check_store,
+    check_upgraded,
+};
 use apiserver_store::{
     Change, Expect, Key, ResourceId, Revision, Storage, StorageOptions, Store, StoreError, Write, WriteError,
 };
@@ -63,6 +66,14 @@ async fn postgres_conforms() {
     check_store(&databases).await;
     check_storage(&databases).await;
     check_sharing(&databases).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rotation_over_postgres_conforms() {
+    let Some(server) = PostgresServer::shared() else { return };
+    let databases = OnServer(server);
+    check_rotation(&databases).await;
+    check_shared_rotation(&databases).await;
 }
 
 fn create(name: &str) -> Write {

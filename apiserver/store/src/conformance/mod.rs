@@ -1,9 +1,11 @@
 //! The guarantees of the port and of what is built on it, as plain functions that every adapter runs.
 //!
 //! A failed guarantee panics with a message that says which. An adapter's test makes [`Databases`] and calls
-//! [`check_store`], [`check_storage`] and, if it can be shared, [`check_sharing`].
+//! [`check_store`], [`check_storage`], [`check_rotation`] and, if it can be shared, [`check_sharing`] and
+//! [`check_shared_rotation`].
 
 mod replacing;
+mod rotating;
 mod sealing;
 mod sharing;
 mod storage;
@@ -70,6 +72,7 @@ pub async fn check_store(databases: &dyn Databases) {
         store::concurrent_commits_leave_no_hole,
         store::empty_batch_tells_the_revision,
         store::seal_check_is_kept_once,
+        store::batch_of_another_seal_check_does_not_happen,
         store::closed_store_refuses_or_answers_but_never_hangs,
         replacing::staged_content_takes_the_place_of_everything_at_once,
         replacing::writes_of_another_history_do_not_happen,
@@ -102,6 +105,25 @@ pub async fn check_storage(databases: &dyn Databases) {
         sealing::store_from_before_data_keys_is_moved_over,
         storage::shutdown_ends_watches_and_finishes_writes,
         replacing::restored_content_is_the_same_under_a_new_history,
+    );
+}
+
+/// Checks what a rotation of keys promises.
+pub async fn check_rotation(databases: &dyn Databases) {
+    run!(
+        databases,
+        rotating::rotated_store_needs_the_new_key_alone,
+        rotating::rotation_that_is_killed_anywhere_goes_on,
+        rotating::writes_go_on_during_a_rotation,
+    );
+}
+
+/// Checks what a rotation of keys promises between several storages on one database.
+pub async fn check_shared_rotation(databases: &dyn Databases) {
+    run!(
+        databases,
+        rotating::storages_that_write_take_the_new_key_over,
+        rotating::storage_without_the_new_key_is_shut_out,
     );
 }
 

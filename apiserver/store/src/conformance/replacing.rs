@@ -169,8 +169,8 @@ pub(super) async fn restored_content_is_the_same_under_a_new_history(database: &
     storage.write(create(key("gone"), "1")).await.expect("created");
     storage.write(create(Key::new(private(), "", "k"), "ours")).await.expect("created");
     let mut watch = storage.watch(&things(), Revision(1)).expect("a watch");
-    let mut wrong = storage.restore(None).await.expect("begun");
-    assert!(matches!(storage.restore(None).await, Err(RestoreError::Busy)));
+    let mut wrong = storage.restore(&[]).await.expect("begun");
+    assert!(matches!(storage.restore(&[]).await, Err(RestoreError::Busy)));
     let content = source.export().content(&source.get(&secret).expect("there")).expect("content");
     assert!(matches!(&content, Content::Sealed(sealed) if !sealed.windows(4).any(|part| part == b"hush")));
     let incoming = Incoming { key: secret.clone(), uid: Uuid::nil(), revision: Revision(2), content };
@@ -178,7 +178,7 @@ pub(super) async fn restored_content_is_the_same_under_a_new_history(database: &
     assert!(matches!(&refused, Err(RestoreError::Sealed { source: SealError::UnknownKey { .. }, .. })), "{refused:?}");
     drop(wrong);
 
-    let mut restore = storage.restore(Some(&theirs)).await.expect("begun");
+    let mut restore = storage.restore(std::slice::from_ref(&theirs)).await.expect("begun");
     let from = carry(&source, &mut restore).await;
     assert_eq!(storage.snapshot(&things()).entries.len(), 1, "nothing has happened yet");
     let meta = restore.commit(from).await.expect("restored");
@@ -218,7 +218,7 @@ pub(super) async fn others_learn_that_their_history_is_over(database: &dyn Datab
     let made = one.write(create(key("a"), "1")).await.expect("created");
     two.fresh().await.expect("fresh");
     let mut watch = three.watch(&things(), made.revision).expect("a watch");
-    let mut restore = one.restore(None).await.expect("begun");
+    let mut restore = one.restore(&[]).await.expect("begun");
     let from = carry(&one, &mut restore).await;
     restore.commit(from).await.expect("restored");
     // The same object under the same name: only the history tells it from the one that `two` knows.

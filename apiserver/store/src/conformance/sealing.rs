@@ -8,7 +8,7 @@ use crate::{Key, ResourceId, Sealer, Storage, StorageOptions, Store, StoreError,
 use super::storage::{open_with, update};
 use super::{Database, create, delete, key, others};
 
-fn data_keys() -> ResourceId {
+pub(super) fn data_keys() -> ResourceId {
     ResourceId::new("internal.example.dev", "datakeys")
 }
 
@@ -18,11 +18,11 @@ fn by_the_master_alone(master: &SealKey) -> StorageOptions {
     StorageOptions { sealer, sealed: vec![others()], private: vec![data_keys()], ..StorageOptions::default() }
 }
 
-fn enveloped(master: &SealKey) -> StorageOptions {
+pub(super) fn enveloped(master: &SealKey) -> StorageOptions {
     StorageOptions { data_keys: Some(data_keys()), ..by_the_master_alone(master) }
 }
 
-fn secret(namespace: &str, name: &str) -> Key {
+pub(super) fn secret(namespace: &str, name: &str) -> Key {
     Key::new(others(), namespace, name)
 }
 

@@ -314,6 +314,29 @@ pub(super) async fn seal_check_is_kept_once(database: &dyn Database) {
     assert_eq!(meta.seal_check.as_deref(), Some(b"first".as_slice()));
 }
 
+pub(super) async fn batch_of_another_seal_check_does_not_happen(database: &dyn Database) {
+    let store = database.open().await;
+    store.keep_seal_check(b"first").await.expect("kept");
+    let named = async |name: &str, check: &[u8]| Batch {
+        seal_check: Some(check.to_vec()),
+        ..batch(&store, vec![create(key(name), "1")]).await
+    };
+    store.commit(&named("a", b"first").await).await.expect("committed");
+    assert!(!store.replace_seal_check(b"another", b"second").await.expect("asked"));
+    store.commit(&named("b", b"first").await).await.expect("committed");
+    assert!(store.replace_seal_check(b"first", b"second").await.expect("asked"));
+    let refused = store.commit(&named("c", b"first").await).await;
+    assert!(matches!(refused, Err(StoreError::NewKeys)), "{refused:?}");
+    store.commit(&named("d", b"second").await).await.expect("committed");
+    let unnamed = batch(&store, vec![create(key("e"), "1")]).await;
+    assert_eq!(
+        store.commit(&unnamed).await.expect("committed").revision,
+        Revision(4),
+        "the refused one took no revision"
+    );
+    assert_eq!(store.meta().await.expect("meta").seal_check.as_deref(), Some(b"second".as_slice()));
+}
+
 pub(super) async fn closed_store_refuses_or_answers_but_never_hangs(database: &dyn Database) {
     let store = database.open().await;
     commit(&store, vec![create(key("a"), "1")]).await;

@@ -26,6 +26,11 @@ pub(super) fn write(key_id: [u8; 8], nonce: [u8; 12], sealed: &[u8]) -> Vec<u8> 
     bytes
 }
 
+/// The id of the key that sealed these bytes; `None` if they are no envelope.
+pub(super) fn key_id(bytes: &[u8]) -> Option<[u8; 8]> {
+    read(bytes).ok().map(|envelope| envelope.key_id)
+}
+
 pub(super) fn read(bytes: &[u8]) -> Result<Envelope<'_>, SealError> {
     let malformed = |reason| SealError::Envelope { reason };
     let rest = bytes.strip_prefix(MAGIC).ok_or(malformed("no magic"))?;

@@ -1,4 +1,4 @@
-//! The file that holds the sealing key: made on first use, private to its owner, never replaced.
+//! The file that holds the sealing keys, one a line, the newest last: made on first use, private to its owner, never replaced.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -13,10 +13,10 @@ use super::{SealError, SealKey};
 
 const PREFIX: &str = "the-cloud-seal-key-v1:";
 
-/// Reads the key in `path`, or makes a new one there (mode 0600) if there is no such file.
+/// Reads the keys in `path`, the newest last, or makes a new one there (mode 0600) if there is no such file.
 ///
 /// Two processes that start at the same time get the same key. A file that others can read is refused.
-pub fn load_or_create_key(path: &Path) -> Result<SealKey, SealError> {
+pub fn load_or_create_keys(path: &Path) -> Result<Vec<SealKey>, SealError> {
     match read(path) {
         Err(SealError::KeyFile { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
             create(path)?;
@@ -26,7 +26,7 @@ pub fn load_or_create_key(path: &Path) -> Result<SealKey, SealError> {
     }
 }
 
-fn read(path: &Path) -> Result<SealKey, SealError> {
+fn read(path: &Path) -> Result<Vec<SealKey>, SealError> {
     let malformed = |reason| SealError::KeyFileMalformed { path: path.to_owned(), reason };
     let failed = failed_to("read", path);
     let file = File::open(path).map_err(&failed)?;
@@ -35,10 +35,16 @@ fn read(path: &Path) -> Result<SealKey, SealError> {
         return Err(SealError::KeyFileExposed { path: path.to_owned(), mode });
     }
     let text = io::read_to_string(file).map_err(&failed)?;
-    parse(&text).map_err(malformed)
+    parse_all(&text).map_err(malformed)
 }
 
-/// The key in the text of a key file.
+/// The keys in the text of a key file.
+pub(super) fn parse_all(text: &str) -> Result<Vec<SealKey>, &'static str> {
+    let keys: Vec<SealKey> = text.split_whitespace().map(parse).collect::<Result<_, _>>()?;
+    if keys.is_empty() { Err("it is empty") } else { Ok(keys) }
+}
+
+/// The key in a line of a key file.
 pub(super) fn parse(text: &str) -> Result<SealKey, &'static str> {
     let encoded = text.trim_end().strip_prefix(PREFIX).ok_or("unknown format")?;
     let bytes = STANDARD.decode(encoded).map_err(|_| "not base64")?;
@@ -91,18 +97,31 @@ mod tests {
     fn key_is_made_once_and_private() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("seal.key");
-        let first = load_or_create_key(&path).unwrap();
-        let second = load_or_create_key(&path).unwrap();
-        assert_eq!(first.bytes, second.bytes);
+        let first = load_or_create_keys(&path).unwrap();
+        let second = load_or_create_keys(&path).unwrap();
+        assert_eq!((first.len(), second.len()), (1, 1));
+        assert_eq!(first[0].bytes, second[0].bytes);
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no draft is left");
+    }
+
+    #[test]
+    fn appended_key_is_the_newest() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("seal.key");
+        let old = load_or_create_keys(&path).unwrap();
+        let new = SealKey::generate();
+        let mut file = OpenOptions::new().append(true).open(&path).unwrap();
+        writeln!(file, "{}", new.to_text()).unwrap();
+        let ids: Vec<_> = load_or_create_keys(&path).unwrap().iter().map(SealKey::id).collect();
+        assert_eq!(ids, [old[0].id(), new.id()]);
     }
 
     #[test]
     fn readers_at_the_same_time_get_one_key() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("seal.key");
-        let load = || load_or_create_key(&path).unwrap().bytes;
+        let load = || load_or_create_keys(&path).unwrap()[0].bytes;
         let keys: Vec<_> = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..8).map(|_| scope.spawn(load)).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect()
@@ -114,12 +133,12 @@ mod tests {
     fn exposed_or_broken_file_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("seal.key");
-        load_or_create_key(&path).unwrap();
+        load_or_create_keys(&path).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-        assert!(matches!(load_or_create_key(&path), Err(SealError::KeyFileExposed { mode: 0o644, .. })));
+        assert!(matches!(load_or_create_keys(&path), Err(SealError::KeyFileExposed { mode: 0o644, .. })));
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         fs::write(&path, format!("{PREFIX}AAAA\n")).unwrap();
-        assert!(matches!(load_or_create_key(&path), Err(SealError::KeyFileMalformed { .. })));
-        assert!(load_or_create_key(&folder.path().join("missing/seal.key")).is_err());
+        assert!(matches!(load_or_create_keys(&path), Err(SealError::KeyFileMalformed { .. })));
+        assert!(load_or_create_keys(&folder.path().join("missing/seal.key")).is_err());
     }
 }

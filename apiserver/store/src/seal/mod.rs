@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::Key;
 
-pub use key_file::load_or_create_key;
+pub use key_file::load_or_create_keys;
 
 const CHECK: &[u8] = b"the cloud seal check";
 
@@ -38,7 +38,7 @@ impl SealKey {
         SealKey { bytes }
     }
 
-    /// Reads what a key file holds.
+    /// Reads one line of a key file.
     ///
     /// # Errors
     /// What is wrong with it.
@@ -46,8 +46,16 @@ impl SealKey {
         key_file::parse(text)
     }
 
-    /// What a key file holds.
-    pub(crate) fn to_text(&self) -> String {
+    /// Reads the keys of a key file, one a line: the oldest first, at least one.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse_all(text: &str) -> Result<Vec<SealKey>, &'static str> {
+        key_file::parse_all(text)
+    }
+
+    /// The line of a key file.
+    pub fn to_text(&self) -> String {
         key_file::text(self)
     }
 
@@ -69,7 +77,7 @@ impl fmt::Debug for SealKey {
 }
 
 /// The name of a [`SealKey`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct KeyId([u8; 8]);
 
 impl fmt::Display for KeyId {
@@ -78,39 +86,58 @@ impl fmt::Display for KeyId {
     }
 }
 
-/// Seals with one key and opens with that and older ones.
+/// Seals with one key and opens with that and others.
 #[derive(Clone)]
 pub struct Sealer {
+    /// The newest is the last.
     keys: Arc<Vec<(KeyId, Aes256Gcm)>>,
+    /// The place of the one that seals.
+    sealing: usize,
 }
 
 impl fmt::Debug for Sealer {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ids: Vec<String> = self.keys.iter().map(|(id, _)| id.to_string()).collect();
-        write!(formatter, "Sealer({})", ids.join(", "))
+        let ids: Vec<String> = self.known().map(|id| id.to_string()).collect();
+        write!(formatter, "Sealer({} of {})", self.key_id(), ids.join(", "))
     }
 }
 
 impl Sealer {
     /// Seals and opens with `key`.
     pub fn new(key: &SealKey) -> Sealer {
-        Sealer::with_older_keys(key, &[])
+        Sealer { keys: Arc::new(vec![named_cipher(key)]), sealing: 0 }
     }
 
-    /// Seals with `key`; opens also what one of `older` has sealed.
-    pub fn with_older_keys(key: &SealKey, older: &[SealKey]) -> Sealer {
-        let ciphers = std::iter::once(key).chain(older).map(|key| (key.id(), Aes256Gcm::new(&key.bytes.into())));
-        Sealer { keys: Arc::new(ciphers.collect()) }
+    /// Opens with any of these keys, and seals with the last, the newest; `None` if there is none.
+    pub fn of_all(keys: &[SealKey]) -> Option<Sealer> {
+        let sealing = keys.len().checked_sub(1)?;
+        Some(Sealer { keys: Arc::new(keys.iter().map(named_cipher).collect()), sealing })
+    }
+
+    /// The same keys, of which another one seals; `None` if it is none of them.
+    pub(crate) fn sealing_with(&self, id: KeyId) -> Option<Sealer> {
+        let sealing = self.known().position(|known| known == id)?;
+        Some(Sealer { keys: Arc::clone(&self.keys), sealing })
     }
 
     /// The name of the key that this seals with.
     pub fn key_id(&self) -> KeyId {
-        self.keys[0].0
+        self.keys[self.sealing].0
     }
 
-    /// Whether this key, and no older one, has sealed these bytes.
+    /// The names of all keys, the newest last.
+    pub(crate) fn known(&self) -> impl DoubleEndedIterator<Item = KeyId> + ExactSizeIterator {
+        self.keys.iter().map(|(id, _)| *id)
+    }
+
+    /// The name of the newest key.
+    pub(crate) fn newest(&self) -> KeyId {
+        self.keys[self.keys.len() - 1].0
+    }
+
+    /// Whether this key, and no other one, has sealed these bytes.
     pub(crate) fn has_sealed(&self, bytes: &[u8]) -> bool {
-        envelope::read(bytes).is_ok_and(|envelope| KeyId(envelope.key_id) == self.keys[0].0)
+        sealed_by(bytes) == Some(self.key_id())
     }
 
     /// Seals the body of an object.
@@ -129,12 +156,22 @@ impl Sealer {
         self.encrypt(CHECK, check_data(installation).as_bytes())
     }
 
+    /// The same keys, of which that seals which has made `check`.
+    ///
+    /// # Errors
+    /// It was made with none of them.
+    pub(crate) fn present(&self, installation: Uuid, check: &[u8]) -> Result<Sealer, SealError> {
+        self.verify_check(installation, check)?;
+        Ok(sealed_by(check).and_then(|id| self.sealing_with(id)).expect("what has opened it is known"))
+    }
+
     /// Refuses unless `check` was made with one of the keys.
-    pub(crate) fn verify_check(&self, installation: Uuid, check: &[u8]) -> Result<(), SealError> {
+    fn verify_check(&self, installation: Uuid, check: &[u8]) -> Result<(), SealError> {
         let opened = match self.decrypt(check, check_data(installation).as_bytes()) {
             Ok(opened) => opened,
             Err(SealError::UnknownKey { key }) => {
-                return Err(SealError::WrongKey { given: self.keys[0].0.to_string(), needed: key });
+                let given: Vec<String> = self.known().map(|id| id.to_string()).collect();
+                return Err(SealError::WrongKey { given: given.join("`, `"), needed: key });
             }
             Err(other) => return Err(other),
         };
@@ -145,7 +182,7 @@ impl Sealer {
     }
 
     fn encrypt(&self, plain: &[u8], associated: &[u8]) -> Vec<u8> {
-        let (id, cipher) = &self.keys[0];
+        let (id, cipher) = &self.keys[self.sealing];
         let nonce = Nonce::generate();
         let payload = Payload { msg: plain, aad: associated };
         let sealed = cipher.encrypt(&nonce, payload).expect("encryption fails only past 64 GiB");
@@ -164,9 +201,18 @@ impl Sealer {
     }
 }
 
+fn named_cipher(key: &SealKey) -> (KeyId, Aes256Gcm) {
+    (key.id(), Aes256Gcm::new(&key.bytes.into()))
+}
+
 /// Whether `body` is in an envelope. JSON never is.
 pub fn is_sealed(body: &[u8]) -> bool {
     body.starts_with(envelope::MAGIC)
+}
+
+/// The name of the key that has sealed `body`; `None` if it is not sealed.
+pub(crate) fn sealed_by(body: &[u8]) -> Option<KeyId> {
+    envelope::key_id(body).map(KeyId)
 }
 
 fn associated_data(key: &Key, uid: Uuid) -> String {
@@ -183,8 +229,8 @@ fn check_data(installation: Uuid) -> String {
 pub enum SealError {
     /// The store was sealed with another key.
     #[error(
-        "the store is sealed with the key `{needed}`, not with the given key `{given}`: restore the key file that \
-         belongs to this store"
+        "the store is sealed with the key `{needed}`, not with the given key `{given}`: give the key that belongs to \
+         this store"
     )]
     WrongKey {
         /// The key that was offered.
@@ -288,7 +334,7 @@ mod tests {
     fn older_key_still_opens() {
         let (old, new) = (SealKey::generate(), SealKey::generate());
         let sealed = Sealer::new(&old).seal(&key("a"), Uuid::nil(), b"body");
-        let rotated = Sealer::with_older_keys(&new, &[old]);
+        let rotated = Sealer::of_all(&[old, new.clone()]).unwrap();
         assert_eq!(rotated.open(&key("a"), Uuid::nil(), &sealed).unwrap(), b"body");
         assert!(matches!(Sealer::new(&new).open(&key("a"), Uuid::nil(), &sealed), Err(SealError::UnknownKey { .. })));
     }

@@ -9,10 +9,12 @@ use uuid::Uuid;
 use crate::body::Body;
 use crate::cache::{Applied, Cache};
 use crate::seal::{SealError, is_sealed};
-use crate::{Entry, Key, Meta, Operation, ResourceId, Revision, Sealer, Store, StoreError, StoredChange, StoredObject};
+use crate::{Entry, Key, Operation, ResourceId, Revision, Sealer, Store, StoreError, StoredChange, StoredObject};
 
 use super::data_keys::DataKeys;
 use super::follow::Looks;
+use super::master::Master;
+use super::rotate::Rotation;
 use super::stats::{Counters, Stats};
 use super::upkeep::Logged;
 use super::{StorageOptions, now};
@@ -35,7 +37,9 @@ pub(super) struct Core {
     pub(super) restoring: Arc<tokio::sync::Mutex<()>>,
     restored: RwLock<Option<String>>,
     sealed: BTreeSet<ResourceId>,
+    pub(super) master: Master,
     pub(super) data_keys: DataKeys,
+    pub(super) rotation: Rotation,
     /// What isn't sealed as it would be now.
     pub(super) stale: Mutex<BTreeSet<Key>>,
 }
@@ -43,11 +47,13 @@ pub(super) struct Core {
 impl Core {
     pub(super) async fn open(store: Arc<dyn Store>, options: StorageOptions) -> Result<Core, StoreError> {
         let meta = store.meta().await?;
-        check_key(store.as_ref(), &meta, &options).await?;
+        let master = Master::find(store.as_ref(), &meta, &options).await?;
         let core = Core {
             cache: Arc::new(Cache::new(options.limits())),
             sealed: options.sealed.iter().chain(&options.data_keys).cloned().collect(),
+            master,
             data_keys: DataKeys::default(),
+            rotation: Rotation::default(),
             stale: Mutex::default(),
             installation: meta.installation,
             epoch: meta.epoch,
@@ -117,8 +123,13 @@ impl Core {
     }
 
     pub(super) fn end_history(&self) {
+        self.end("the store was restored from a backup");
+    }
+
+    /// Lets whoever uses this open the store anew.
+    pub(super) fn end(&self, why: &'static str) {
         if !self.replaced.is_cancelled() {
-            tracing::warn!(epoch = %self.epoch, "the store was restored from a backup, this history of it has ended");
+            tracing::warn!(epoch = %self.epoch, why, "what is known of the store has ended");
             self.replaced.cancel();
             self.cache.close();
         }
@@ -136,8 +147,8 @@ impl Core {
         self.sealed.contains(resource)
     }
 
-    pub(super) fn sealer(&self) -> Result<&Sealer, StoreError> {
-        self.options.sealer.as_ref().ok_or(StoreError::Seal(SealError::NoKey))
+    pub(super) fn sealer(&self) -> Result<Sealer, StoreError> {
+        self.master.sealer().ok_or(StoreError::Seal(SealError::NoKey))
     }
 
     /// Whether objects of this key are sealed with the data key of its namespace.
@@ -149,7 +160,7 @@ impl Core {
     /// What seals an object now.
     pub(super) fn present_sealer(&self, key: &Key) -> Option<Sealer> {
         let of_namespace = if self.has_data_key(key) { self.data_keys.of(&key.namespace) } else { None };
-        of_namespace.or_else(|| self.options.sealer.clone())
+        of_namespace.or_else(|| self.master.sealer())
     }
 
     pub(super) fn seal(&self, key: &Key, uid: Uuid, plain: &[u8]) -> Result<Vec<u8>, StoreError> {
@@ -199,19 +210,4 @@ impl Core {
 
 pub(super) fn entry_of_body(key: Key, uid: Uuid, revision: Revision, body: Body) -> Entry {
     Entry { key, uid, revision, body: body.served(revision), labels: body.into_labels() }
-}
-
-async fn check_key(store: &dyn Store, meta: &Meta, options: &StorageOptions) -> Result<(), StoreError> {
-    let Some(sealer) = &options.sealer else {
-        return if options.sealed.is_empty() && meta.seal_check.is_none() {
-            Ok(())
-        } else {
-            Err(StoreError::Seal(SealError::NoKey))
-        };
-    };
-    let kept = match &meta.seal_check {
-        Some(kept) => kept.clone(),
-        None => store.keep_seal_check(&sealer.make_check(meta.installation)).await?,
-    };
-    sealer.verify_check(meta.installation, &kept).map_err(StoreError::Seal)
 }

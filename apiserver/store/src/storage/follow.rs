@@ -74,12 +74,12 @@ impl Core {
     async fn look(&self) -> Result<Revision, StoreError> {
         let meta = self.store.meta().await?;
         self.keep_to_history(meta.epoch)?;
+        self.keep_to_keys(&meta).await?;
         self.learn_restored(meta.restored);
-        self.advance(meta.revision).await?;
         Ok(meta.revision)
     }
 
-    async fn advance(&self, target: Revision) -> Result<(), StoreError> {
+    pub(super) async fn advance(&self, target: Revision) -> Result<(), StoreError> {
         if self.cache.revision() >= target {
             return Ok(());
         }
@@ -115,7 +115,11 @@ pub(super) async fn follow(core: Arc<Core>, poll: Duration) {
             () = core.replaced.cancelled() => return,
         };
         let result = match hint {
-            Hint::Reached(revision) => core.advance(revision).await,
+            Hint::Reached(revision) => match core.advance(revision).await {
+                // The keys may have changed.
+                Err(StoreError::Seal(_)) => core.look().await.map(drop),
+                other => other,
+            },
             Hint::Look => core.look().await.map(drop),
         };
         match result {

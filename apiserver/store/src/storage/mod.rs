@@ -6,10 +6,12 @@
 mod core;
 mod data_keys;
 mod follow;
+mod master;
 mod options;
 mod pending;
 mod reseal;
 mod restore;
+mod rotate;
 mod sequencer;
 mod stats;
 #[cfg(test)]
@@ -29,9 +31,11 @@ use crate::{
 };
 
 use self::core::Core;
+pub use master::MasterKeys;
 pub use options::StorageOptions;
 use pending::Pending;
 pub use restore::{Content, Export, Incoming, Restore, RestoreError, Source};
+pub use rotate::{RotateError, RotationStatus, RotationStep};
 pub use stats::Stats;
 
 /// Writes that may wait for the sequencer before writers have to wait for a place.

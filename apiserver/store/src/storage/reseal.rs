@@ -13,14 +13,19 @@ use super::core::Core;
 const PORTION: usize = 64;
 
 impl Core {
+    /// Whether a body is sealed as it would be now.
+    pub(super) fn is_current(&self, key: &Key, stored: &[u8]) -> bool {
+        if !self.is_sealed(&key.resource) {
+            return true;
+        }
+        // Where a data key is still to be made, what is there is of before.
+        let present = if self.has_data_key(key) { self.data_keys.of(&key.namespace) } else { self.master.sealer() };
+        present.is_some_and(|sealer| sealer.has_sealed(stored))
+    }
+
     /// Notes whether an object is sealed as it would be now.
     pub(super) fn note_seal(&self, key: &Key, stored: &[u8]) {
-        // Where a data key is still to be made, what is there is of before.
-        let present = match &self.options.sealer {
-            _ if self.has_data_key(key) => self.data_keys.of(&key.namespace),
-            master => master.clone(),
-        };
-        let is_stale = self.is_sealed(&key.resource) && !present.is_some_and(|sealer| sealer.has_sealed(stored));
+        let is_stale = !self.is_current(key, stored);
         let mut stale = self.stale.lock().unwrap_or_else(PoisonError::into_inner);
         if is_stale {
             stale.insert(key.clone());
@@ -47,7 +52,7 @@ impl Storage {
         Ok(all.len())
     }
 
-    async fn reseal_one(&self, key: &Key) -> Result<(), StoreError> {
+    pub(super) async fn reseal_one(&self, key: &Key) -> Result<(), StoreError> {
         if let Some(entry) = self.get(key) {
             let change = Change::Put { uid: entry.uid, body: entry.body.to_vec() };
             let write = Write { key: key.clone(), expect: Expect::Revision(entry.revision), change };

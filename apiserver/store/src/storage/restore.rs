@@ -90,7 +90,9 @@ impl std::fmt::Debug for Export {
 pub struct Restore {
     core: Arc<Core>,
     staging: Box<dyn Staging>,
-    /// Opens what another key has sealed.
+    /// The seal check when it began: what came is sealed with what counted then.
+    check: Option<Vec<u8>>,
+    /// Opens what other keys have sealed.
     other: Option<Sealer>,
     portion: Vec<StoredObject>,
     portion_bytes: usize,
@@ -115,8 +117,11 @@ pub struct Source {
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {
     /// One at a time.
-    #[error("another restore is under way")]
+    #[error("another restore, or a rotation of keys, is under way")]
     Busy,
+    /// What came is sealed with keys that don't count any more.
+    #[error("the keys of the store were rotated meanwhile: restore again")]
+    NewKeys,
     /// An object can't be opened.
     #[error("failed to open the sealed object `{key}`")]
     Sealed {
@@ -153,22 +158,24 @@ impl Storage {
         let core = Arc::clone(&self.inner.core);
         let (revision, mut resources) = core.cache.snapshots();
         resources.retain(|(id, _)| !core.options.private.contains(id));
-        let key = core.options.sealer.as_ref().map(Sealer::key_id);
+        let key = core.master_keys().map(|keys| keys.present);
         Export { installation: core.installation, epoch: core.epoch, revision, key, resources, core }
     }
 
-    /// Begins to put other content in the place of everything; `other` opens what its key has sealed.
+    /// Begins to put other content in the place of everything; `others` are further keys that it may be sealed with.
     ///
     /// # Errors
     /// [`RestoreError::Busy`] while another one is under way, and whatever the store says.
-    pub async fn restore(&self, other: Option<&SealKey>) -> Result<Restore, RestoreError> {
+    pub async fn restore(&self, others: &[SealKey]) -> Result<Restore, RestoreError> {
         let core = Arc::clone(&self.inner.core);
         let turn = Arc::clone(&core.restoring).try_lock_owned().map_err(|_| RestoreError::Busy)?;
-        let staging = core.store.stage().await?;
+        core.learn_keys().await?;
+        let (staging, check) = (core.store.stage().await?, core.master.check());
         Ok(Restore {
             core,
+            check,
             staging,
-            other: other.map(Sealer::new),
+            other: Sealer::of_all(others),
             portion: Vec::new(),
             portion_bytes: 0,
             newest: Revision::ZERO,
@@ -212,9 +219,13 @@ impl Restore {
         if self.newest > source.revision {
             return Err(RestoreError::Ahead { newest: self.newest, whole: source.revision });
         }
+        self.core.learn_keys().await?;
+        if self.core.master.check() != self.check {
+            return Err(RestoreError::NewKeys);
+        }
         self.keep_private(source.revision)?;
         self.hand_over().await?;
-        let sealer = self.core.options.sealer.as_ref();
+        let sealer = self.core.master.sealer();
         let replacement = Replacement {
             replaces: self.core.epoch,
             epoch: Uuid::new_v4(),

@@ -17,6 +17,8 @@ use super::stats::add;
 
 /// How long the fate of a lost commit is looked for before its writers are told that it is unknown.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How often a batch is sealed anew because the keys have changed.
+const TRIES: u32 = 8;
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
@@ -43,27 +45,24 @@ pub(super) async fn run(core: Arc<Core>, mut inbox: mpsc::Receiver<Pending>) {
 }
 
 async fn commit(core: &Core, gathered: Vec<Pending>) {
-    let mut pending = Vec::with_capacity(gathered.len());
-    let mut batch = Batch::of(core.epoch, Vec::with_capacity(gathered.len()));
-    for candidate in gathered {
-        match candidate.to_writes(core) {
-            Ok(writes) => {
-                let from = batch.writes.len();
-                batch.writes.extend(writes);
-                if !candidate.bound.is_empty() {
-                    batch.bonds.push(from..batch.writes.len());
-                }
-                pending.push(candidate);
-            }
-            Err(error) => candidate.answer(Err(error)),
+    let (mut batch, mut pending) = assemble(core, gathered);
+    let mut tries = 1;
+    let (known, began, outcome) = loop {
+        if batch.writes.is_empty() {
+            return;
         }
-    }
-    if batch.writes.is_empty() {
-        return;
-    }
-    let known = core.cache.revision();
-    let began = now();
-    let outcome = match core.store.commit(&batch).await {
+        let (known, began) = (core.cache.revision(), now());
+        match core.store.commit(&batch).await {
+            // Nothing was written: with the keys that count by now it will be.
+            Err(StoreError::NewKeys) if tries < TRIES => match core.learn_keys().await {
+                Ok(()) => (batch, pending) = assemble(core, pending),
+                Err(error) => break (known, began, Err(error)),
+            },
+            outcome => break (known, began, outcome),
+        }
+        tries += 1;
+    };
+    let outcome = match outcome {
         Err(StoreError::OutcomeUnknown { source }) => {
             tracing::warn!(error = %source, "the answer to a commit was lost, looking for its outcome");
             find_outcome(core, &batch, known, source).await
@@ -86,6 +85,28 @@ async fn commit(core: &Core, gathered: Vec<Pending>) {
             pending.into_iter().for_each(|candidate| candidate.refuse(&error));
         }
     }
+}
+
+/// The writes as the database sees them; those that can't be written are answered.
+fn assemble(core: &Core, gathered: Vec<Pending>) -> (Batch, Vec<Pending>) {
+    let mut pending = Vec::with_capacity(gathered.len());
+    let mut batch = Batch::of(core.epoch, Vec::with_capacity(gathered.len()));
+    // Before anything is sealed: what is sealed with newer keys is refused once, what with older ones would be written.
+    batch.seal_check = core.master.check();
+    for candidate in gathered {
+        match candidate.to_writes(core) {
+            Ok(writes) => {
+                let from = batch.writes.len();
+                batch.writes.extend(writes);
+                if !candidate.bound.is_empty() {
+                    batch.bonds.push(from..batch.writes.len());
+                }
+                pending.push(candidate);
+            }
+            Err(error) => candidate.answer(Err(error)),
+        }
+    }
+    (batch, pending)
 }
 
 /// Brings the cache to the end of the batch, then answers every writer.

@@ -6,7 +6,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use crate::conformance::{Database, Databases, check_sharing, check_storage, check_store};
+use crate::conformance::{
+    Database, Databases, check_rotation, check_shared_rotation, check_sharing, check_storage, check_store,
+};
 use crate::memory::{Fault, MemoryStore};
 use crate::{
     Change, Expect, Key, ResourceId, Revision, Storage, StorageOptions, Store, StoreError, WatchItem, Write, WriteError,
@@ -53,6 +55,14 @@ async fn storage_over_shared_memory_conforms() {
     let memory = Memory { poll: Some(Duration::from_secs(1)) };
     check_storage(&memory).await;
     check_sharing(&memory).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn rotation_over_memory_conforms() {
+    check_rotation(&Memory { poll: None }).await;
+    let shared = Memory { poll: Some(Duration::from_millis(200)) };
+    check_rotation(&shared).await;
+    check_shared_rotation(&shared).await;
 }
 
 fn things() -> ResourceId {
@@ -244,7 +254,7 @@ async fn poll_finds_that_the_history_is_over() {
         advance: 10,
         note: "a test".to_owned(),
     };
-    one.restore(None).await.unwrap().commit(source).await.unwrap();
+    one.restore(&[]).await.unwrap().commit(source).await.unwrap();
     tokio::time::timeout(Duration::from_secs(2), two.replaced()).await.unwrap();
     assert!(watch.next().await.is_none());
 }

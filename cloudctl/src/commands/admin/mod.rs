@@ -4,6 +4,7 @@ mod backup;
 mod create_tenant;
 mod orphans;
 mod restore;
+mod rotate_key;
 mod sweep;
 
 use crate::args::Global;
@@ -17,6 +18,7 @@ pub(super) async fn run(command: &AdminCommand, global: &Global, screen: &Screen
         AdminCommand::Backup(args) => backup::run(args, global, screen).await,
         AdminCommand::Restore(args) => restore::run(args, global, screen).await,
         AdminCommand::CreateTenant(args) => create_tenant::run(args, global, screen).await,
+        AdminCommand::RotateKey(args) => rotate_key::run(args, global, screen).await,
         AdminCommand::Sweep(command) => sweep::run(command, global, screen).await,
         AdminCommand::Orphans(command) => orphans::run(command, global, screen).await,
     }

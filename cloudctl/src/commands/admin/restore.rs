@@ -23,7 +23,12 @@ pub(super) async fn run(args: &RestoreArgs, global: &Global, screen: &Screen) ->
     let mut headers = HeaderMap::new();
     if let Some(path) = &args.key_file {
         let text = tokio::fs::read_to_string(path).await.map_err(|error| cannot_read(path, &error))?;
-        let value = text.trim_end().parse().map_err(|_| Error::Failed(format!("{} holds no key", path.display())))?;
+        let value = text
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
+            .parse()
+            .map_err(|_| Error::Failed(format!("{} holds no key", path.display())))?;
         headers.insert("thecloud-backup-key", value);
     }
     let session = connect::connect(global, screen).await?;

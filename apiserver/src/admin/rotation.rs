@@ -1,0 +1,103 @@
+//! The rotation of the master key, below `/admin/v1/key-rotation`: how it stands by what is in the database, and its begin. It
+//! goes on after the answer; asked again, it goes on where it was cut off.
+
+use std::sync::Arc;
+
+use apiserver_store::seal::SealKey;
+use apiserver_store::{RotateError, RotationStatus, RotationStep};
+use async_trait::async_trait;
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::error::{ApiError, Reason};
+use crate::response::{Answer, json};
+use crate::state::{State, store_unavailable};
+
+/// The port to where the master keys of this process come from.
+#[async_trait]
+pub trait KeySource: Send + Sync + 'static {
+    /// Reads them anew, the newest last. The error says what is wrong, and nothing of a key.
+    async fn read(&self) -> Result<Vec<SealKey>, String>;
+}
+
+/// Says how it stands.
+pub(super) async fn tell(state: &State) -> Result<Answer, ApiError> {
+    let status = state.storage().rotation().await.map_err(|error| refusal(&error))?;
+    Ok(json(StatusCode::OK, &document(&status)))
+}
+
+/// Begins it, or goes on, with the newest key that there is by now.
+pub(super) async fn begin(state: &Arc<State>) -> Result<Answer, ApiError> {
+    if let Some(source) = &state.config.key_source {
+        let keys = source.read().await.map_err(|why| {
+            ApiError::new(Reason::ServiceUnavailable, format!("the master keys of this server can't be read: {why}"))
+        })?;
+        state.storage().offer_keys(&keys).map_err(|_| not_among(state))?;
+    }
+    let status = state.storage().rotation().await.map_err(|error| refusal(&error))?;
+    if status.running.is_none() && !status.is_complete() {
+        let storage = state.storage().clone();
+        state.config.tasks.spawn(async move {
+            match storage.rotate().await {
+                // Somebody else has begun it at the same moment.
+                Ok(()) | Err(RotateError::Busy) => {}
+                Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "the rotation was cut off"),
+            }
+        });
+    }
+    Ok(json(StatusCode::OK, &document(&status)))
+}
+
+fn not_among(state: &State) -> ApiError {
+    let present = state.storage().master_keys().map(|keys| keys.present.to_string()).unwrap_or_default();
+    ApiError::new(
+        Reason::Conflict,
+        format!(
+            "the store is sealed with the key `{present}`, which is not among the keys that this server is given now: put it \
+             back until the rotation is complete"
+        ),
+    )
+}
+
+fn document(status: &RotationStatus) -> Value {
+    let state = match &status.running {
+        Some(_) => "Running",
+        None if status.is_complete() => "Complete",
+        None if status.keys.present != status.keys.newest => "Pending",
+        None => "Unfinished",
+    };
+    let (step, done, total) = status.running.map_or(("", 0, 0), |(step, done, total)| (name(step), done, total));
+    let known: Vec<String> = status.keys.known.iter().map(ToString::to_string).collect();
+    json!({
+        "kind": "KeyRotation",
+        "state": state,
+        "key": status.keys.present.to_string(),
+        "newestKey": status.keys.newest.to_string(),
+        "knownKeys": known,
+        "step": step,
+        "done": done,
+        "total": total,
+        "left": status.left,
+        "failure": status.failed.as_deref().unwrap_or_default(),
+    })
+}
+
+fn name(step: RotationStep) -> &'static str {
+    match step {
+        RotationStep::Looking => "Looking",
+        RotationStep::Sealing => "Sealing",
+        RotationStep::Forgetting => "Forgetting",
+    }
+}
+
+fn refusal(error: &RotateError) -> ApiError {
+    match error {
+        RotateError::NotSealed => {
+            ApiError::new(Reason::Conflict, "the store of this server is not sealed, so it has no key")
+        }
+        error => {
+            tracing::warn!(error = error as &dyn std::error::Error, "the store does not say how it is sealed");
+            store_unavailable()
+        }
+    }
+}

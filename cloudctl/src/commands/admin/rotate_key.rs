@@ -1,0 +1,158 @@
+//! `admin rotate-key`: seals the store with the newest master key, shows how far that is, and says what is to be done next.
+//! Cut off, it is given again.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::api::Session;
+use crate::args::Global;
+use crate::args::admin::RotateKeyArgs;
+use crate::connect;
+use crate::error::Error;
+use crate::output::Screen;
+use crate::output::progress::Progress;
+
+const PATH: &str = "/admin/v1/key-rotation";
+/// How often is asked, and for how long.
+const PAUSE: Duration = Duration::from_millis(250);
+const PATIENCE: Duration = Duration::from_secs(3600);
+
+/// Rotates, or tells how it stands.
+pub(super) async fn run(args: &RotateKeyArgs, global: &Global, screen: &Screen) -> Result<(), Error> {
+    let session = connect::connect(global, screen).await?;
+    let told = if args.status { session.get(PATH).await? } else { rotate(&session, screen, PAUSE).await? };
+    tell(&told, screen)
+}
+
+async fn rotate(session: &Session, screen: &Screen, pause: Duration) -> Result<Value, Error> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut progress = Progress::start(screen);
+    let mut told = session.post(PATH, &json!({})).await?;
+    // The first answer says how it stood before.
+    let mut is_begun = false;
+    loop {
+        match text(&told, "state") {
+            "Complete" => return Ok(told),
+            "Running" => progress.say(&step(&told)),
+            _ if is_begun && !text(&told, "failure").is_empty() => {
+                let why = text(&told, "failure");
+                return Err(Error::Failed(format!(
+                    "the rotation was cut off: {why}. Give the command again: it goes on."
+                )));
+            }
+            // The server that was at it is gone, and another one answers.
+            _ if is_begun => drop(session.post(PATH, &json!({})).await?),
+            _ => {}
+        }
+        if Instant::now() > deadline {
+            return Err(Error::Timeout("the rotation is still under way; give the command again to go on".to_owned()));
+        }
+        is_begun = true;
+        tokio::time::sleep(pause).await;
+        told = session.get(PATH).await?;
+    }
+}
+
+fn step(told: &Value) -> String {
+    match text(told, "step") {
+        "Sealing" => format!("sealing anew: {} of {}", told["done"], told["total"]),
+        "Forgetting" => format!("forgetting {} old changes", told["total"]),
+        _ => "looking for what is sealed with an older key".to_owned(),
+    }
+}
+
+/// How it stands, and what to do now.
+fn tell(told: &Value, screen: &Screen) -> Result<(), Error> {
+    let key = text(told, "key");
+    let others: Vec<&str> =
+        told["knownKeys"].as_array().into_iter().flatten().filter_map(Value::as_str).filter(|id| *id != key).collect();
+    match text(told, "state") {
+        "Complete" if others.is_empty() => {
+            screen.line(&format!("Everything is sealed with the master key {key}, and no newer one is given."))?;
+            screen.note(
+                "For a new one, on every apiserver's host:\n  cloudd new-key >> secret.key    # the same line everywhere\n\
+                 Then give this command again.",
+            );
+        }
+        "Complete" => {
+            screen.line(&format!(
+                "Everything is sealed with the master key {key}. No row opens with {}.",
+                others.join(", ")
+            ))?;
+            screen.note(
+                "Take the older keys away: leave the last line of `secret.key`, on every apiserver's host.\n\
+                 Backups and copies of the database from before open with the older keys only: keep those as long, and elsewhere.",
+            );
+        }
+        "Running" => screen.line(&format!("Under way: {}.", step(told)))?,
+        "Pending" => screen.line(&format!(
+            "Sealed with the master key {key}; the newer {} is given. To take it: cloudctl admin rotate-key",
+            text(told, "newestKey")
+        ))?,
+        _ => screen.line(&format!(
+            "Cut off: {} rows aren't sealed with the master key {key} yet. To go on: cloudctl admin rotate-key",
+            told["left"]
+        ))?,
+    }
+    Ok(())
+}
+
+fn text<'a>(told: &'a Value, field: &str) -> &'a str {
+    told[field].as_str().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::api::tests::{Answer, session};
+
+    fn told(state: &str, key: &str, failure: &str) -> Value {
+        json!({"state": state, "key": key, "newestKey": "new", "knownKeys": ["old", "new"], "left": 3, "failure": failure})
+    }
+
+    /// A server that gives these answers, one after the other, and the methods that it was asked with.
+    async fn rotated(answers: Vec<Value>) -> (Result<String, String>, String) {
+        let answers = Mutex::new(answers.into_iter());
+        let asked = std::sync::Arc::new(Mutex::new(String::new()));
+        let noted = std::sync::Arc::clone(&asked);
+        let session = session(move |request| {
+            noted.lock().unwrap().push_str(&request.method().as_str()[..1]);
+            Answer::json(200, answers.lock().unwrap().next().expect("it has ended"))
+        });
+        let (screen, captured) = Screen::captured();
+        let ended = rotate(&session, &screen, Duration::ZERO).await.and_then(|told| tell(&told, &screen));
+        let ended = ended.map(|()| captured.text()).map_err(|error| error.to_string());
+        let asked = asked.lock().unwrap().clone();
+        (ended, asked)
+    }
+
+    #[tokio::test]
+    async fn it_ends_with_what_to_do_next() {
+        let running = json!({"state": "Running", "step": "Sealing", "done": 64, "total": 70});
+        let (said, asked) = rotated(vec![told("Pending", "old", ""), running, told("Complete", "new", "")]).await;
+        let said = said.unwrap();
+        assert_eq!(asked, "PGG");
+        for part in ["64 of 70", "No row opens with old", "Take the older keys away"] {
+            assert!(said.contains(part), "{said}");
+        }
+    }
+
+    #[tokio::test]
+    async fn where_another_server_answers_it_goes_on() {
+        let unfinished = || told("Unfinished", "new", "");
+        let answers = vec![unfinished(), unfinished(), unfinished(), told("Complete", "new", "")];
+        assert_eq!(rotated(answers).await.1, "PGPG");
+    }
+
+    #[tokio::test]
+    async fn failure_is_told_once_it_is_of_this_attempt() {
+        let failed = || told("Unfinished", "new", "the disk is full");
+        let (said, asked) = rotated(vec![failed(), failed()]).await;
+        assert_eq!(asked, "PG");
+        assert!(said.unwrap_err().contains("the disk is full"));
+    }
+}
