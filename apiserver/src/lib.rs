@@ -18,6 +18,7 @@ pub mod error;
 mod history;
 mod install;
 mod jsonpath;
+mod leftover;
 mod lifecycle;
 mod login;
 mod managed_fields;

@@ -9,9 +9,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{Method, Request, Response, header};
+use http::{Method, Request, Response, StatusCode, header};
 use http_body::Body as _;
-use http_body_util::BodyExt;
 use tokio::time::Instant;
 
 use crate::access::{Identity, impersonated};
@@ -27,7 +26,7 @@ use crate::router::{self, Plan};
 use crate::serve::{Line, Patience, sending};
 use crate::state::State;
 use crate::streams::StreamPermit;
-use crate::{compress, endpoints, login, negotiate, pretty};
+use crate::{compress, endpoints, leftover, login, negotiate, pretty};
 
 /// The apiserver as a tower service: for hyper, and for a client in the same process.
 #[derive(Clone)]
@@ -50,7 +49,7 @@ impl Service {
 
 impl<B> tower::Service<Request<B>> for Service
 where
-    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BoxError>,
 {
     type Response = Response<ResponseBody>;
@@ -62,9 +61,18 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let service = self.clone();
-        let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
-        Box::pin(async move { Ok(service.handle(request).await) })
+        let (service, state) = (self.clone(), Arc::clone(&self.state));
+        let (request, leftover) = leftover::lend(request);
+        Box::pin(async move {
+            let answer = service.handle(request).await;
+            if let Some(leftover) = leftover
+                // It was waited for already.
+                && answer.status() != StatusCode::GATEWAY_TIMEOUT
+            {
+                leftover.throw_away(state.config.limits.body_bytes).await;
+            }
+            Ok(answer)
+        })
     }
 }
 

@@ -119,6 +119,34 @@ async fn body_that_does_not_come_is_not_waited_for() {
 }
 
 #[tokio::test]
+async fn who_is_refused_before_the_body_has_come_gets_the_refusal_and_may_ask_again() {
+    let server = Server::start().await;
+    let door = Door::open(&server).await;
+    let body = vec![b'x'; 1 << 20];
+    for (authorization, code) in [("nobody's", "401 "), (TOKEN, "403 ")] {
+        let mut stream = door.connect("http/1.1").await;
+        let head = format!(
+            "PUT {MAPS}/a HTTP/1.1\r\nhost: cloud\r\nauthorization: Bearer {authorization}\r\nimpersonate-user: bob\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        for _ in 0..2 {
+            stream.write_all(head.as_bytes()).await.unwrap();
+            // The server has the head for a while, and nothing else.
+            stream.flush().await.unwrap();
+            for part in body.chunks(100 << 10) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                stream.write_all(part).await.unwrap();
+            }
+            let mut answer = vec![0; 4096];
+            let length = soon(stream.read(&mut answer)).await.unwrap();
+            let answer = String::from_utf8_lossy(&answer[..length]);
+            assert!(answer.starts_with(&format!("HTTP/1.1 {code}")), "{answer}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn list_that_is_not_taken_is_dropped() {
     let server = impatient().await;
     fill(&server).await;
