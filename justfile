@@ -25,6 +25,10 @@ test *args:
 simulate *args:
     cargo run --quiet --release --locked -p controller-simulation --bin simulate -- {{ args }}
 
+# Fuzz what anybody may send: `just fuzz [TARGET|all] [SECONDS]`, a minute each.
+fuzz *args:
+    @scripts/fuzz.sh {{ args }}
+
 # What every commit must pass.
 check: fmt clippy tidy deny
 

@@ -19,6 +19,7 @@ need() { has "$1" || missing+=("$2"); }
 
 need cc gcc
 has cc || missing+=(libc6-dev)
+[ "$what" != test ] || need c++ g++
 need docker docker.io
 docker version --format '{{.Server.Version}}' > /dev/null 2>&1 || need dockerd docker.io
 need iptables iptables

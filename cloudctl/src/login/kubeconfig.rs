@@ -23,22 +23,26 @@ impl Context {
     /// Reads a file; `named` is the context that is meant instead of the current one.
     pub(crate) fn read(path: &Path, named: Option<&str>) -> Result<Self, Error> {
         let bad = |why: &str| Error::Usage(format!("{} is not a usable kubeconfig: {why}", path.display()));
-        let config = read(path)?;
+        Self::of(&read(path)?, path.parent().unwrap_or(Path::new(".")), named).map_err(bad)
+    }
+
+    /// The same of what such a file says; other files are named from its folder.
+    pub(crate) fn of(config: &Value, folder: &Path, named: Option<&str>) -> Result<Self, &'static str> {
         let name = named.or(config["current-context"].as_str()).unwrap_or_default();
-        let context = item(&config["contexts"], name).ok_or_else(|| bad("it has no such context"))?;
+        let context = item(&config["contexts"], name).ok_or("it has no such context")?;
         let of = |list: &str, kind: &str| item(&config[list], context["context"][kind].as_str().unwrap_or_default());
-        let cluster = of("clusters", "cluster").ok_or_else(|| bad("its context names no cluster in it"))?;
+        let cluster = of("clusters", "cluster").ok_or("its context names no cluster in it")?;
         let cluster = &cluster["cluster"];
-        let address = cluster["server"].as_str().ok_or_else(|| bad("its cluster has no server"))?.to_owned();
+        let address = cluster["server"].as_str().ok_or("its cluster has no server")?.to_owned();
         let authority =
             match (cluster["certificate-authority-data"].as_str(), cluster["certificate-authority"].as_str()) {
                 (Some(data), _) => {
                     let pem = STANDARD.decode(data).ok().and_then(|pem| String::from_utf8(pem).ok());
-                    Some(pem.ok_or_else(|| bad("its certificate authority is no base64"))?)
+                    Some(pem.ok_or("its certificate authority is no base64")?)
                 }
                 (None, Some(file)) => {
-                    let file = path.parent().unwrap_or(Path::new(".")).join(file);
-                    Some(std::fs::read_to_string(file).map_err(|_| bad("its certificate authority cannot be read"))?)
+                    let pem = std::fs::read_to_string(folder.join(file));
+                    Some(pem.map_err(|_| "its certificate authority cannot be read")?)
                 }
                 (None, None) => None,
             };
@@ -63,7 +67,32 @@ impl Context {
 
 /// Adds a login to a file, and makes it the current context.
 pub(crate) fn add(path: &Path, server: &Server, user: &str, program: &Path, login: &Path) -> Result<String, Error> {
-    let mut config = if path.exists() { read(path)? } else { json!({"apiVersion": "v1", "kind": "Config"}) };
+    let mut config = if path.exists() { read(path)? } else { Value::Null };
+    let name = join(&mut config, server, user, program, login)
+        .map_err(|why| Error::Usage(format!("{} is not a usable kubeconfig: {why}", path.display())))?;
+    let text = serde_saphyr::to_string(&config)
+        .map_err(|error| Error::Failed(format!("{} cannot be written as YAML: {error}", path.display())))?;
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder)?;
+    }
+    write_private(path, &text)?;
+    Ok(name)
+}
+
+/// Adds a login to what a file says. Returns the name of its context.
+pub(crate) fn join(
+    config: &mut Value,
+    server: &Server,
+    user: &str,
+    program: &Path,
+    login: &Path,
+) -> Result<String, &'static str> {
+    if config.is_null() {
+        *config = json!({"apiVersion": "v1", "kind": "Config"});
+    }
+    if !config.is_object() {
+        return Err("it is no map");
+    }
     let host = server.address.trim_start_matches("https://").trim_end_matches('/');
     let (cluster, name) = (format!("the-cloud-{host}"), format!("{user}@{host}"));
     let mut reached = json!({"server": server.address});
@@ -79,24 +108,22 @@ pub(crate) fn add(path: &Path, server: &Server, user: &str, program: &Path, logi
         "installHint": "cloudctl, which logged in, is no longer where it was; log in again",
     });
     let context = json!({"cluster": cluster, "user": name, "namespace": "default"});
-    set(&mut config["clusters"], json!({"name": cluster, "cluster": reached}));
-    set(&mut config["users"], json!({"name": name, "user": {"exec": exec}}));
-    set(&mut config["contexts"], json!({"name": name, "context": context}));
+    set(&mut config["clusters"], json!({"name": cluster, "cluster": reached}))?;
+    set(&mut config["users"], json!({"name": name, "user": {"exec": exec}}))?;
+    set(&mut config["contexts"], json!({"name": name, "context": context}))?;
     config["current-context"] = name.as_str().into();
-    let text = serde_saphyr::to_string(&config)
-        .map_err(|error| Error::Failed(format!("{} cannot be written as YAML: {error}", path.display())))?;
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        std::fs::create_dir_all(folder)?;
-    }
-    write_private(path, &text)?;
     Ok(name)
 }
 
 fn read(path: &Path) -> Result<Value, Error> {
     let bad = |why: String| Error::Usage(format!("{} is not a usable kubeconfig: {why}", path.display()));
     let text = std::fs::read_to_string(path).map_err(|error| bad(error.to_string()))?;
+    parse(&text).map_err(|why| bad(why.to_owned()))
+}
+
+pub(crate) fn parse(text: &str) -> Result<Value, &'static str> {
     // The parser would show what is around a mistake, and that may be a token.
-    serde_saphyr::from_str(&text).map_err(|_| bad("it is no YAML".to_owned()))
+    serde_saphyr::from_str(text).map_err(|_| "it is no YAML")
 }
 
 fn item<'a>(list: &'a Value, name: &str) -> Option<&'a Value> {
@@ -104,15 +131,16 @@ fn item<'a>(list: &'a Value, name: &str) -> Option<&'a Value> {
 }
 
 /// Puts an item in the place of the one of its name, or behind the others.
-fn set(list: &mut Value, new: Value) {
-    if !list.is_array() {
+fn set(list: &mut Value, new: Value) -> Result<(), &'static str> {
+    if list.is_null() {
         *list = json!([]);
     }
-    let Some(items) = list.as_array_mut() else { return };
+    let items = list.as_array_mut().ok_or("its clusters, users or contexts are no list")?;
     match items.iter_mut().find(|item| item["name"] == new["name"]) {
         Some(old) => *old = new,
         None => items.push(new),
     }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -139,6 +167,27 @@ mod tests {
         assert_eq!(config["clusters"].as_array().unwrap().len(), 2);
         assert_eq!(config["users"].as_array().unwrap().len(), 1);
         assert!(Context::read(&path, Some("missing")).is_err());
+    }
+
+    #[test]
+    fn a_login_joins_an_empty_file_and_leaves_one_that_is_no_kubeconfig_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config");
+        let server = Server { address: "https://cloud:6443".to_owned(), authority: None };
+        let join = || add(&path, &server, "ann", Path::new("/bin/cloudctl"), Path::new("/one.json"));
+        for (text, why) in [
+            ("- a list\n", "it is no map"),
+            ("a text\n", "it is no map"),
+            ("clusters: {a: {server: https://x}}\n", "its clusters, users or contexts are no list"),
+        ] {
+            std::fs::write(&path, text).unwrap();
+            let error = join().unwrap_err();
+            assert_eq!(error.to_string(), format!("{} is not a usable kubeconfig: {why}", path.display()));
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+        }
+        std::fs::write(&path, "").unwrap();
+        join().unwrap();
+        assert_eq!(read(&path).unwrap()["kind"], "Config");
     }
 
     #[test]

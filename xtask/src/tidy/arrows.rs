@@ -37,6 +37,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("cloudctl", &["crds"]),
     ("e2e", &["apiserver-store-postgres", "crds"]),
+    ("fuzz", &["apiserver", "cloudctl"]),
     ("xtask", &["crds"]),
 ];
 

@@ -100,6 +100,25 @@ impl Selector {
     pub fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
         self.rules.allow(labels)
     }
+
+    /// The same, asked of each requirement by itself.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn matches_one_by_one(&self, labels: &BTreeMap<String, String>) -> bool {
+        self.requirements.iter().all(|Requirement { key, operator, values }| {
+            let found = labels.get(key);
+            let is_among = found.is_some_and(|found| values.contains(found));
+            let number = |text: &String| text.parse::<i64>().ok();
+            let numbers = || Some((number(found?)?, number(values.first()?)?));
+            match operator {
+                Operator::Exists => found.is_some(),
+                Operator::DoesNotExist => found.is_none(),
+                Operator::Equals | Operator::DoubleEquals | Operator::In => is_among,
+                Operator::NotEquals | Operator::NotIn => !is_among,
+                Operator::GreaterThan => numbers().is_some_and(|(found, limit)| found > limit),
+                Operator::LessThan => numbers().is_some_and(|(found, limit)| found < limit),
+            }
+        })
+    }
 }
 
 impl fmt::Display for Requirement {
