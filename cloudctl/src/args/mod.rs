@@ -12,6 +12,7 @@ pub(crate) mod instances;
 pub(crate) mod logins;
 pub(crate) mod manifests;
 pub(crate) mod objects;
+pub(crate) mod secrets;
 pub(crate) mod time;
 
 /// Shown at the foot of `--help`; `docs/cloudctl.md` has the same table.
@@ -129,6 +130,9 @@ pub(crate) enum Command {
     /// Make a Namespace, ConfigMap or Secret without a file
     #[command(display_order = 11, subcommand)]
     Create(changes::CreateCommand),
+    /// Keep passwords and keys, with their versions
+    #[command(display_order = 11, subcommand)]
+    Secret(secrets::SecretCommand),
     /// Change an object in your editor
     #[command(display_order = 11)]
     Edit(changes::EditArgs),

@@ -34,6 +34,7 @@ mod power;
 mod readiness;
 mod run;
 mod scale;
+mod secret;
 mod ssh;
 mod targets;
 mod top;
@@ -68,6 +69,7 @@ pub(crate) async fn run(cli: Cli, screen: &Screen) -> Result<(), Error> {
         Command::Create(command) => create::run(command, global, screen).await,
         Command::Edit(args) => edit::run(args, global, screen).await,
         Command::Patch(args) => patch::run(args, global, screen).await,
+        Command::Secret(command) => secret::run(command, global, screen).await,
         Command::Scale(args) => scale::run(args, global, screen).await,
         Command::Label(args) => label::run(args, global, screen).await,
         Command::Annotate(args) => annotate::run(args, global, screen).await,
