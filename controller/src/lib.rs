@@ -6,6 +6,7 @@
 
 mod claims;
 mod compute;
+mod digests;
 mod host;
 mod network;
 mod options;

@@ -103,6 +103,9 @@ pub fn at_home() -> Vec<Right> {
         Right::new("", "namespaces", &["get"]).named(NAMESPACE),
         Right::new("coordination.k8s.io", "leases", &["create"]),
         Right::new("coordination.k8s.io", "leases", &["get", "update"]).named(NAME),
+        // The key of the digests by which a changed Secret is known.
+        Right::new("", "secrets", &["create"]),
+        Right::new("", "secrets", &["get"]).named(NAME),
         Right::new("", "configmaps", &["create"]),
         Right::new("", "configmaps", &["get", "patch"]).named(NAME),
     ]

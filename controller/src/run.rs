@@ -112,6 +112,10 @@ async fn lead(client: Client, options: Options, shutdown: CancellationToken) -> 
             stores.secrets.complete(),
             stores.config_maps.complete(),
         );
+        while let Err(error) = world.digests.learn(&world.client).await {
+            tracing::warn!(error = chain(&error), "the key of the digests of Secrets can't be had");
+            tokio::time::sleep(PAUSE).await;
+        }
         host::look(&world).await;
     };
     tokio::select! {

@@ -25,6 +25,7 @@ use serde_json::{Value, json};
 use crate::Options;
 use crate::claims::Claims;
 use crate::compute::instance;
+use crate::digests::Digests;
 use crate::host::Gate;
 use crate::network::firewall::Firewall;
 use crate::network::names::NameService;
@@ -38,6 +39,7 @@ pub(crate) struct World {
     pub(crate) queues: Queues,
     pub(crate) claims: Claims,
     pub(crate) gate: Gate,
+    pub(crate) digests: Digests,
     pub(crate) firewall: Firewall,
     pub(crate) names: NameService,
 }
@@ -83,6 +85,7 @@ impl World {
             queues: Queues::default(),
             claims: Claims::default(),
             gate: Gate::default(),
+            digests: Digests::default(),
             firewall: Firewall::default(),
             names: NameService::default(),
         }

@@ -25,6 +25,10 @@ pub(crate) fn comparable(mut object: Value) -> Value {
         for field in STATUS {
             status.remove(field);
         }
+        // Under another key in each cloud.
+        for secret in status.get_mut("secrets").and_then(Value::as_array_mut).into_iter().flatten() {
+            secret["digest"] = Value::Null;
+        }
         if let Some(conditions) = status.get_mut("conditions").and_then(Value::as_array_mut) {
             for condition in conditions.iter_mut().filter_map(Value::as_object_mut) {
                 condition.remove("lastTransitionTime");

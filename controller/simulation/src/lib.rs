@@ -21,6 +21,6 @@ pub use cloud::{Cloud, History, INSTALLATION, NAMESPACE};
 pub use crash::Tripwire;
 pub use objects::{
     Reached, cluster_image, cluster_image_of_snapshot, copy, downloaded_image, image, image_of_snapshot, instance,
-    instance_snapshot, published, snapshot, virtual_machine, volume, volume_mount, vpc,
+    instance_snapshot, published, secret, snapshot, virtual_machine, volume, volume_mount, vpc,
 };
 pub use virtual_clock::VirtualClock;

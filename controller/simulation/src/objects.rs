@@ -49,6 +49,15 @@ reached!(
 
 reached!(ClusterImage, InstancePolicy => Api::all);
 
+/// A Secret with these keys and texts.
+#[must_use]
+pub fn secret(name: &str, texts: &[(&str, &str)]) -> Secret {
+    let texts = texts.iter().map(|(key, text)| ((*key).to_owned(), (*text).to_owned()));
+    let mut secret = Secret { string_data: Some(texts.collect()), ..Secret::default() };
+    secret.metadata.name = Some(name.to_owned());
+    secret
+}
+
 /// A disk that is imported from this file.
 #[must_use]
 pub fn cluster_image(name: &str, path: &str) -> ClusterImage {

@@ -1,20 +1,20 @@
 //! The story that the crash tests tell: two Vpcs that are peers, a SecurityGroup, a Volume with a snapshot and copies,
 //! two Instances, and a snapshot of one with what is made from it come, change, and go.
 
-use crds::compute::instance::Instance;
+use crds::compute::instance::{EnvFrom, Instance, ObjectRef, SecretUpdatePolicy};
 use crds::compute::instance_snapshot::InstanceSnapshot;
 use crds::network::security_group::SecurityGroup;
 use crds::network::vpc::Vpc;
 use crds::network::vpc_peering::VpcPeering;
 use crds::storage::volume::{Volume, VolumeSource};
 use crds::storage::volume_snapshot::VolumeSnapshot;
-use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::json;
 
 use crate::objects::{
-    copy, instance, instance_snapshot, published, restored, security_group, snapshot, volume, volume_mount, vpc,
-    vpc_peering,
+    copy, instance, instance_snapshot, published, restored, secret, security_group, snapshot, volume, volume_mount,
+    vpc, vpc_peering,
 };
 use crate::story::{Diary, settled};
 use crate::{Cloud, INSTALLATION};
@@ -51,6 +51,10 @@ async fn make(cloud: &Cloud) {
     });
     let mut client = instance("client", "client:1");
     client.spec.vpc = Some("tour".to_owned());
+    client.spec.secret_update_policy = SecretUpdatePolicy::Restart;
+    let word = ObjectRef { name: "word".to_owned(), optional: false };
+    client.spec.env_from = vec![EnvFrom { secret_ref: Some(word), ..EnvFrom::default() }];
+    cloud.create(&secret("word", &[("WORD", "first")])).await;
     let from_snapshot = VolumeSource { snapshot: Some("before".to_owned()), ..VolumeSource::default() };
     cloud.create(&copy("restored", "96Mi", from_snapshot)).await;
     let from_volume = VolumeSource { volume: Some("page".to_owned()), ..VolumeSource::default() };
@@ -97,6 +101,11 @@ async fn change(cloud: &Cloud) {
     cloud.until_ready::<Instance>("client").await;
     cloud.until_ready::<Volume>("page").await;
     cloud.until_gone::<VpcPeering>("tour").await;
+    let started_with = |client: &Instance| client.status.as_ref().and_then(|status| status.secrets[0].digest.clone());
+    let first = started_with(&cloud.get::<Instance>("client").await.expect("it is there"));
+    cloud.change::<Secret>("word", json!({"stringData": {"WORD": "second"}})).await;
+    cloud.until::<Instance>("client", "to be restarted", |client| started_with(client) != first).await;
+    cloud.until_ready::<Instance>("client").await;
 }
 
 async fn delete(cloud: &Cloud) {
@@ -129,5 +138,6 @@ async fn delete(cloud: &Cloud) {
     cloud.until_gone::<VolumeSnapshot>("before").await;
     cloud.until_gone::<Volume>("restored").await;
     cloud.until_gone::<Volume>("cloned").await;
+    cloud.api::<Secret>().delete("word", &Default::default()).await.expect("the deletion is accepted");
     cloud.api::<ConfigMap>().delete("web", &Default::default()).await.expect("the deletion is accepted");
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use e2e::{Cloud, docker_is_there, run, skip_unless};
+use e2e::{Cloud, condition, docker_is_there, run, skip_unless};
 use serde_json::{Value, json};
 
 use crate::machine::sleeper;
@@ -154,6 +154,17 @@ fn plant(cloud: &Cloud, planted: &mut Planted) {
         let patch = json!({"stringData": planted.map(5)}).to_string();
         let _ = cloud.kubectl(&["patch", "secret", "made-0", "-p", &patch]).ok();
     }
+    // Versions, and what cloudctl reads, makes and rolls back.
+    for _ in 0..3 {
+        let _ = cloud.cloudctl_with(&["secret", "put", "kept", "key"], &planted.value()).ok();
+    }
+    let _ = cloud.cloudctl_with(&["secret", "put", "kept", "--from-file", "file=-"], &planted.value()).ok();
+    let _ = cloud.cloudctl(&["secret", "rollback", "kept", "--to", "1"]).ok();
+    let versions = cloud.cloudctl(&["secret", "versions", "kept"]).ok();
+    assert_eq!(versions.lines().count(), 6, "{versions}");
+    let first = cloud.cloudctl(&["secret", "get", "kept", "--version", "1"]).ok();
+    assert_eq!(cloud.cloudctl(&["secret", "get", "kept", "key"]).ok(), first);
+    assert!(planted.is_in(first.as_bytes()), "a version is what it was: {first}");
     let registry = json!({"auths": {"registry.example": {"username": "me", "password": planted.value()}}});
     let registry =
         json!({"type": "kubernetes.io/dockerconfigjson", "stringData": {".dockerconfigjson": registry.to_string()}});
@@ -216,6 +227,9 @@ fn nothing_that_is_written_down_holds_one_of_two_hundred_secret_values() {
         ("Instances", cloud.kubectl(&["get", "instances,instancesnapshots", "-A", "-o", "json"]).ok()),
         ("describe", cloud.cloudctl(&["describe", "secrets"]).ok()),
         ("describe", cloud.cloudctl(&["describe", "instance", "web"]).ok()),
+        ("list", cloud.cloudctl(&["secret", "list"]).ok()),
+        ("versions", cloud.cloudctl(&["secret", "versions", "kept"]).ok()),
+        ("audit", cloud.cloudctl(&["audit", "--kind", "secrets", "--limit", "1000"]).ok()),
         ("diff", cloud.cloudctl_with(&["diff", "-f", "-"], &secret("all", json!({"data": planted.data(1)}))).stdout),
         ("Docker", cloud.docker().call(&["inspect", &container]).ok()),
         ("processes", run("ps", ["axww", "-o", "args"], "").ok()),
@@ -245,6 +259,39 @@ fn nothing_that_is_written_down_holds_one_of_two_hundred_secret_values() {
     let _ = cloud.cloudctl(&["delete", "inst", "--all"]).ok();
     let _ = cloud.cloudctl(&["delete", "isnap", "--all"]);
     assert!(!planted.is_in(cloud.log().as_bytes()));
+}
+
+#[test]
+fn a_changed_secret_restarts_the_container_that_wants_it_and_is_told_of_the_other() {
+    skip_unless!(docker_is_there(), "no Docker daemon answers");
+    let cloud = Cloud::start();
+    let put = |value: &str| cloud.cloudctl_with(&["secret", "put", "db", "key"], value).ok();
+    let _ = put("first");
+    let env = "env: [{name: KEY, valueFrom: {secretKeyRef: {name: db, key: key}}}]\n";
+    cloud.apply(&sleeper("eager", &format!("{env}secretUpdatePolicy: Restart\nrestartPolicy: Never\n")));
+    cloud.apply(&sleeper("calm", env));
+    for name in ["eager", "calm"] {
+        cloud.await_ready("instances", name);
+    }
+    let held = |name: &str| shell(&cloud, name, "tr '\\0' '\\n' < /proc/1/environ | grep ^KEY=");
+    assert_eq!((held("eager").trim(), held("calm").trim()), ("KEY=first", "KEY=first"));
+    let containers = (cloud.container("eager"), cloud.container("calm"));
+    let first = cloud.object("instances", "eager")["status"]["secrets"][0]["digest"].clone();
+
+    let _ = put("second");
+    cloud.await_object("instances", "calm", "to say so", |calm| calm["status"]["secrets"][0]["changed"] == true);
+    cloud.await_object("instances", "eager", "to be started again", |eager| {
+        eager["status"]["secrets"][0]["digest"] != first && condition(eager, "Ready")["status"] == "True"
+    });
+    assert_eq!((held("eager").trim(), held("calm").trim()), ("KEY=second", "KEY=first"));
+    assert_eq!((cloud.container("eager"), cloud.container("calm")), containers);
+    let status = cloud.object("instances", "eager")["status"].clone();
+    assert_eq!((&status["restartCount"], &status["secrets"][0]["changed"]), (&json!(0), &Value::Null));
+    for name in ["eager", "calm"] {
+        let events = cloud.cloudctl(&["events", "--for", &format!("instance/{name}")]).ok();
+        assert!(events.contains("SecretChanged") && events.contains("`db`"), "{events}");
+    }
+    let _ = cloud.cloudctl(&["delete", "inst", "--all"]).ok();
 }
 
 /// The lines with a value.

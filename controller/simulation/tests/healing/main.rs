@@ -4,6 +4,7 @@
 mod disk_images;
 mod images;
 mod policies;
+mod secrets;
 mod strangers;
 mod volumes;
 

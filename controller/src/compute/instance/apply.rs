@@ -5,11 +5,11 @@ use crds::compute::instance::Instance;
 use crds::network::vpc::{Vpc, VpcSpec};
 use kube::api::PostParams;
 use kube::{Api, ResourceExt};
-use serde_json::json;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::taking::take;
-use super::{InstanceKind, Step};
+use super::{InstanceKind, Step, secrets};
 use crate::claims::{Claim, HostPort};
 use crate::network::firewall::address;
 use crate::runtime::failure::is_already_exists;
@@ -174,6 +174,20 @@ pub(super) async fn apply(kind: &InstanceKind, instance: &Instance, step: &Step)
             let mut status = json!({"restartToken": token, "nextRestart": null, "crashCount": null});
             if let Some(exit) = exit {
                 status["lastExit"] = json!(exit);
+            }
+            Ok(Applied::wrote(world.patch_status(instance, status).await?))
+        }
+        Step::AnnounceRestart(changed) => {
+            let written = world.patch_status(instance, json!({"restartingFor": changed})).await?;
+            let why = format!("{}: the machine is restarted, as `secretUpdatePolicy` says.", secrets::words(changed));
+            Ok(Applied { object: Some(written), note: Some(Note::normal("SecretChanged", why)) })
+        }
+        Step::RecordSecrets { secrets, exit } => {
+            let mut status = json!({"secrets": secrets, "restartingFor": null});
+            if let Some(exit) = exit {
+                status["lastExit"] = json!(exit);
+                status["nextRestart"] = Value::Null;
+                status["crashCount"] = Value::Null;
             }
             Ok(Applied::wrote(world.patch_status(instance, status).await?))
         }

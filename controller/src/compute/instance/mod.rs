@@ -17,6 +17,7 @@ mod pull;
 mod report;
 mod restart;
 mod rivals;
+mod secrets;
 mod taking;
 #[cfg(test)]
 mod tests;
@@ -29,7 +30,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use controller_backend::{FileSet, MachineId, MachineSpec, Mount, NetworkAttachment, Resources};
-use crds::compute::instance::{Exit, Instance, InstanceStatus, PortStatus};
+use crds::compute::instance::{Exit, Instance, InstanceStatus, PortStatus, SecretStatus};
 use kube::{Api, Client};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
@@ -138,6 +139,15 @@ pub(crate) enum Step {
         /// The token.
         token: String,
         /// How it ended, unless it has never run.
+        exit: Option<Exit>,
+    },
+    /// Write into the status that the machine is about to be stopped, and started again, because these Secrets changed.
+    AnnounceRestart(Vec<String>),
+    /// Write into the status what the machine is started with from its Secrets.
+    RecordSecrets {
+        /// Its Secrets.
+        secrets: Vec<SecretStatus>,
+        /// How it ended, if it was stopped for that.
         exit: Option<Exit>,
     },
     /// Begin to check its health.

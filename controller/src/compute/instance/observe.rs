@@ -21,6 +21,7 @@ use super::bounds::Bounds;
 use super::health::Probing;
 use super::inputs::{Inputs, Sources, resolve};
 use super::rivals::rivals;
+use super::secrets::{Digested, digested};
 use super::wanted::{Parts, hash};
 use super::{HostPorts, InstanceKind, mounting};
 use crate::claims::{Claim, HostPort};
@@ -53,6 +54,8 @@ pub(crate) struct Observed {
     pub(crate) bounds: Bounds,
     /// What it takes from Secrets and ConfigMaps.
     pub(crate) inputs: Inputs,
+    /// Digests of what it takes from its Secrets.
+    pub(crate) secrets: Digested,
     /// Whether the projected files are known to be in place.
     pub(crate) files_in_place: bool,
     /// Whether it has projected files or empty directories; asked only when it goes.
@@ -156,7 +159,8 @@ pub(super) async fn observe(kind: &InstanceKind, goal: Goal, instance: &Instance
     };
     let files_left = goal == Goal::Absent && files_are_there().await?;
 
-    let inputs = resolve(instance, &Namespace { stores: &world.stores, namespace: &owner.namespace });
+    let sources = Namespace { stores: &world.stores, namespace: &owner.namespace };
+    let (inputs, secrets) = (resolve(instance, &sources), digested(instance, &sources, &world.digests));
     let files_in_place = match kind.projected(owner.uid) {
         Some(digest) => digest == inputs.digest(),
         // What an earlier process may have put there, and nobody wants any more, is not in place either.
@@ -176,6 +180,7 @@ pub(super) async fn observe(kind: &InstanceKind, goal: Goal, instance: &Instance
         bounds: Bounds::of(&owner.namespace, world.stores.instance_policies.all()),
         files_in_place,
         inputs,
+        secrets,
         files_left,
         image: None,
         supply: supply(world, instance, &owner, &network, machines.iter().any(is_active)),

@@ -18,6 +18,7 @@ use super::observe::{Observed, Target, known_volumes, wanted_hash};
 use super::origin::{self, of_another_backend};
 use super::pull;
 use super::restart::{self, Decision};
+use super::secrets::{self, Due};
 use super::wanted::{self, Parts, may_replace};
 use super::{HostPorts, Step};
 use crate::network::firewall::address;
@@ -201,11 +202,18 @@ fn restore(instance: &Instance, observed: &Observed, machine: &Machine) -> Optio
     (is_renamed || network.is_some()).then(|| Step::Restore { id: machine.id.clone(), name, network })
 }
 
-/// See to what the machine does, after these steps; a restart that was asked for comes first.
+/// See to what the machine does, after these steps; a restart that was asked for, or that a Secret calls for, comes first.
 fn drive(instance: &Instance, observed: &Observed, machine: &Machine, mut steps: Vec<Step>) -> Plan<Step> {
     let active = matches!(machine.state, MachineState::Running | MachineState::Paused);
-    if !active || restart::asked(instance).is_none() {
-        return go_on(instance, observed, machine, steps);
+    let due = if active { secrets::due(instance, observed, machine) } else { None };
+    let is_asked = restart::asked(instance).is_some() || matches!(due, Some(Due::Now(_)));
+    if !active || !is_asked {
+        let plan = go_on(instance, observed, machine, steps);
+        let later = match due {
+            Some(Due::At(time)) => Some(time),
+            _ => None,
+        };
+        return Plan { look_again: plan.look_again.into_iter().chain(later).min(), ..plan };
     }
     // What couldn't be started again goes on as it is.
     if let Some(waiting) = cannot_start(instance, observed, machine) {
@@ -213,6 +221,12 @@ fn drive(instance: &Instance, observed: &Observed, machine: &Machine, mut steps:
         return Plan { waiting: plan.waiting.clone().or(Some(waiting)), ..plan };
     }
     unless_probed(observed, &mut steps);
+    // Before the stop, so that one cut off there is started again, which what ended by itself may not be.
+    if let Some(Due::Now(changed)) = due
+        && !secrets::is_restarting(instance)
+    {
+        steps.push(Step::AnnounceRestart(changed));
+    }
     steps.extend(take_down(instance, machine));
     Plan { slow: true, ..Plan::of(steps) }
 }
@@ -238,7 +252,8 @@ fn go_on(instance: &Instance, observed: &Observed, machine: &Machine, mut steps:
         MachineState::Created => start(instance, observed, machine, steps),
         MachineState::Exited(exit) => {
             unless_probed(observed, &mut steps);
-            if restart::asked(instance).is_some() || stopped_on_purpose(instance, exit) {
+            let is_asked = restart::asked(instance).is_some() || secrets::is_restarting(instance);
+            if is_asked || stopped_on_purpose(instance, exit) {
                 return start(instance, observed, machine, steps);
             }
             match restart::decide(instance, exit, machine.started_at, observed.now) {
@@ -298,6 +313,7 @@ fn start(instance: &Instance, observed: &Observed, machine: &Machine, mut steps:
     }
     hold_ports(observed, published(instance), &mut steps);
     let due = instance.status.as_ref().is_some_and(|status| status.next_restart.is_some());
+    steps.extend(secrets::record(instance, observed, machine));
     if let Some(token) = restart::asked(instance) {
         let exit = match &machine.state {
             MachineState::Exited(exit) => Some(restart::on_purpose(exit)),

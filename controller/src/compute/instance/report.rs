@@ -17,7 +17,7 @@ use super::health::Health;
 use super::observe::Observed;
 use super::pull;
 use super::restart::{self, Ending, STEADY, UNHEALTHY};
-use super::{InstanceKind, Step};
+use super::{InstanceKind, Step, secrets};
 use crate::runtime::conditions::{Moment, Truth, set, whole_seconds};
 use crate::runtime::failure::DETACH_PENDING;
 use crate::runtime::{Account, Goal, Note, Plan, Report, Standing, Verdicts, Waiting, stand};
@@ -40,6 +40,7 @@ pub(super) fn report(account: &Account<'_, InstanceKind>) -> Report<InstanceStat
     }
     pull::account(&mut status, *observed, *plan, *failure, *now);
     let machine = observed.and_then(|observed| current(observed));
+    let changed = observed.map(|observed| secrets::account(&mut status, object, observed, machine)).unwrap_or_default();
     let moment = Moment { now: *now, generation: meta.generation };
     let settled = failure.is_none() && plan.is_some_and(|plan| plan.steps.is_empty() && plan.waiting.is_none());
     let standing = if settled { standing(object, &status, machine) } else { None };
@@ -61,6 +62,7 @@ pub(super) fn report(account: &Account<'_, InstanceKind>) -> Report<InstanceStat
     if before_detaching && failure.is_none() && plan.is_some_and(|plan| plan.steps.is_empty()) {
         notes.push(Note::normal("VolumeDetached", "The machine has let go of what the guest still had."));
     }
+    notes.extend(changed);
     notes.extend(available(&mut status, object, *observed, moment));
     Report { status, notes }
 }
@@ -193,6 +195,11 @@ fn going_on(instance: &Instance, plan: &Plan<Step>) -> Option<Waiting> {
             && (stops || plan.steps.iter().any(|step| matches!(step, Step::RecordRestart { exit: Some(_), .. }))) =>
         {
             Waiting::briefly("Restarting", "It is stopped and started again, as `restartToken` asks.")
+        }
+        _ if stops && plan.steps.iter().any(|step| matches!(step, Step::AnnounceRestart(_)))
+            || secrets::is_restarting(instance) =>
+        {
+            Waiting::briefly("Restarting", "It is stopped and started again, as `secretUpdatePolicy` asks.")
         }
         _ if stops => Waiting::briefly("Replacing", "The machine is being stopped, to be started again or replaced."),
         _ => Waiting::briefly("Provisioning", "It is being made."),

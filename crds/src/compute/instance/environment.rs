@@ -93,3 +93,13 @@ pub struct ObjectRef {
     #[serde(default)]
     pub optional: bool,
 }
+
+/// What becomes of a machine when a Secret changes that its environment or files come from.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum SecretUpdatePolicy {
+    /// It goes on, and `status.secrets` says what has changed. Files in it are the new ones, its environment isn't.
+    #[default]
+    Ignore,
+    /// It is stopped and started again, not more than twice a minute. What it doesn't take from the Secret doesn't count.
+    Restart,
+}

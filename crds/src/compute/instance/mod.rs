@@ -15,12 +15,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::quantity::Quantity;
 
-pub use self::environment::{EnvFrom, EnvSource, EnvVar, FieldRef, KeyRef, ObjectRef};
+pub use self::environment::{EnvFrom, EnvSource, EnvVar, FieldRef, KeyRef, ObjectRef, SecretUpdatePolicy};
 pub use self::health::{ExecCheck, HealthCheck, HttpCheck, OnFailure, TcpCheck};
 pub use self::mounts::{EmptyDir, VolumeMount};
 pub use self::ports::{Port, PortStatus, Protocol, Publish};
 pub use self::security::{Capabilities, SecurityContext};
-pub use self::status::{Exit, InstancePhase, InstanceStatus};
+pub use self::status::{Exit, InstancePhase, InstanceStatus, SecretStatus};
 
 /// One machine.
 #[derive(CustomResource, Serialize, Deserialize, KubeSchema, Debug, Clone, Default, PartialEq)]
@@ -35,7 +35,7 @@ pub use self::status::{Exit, InstancePhase, InstanceStatus};
     category = "all",
     category = "cloud",
     doc = "One machine.",
-    annotation("thecloud.dev/schema-version", "13"),
+    annotation("thecloud.dev/schema-version", "14"),
     annotation("thecloud.dev/connect", "log,exec,console,portforward,metrics"),
     annotation(
         "thecloud.dev/charges",
@@ -167,6 +167,9 @@ pub struct InstanceSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     pub env_from: Vec<EnvFrom>,
+    /// What a change of a Secret does that its environment or files come from.
+    #[serde(default)]
+    pub secret_update_policy: SecretUpdatePolicy,
     /// The Vpc it joins. When it is not set, the namespace's Vpc `default`, which is made when first needed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]

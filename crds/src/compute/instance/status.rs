@@ -51,6 +51,13 @@ pub struct InstanceStatus {
     /// The `restartToken` that it was last started with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restart_token: Option<String>,
+    /// The Secrets that its environment or files come from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub secrets: Vec<SecretStatus>,
+    /// The Secrets whose change it is being restarted for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub restarting_for: Vec<String>,
     /// When it was last started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Time>,
@@ -78,6 +85,20 @@ pub struct InstanceStatus {
     /// The host it is on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
+}
+
+/// A Secret that a machine was started with.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretStatus {
+    /// Its name.
+    pub name: String,
+    /// Tells whether what was taken from it is the same, and nothing else about it; without it there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// Whether it holds something else now.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub changed: bool,
 }
 
 /// What an Instance is doing, in one word.

@@ -3,6 +3,7 @@
 mod bounds;
 mod endings;
 mod mounts;
+mod secrets;
 mod snapshots;
 mod virtual_machines;
 
@@ -94,6 +95,7 @@ fn scene(spec: InstanceSpec) -> Scene {
         instance_type: "small".to_owned(),
         bounds: Bounds::of("shop", [] as [Arc<InstancePolicy>; 0]),
         inputs: Inputs::default(),
+        secrets: BTreeMap::new(),
         files_in_place: true,
         files_left: false,
         image: Some(image()),
@@ -261,6 +263,15 @@ impl Scene {
                 status.next_restart = None;
                 status.crash_count = None;
                 status.last_exit = exit.or(status.last_exit.take());
+            }
+            Step::AnnounceRestart(changed) => self.status().restarting_for.clone_from(changed),
+            Step::RecordSecrets { secrets, exit } => {
+                let (secrets, exit) = (secrets.clone(), exit.clone());
+                let status = self.status();
+                (status.secrets, status.restarting_for) = (secrets, Vec::new());
+                if exit.is_some() {
+                    (status.next_restart, status.crash_count, status.last_exit) = (None, None, exit);
+                }
             }
             Step::Probe(spec) => {
                 self.observed.probing = Some(Probing { spec: spec.clone(), health: Health::Unknown });
