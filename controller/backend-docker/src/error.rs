@@ -128,6 +128,8 @@ mod tests {
             security: SecurityContext::default(),
             volumes: Vec::new(),
             mounts: None,
+            most_processors: None,
+            left_frozen: false,
         }
     }
 

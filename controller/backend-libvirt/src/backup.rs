@@ -6,12 +6,14 @@ use std::ffi::{CString, c_int};
 use std::path::Path;
 use std::ptr;
 
-use controller_backend::Still;
+use controller_backend::{Error, Still};
 use virt::domain::Domain;
 use virt::error::Error as LibvirtError;
 use virt_sys as sys;
 
 use crate::domain_xml::escape;
+use crate::engine::CallError;
+use crate::frozen;
 
 /// A guest's agent that says nothing for so long is given up.
 const AGENT_SECONDS: c_int = 5;
@@ -30,15 +32,39 @@ pub(crate) fn begin(domain: &Domain, to: &Path, hold: impl FnOnce() -> Still) ->
     let text = CString::new(definition(to)).unwrap_or_default();
     let has_agent = has_agent(&domain.get_xml_desc(0)?);
     let _held = has_agent.then(hold);
+    if has_agent {
+        // Should this process be killed, the next one has it thawed.
+        frozen::note(domain)?;
+    }
     let frozen = has_agent && freeze(domain);
     // SAFETY: the domain and the text live during the call, and there is no checkpoint.
     let begun = unsafe { sys::virDomainBackupBegin(domain.as_ptr(), text.as_ptr(), ptr::null(), 0) };
     let begun = if begun < 0 { Err(LibvirtError::last_error()) } else { Ok(frozen) };
     if has_agent {
-        // Also one that froze too late, or that a process has frozen which was killed before it came to this.
-        thaw(domain);
+        // Also one that froze too late.
+        match thaw(domain) {
+            Err(error) if frozen => {
+                tracing::warn!(error = %error, "a guest's file systems may still be frozen: its agent did not answer");
+            }
+            // One that never answered has most likely heard nothing either.
+            _ => frozen::forget(domain)?,
+        }
     }
     begun
+}
+
+/// Has a guest go on that another process has left frozen.
+pub(crate) fn thaw_noted(domain: &Domain) -> Result<(), CallError> {
+    let xml = if domain.is_active()? { domain.get_xml_desc(0)? } else { return Ok(()) };
+    if !frozen::is_noted(&xml) {
+        return Ok(());
+    }
+    if !has_agent(&xml) {
+        let message = "the guest's agent is gone, and its file systems may be frozen: `cloudctl restart` has it go on";
+        return Err(CallError::Told(Error::failed("thaw the guest", message)));
+    }
+    thaw(domain)?;
+    Ok(frozen::forget(domain)?)
 }
 
 /// Whether somebody in the guest answers for it.
@@ -55,12 +81,13 @@ fn freeze(domain: &Domain) -> bool {
     }
 }
 
-fn thaw(domain: &Domain) {
+fn thaw(domain: &Domain) -> Result<(), LibvirtError> {
     // SAFETY: as above.
-    if unsafe { sys::virDomainFSThaw(domain.as_ptr(), ptr::null_mut(), 0, 0) } < 0 {
-        let error = LibvirtError::last_error();
-        tracing::warn!(error = %error, "a guest's file systems may still be frozen: its agent did not answer");
-    }
+    let thawed = unsafe {
+        sys::virDomainAgentSetResponseTimeout(domain.as_ptr(), AGENT_SECONDS, 0) >= 0
+            && sys::virDomainFSThaw(domain.as_ptr(), ptr::null_mut(), 0, 0) >= 0
+    };
+    if thawed { Ok(()) } else { Err(LibvirtError::last_error()) }
 }
 
 /// How far the machine's job is; `None` if none goes on.

@@ -10,6 +10,7 @@ use virt::domain::{SchedBandwidth, SchedulerInfo};
 use crate::devices;
 use crate::marks::Marks;
 use crate::probe::Acceleration;
+use crate::remount;
 use crate::shares::{self, Mounts};
 
 /// The time over which processor time is counted, in microseconds.
@@ -84,14 +85,7 @@ pub(crate) fn domain(spec: &MachineSpec, needs: &Needs, marks: &Marks) -> String
     xml.push_str(&volumes);
     xml.push_str(&shares::devices(&needs.mounts.shares, &needs.read_only_server));
     if let Some(wire) = &needs.wire {
-        let _ = write!(
-            xml,
-            "<interface type='bridge'><mac address='{}'/><source bridge='{}'/><target dev='{}'/><model type='virtio'/>\
-             </interface>",
-            escape(&wire.mac),
-            escape(&wire.bridge),
-            escape(&wire.port),
-        );
+        xml.push_str(&card(wire));
     }
     let _ = write!(
         xml,
@@ -108,19 +102,37 @@ pub(crate) fn domain(spec: &MachineSpec, needs: &Needs, marks: &Marks) -> String
     xml
 }
 
+/// The card by which it is in its network.
+pub(crate) fn card(wire: &Wire) -> String {
+    format!(
+        "<interface type='bridge'><mac address='{}'/><source bridge='{}'/><target dev='{}'/><model type='virtio'/>\
+         </interface>",
+        escape(&wire.mac),
+        escape(&wire.bridge),
+        escape(&wire.port),
+    )
+}
+
 /// The machine's own disks are the first ones, whatever is plugged in and out later: a guest names disks by their places.
 fn slot(number: u8) -> String {
     format!("<address type='pci' domain='0x0000' bus='0x00' slot='{number:#04x}' function='0x0'/>")
 }
 
-/// Memory, processors, and how much of their time.
+/// Memory, processors and room for more, and how much of their time.
 fn amounts(resources: Resources) -> String {
+    let (processors, most) = (resources.processors(), resources.most_processors());
     let mut xml = format!(
-        "<memory unit='KiB'>{}</memory><vcpu>{}</vcpu>",
+        "<memory unit='KiB'>{}</memory><vcpu current='{processors}'>{most}</vcpu><vcpus>",
         resources.memory_bytes.div_ceil(1024),
-        resources.processors()
     );
-    if let Some(quota) = quota(resources) {
+    for number in 0..most {
+        let yes = |is: bool| if is { "yes" } else { "no" };
+        // The first one can't go; without this the others that are there from the start couldn't either.
+        let (enabled, hotpluggable) = (yes(number < processors), yes(number > 0));
+        let _ = write!(xml, "<vcpu id='{number}' enabled='{enabled}' hotpluggable='{hotpluggable}'/>");
+    }
+    xml.push_str("</vcpus>");
+    if let Some(quota) = quota(resources, processors) {
         let _ = write!(
             xml,
             "<cputune><global_period>{CPU_PERIOD}</global_period><global_quota>{quota}</global_quota></cputune>"
@@ -130,14 +142,21 @@ fn amounts(resources: Resources) -> String {
 }
 
 /// The processor time in each period, where that isn't all of whole processors, which are a limit by themselves.
-fn quota(resources: Resources) -> Option<u64> {
-    let is_part = !resources.cpu_millis.is_multiple_of(1000);
+fn quota(resources: Resources, processors: u64) -> Option<u64> {
+    let is_part = resources.cpu_millis != processors * 1000;
     is_part.then(|| (resources.cpu_millis * CPU_PERIOD / 1000).max(1000))
 }
 
-/// The same, for a machine that runs and has so many processors.
-pub(crate) fn processor_time(resources: Resources) -> SchedulerInfo {
-    let quota = quota(resources).and_then(|quota| i64::try_from(quota).ok());
+/// As many processors as a machine of this definition can get while it runs.
+pub(crate) fn most_processors(xml: &str) -> Option<u64> {
+    let vcpu = &xml[remount::elements(xml, "vcpu").into_iter().next()?];
+    let (_, text) = vcpu.split_once('>')?;
+    text.split('<').next()?.trim().parse().ok()
+}
+
+/// The same, for a machine that runs and has so many processors: a guest may have kept more than it shall have.
+pub(crate) fn processor_time(resources: Resources, processors: u64) -> SchedulerInfo {
+    let quota = quota(resources, processors).and_then(|quota| i64::try_from(quota).ok());
     // No limit.
     let global_bw = SchedBandwidth { period: Some(CPU_PERIOD), quota: quota.or(Some(-1)) };
     SchedulerInfo { global_bw, ..SchedulerInfo::default() }
@@ -146,7 +165,7 @@ pub(crate) fn processor_time(resources: Resources) -> SchedulerInfo {
 /// The same definition with other amounts.
 pub(crate) fn with_amounts(xml: &str, resources: Resources) -> Option<String> {
     let mut xml = xml.to_owned();
-    for element in ["currentMemory", "cputune", "vcpu", "memory"] {
+    for element in ["currentMemory", "cputune", "vcpus", "vcpu", "memory"] {
         xml = without(&xml, element);
     }
     let place = xml.find("<os>").or_else(|| xml.find("<os "))?;
@@ -188,7 +207,10 @@ mod tests {
     #[test]
     fn a_part_of_a_processor_is_one_with_less_time() {
         let text = amounts(Resources { cpu_millis: 1500, memory_bytes: 128 << 20 });
-        assert!(text.contains("<vcpu>2</vcpu>") && text.contains("<global_quota>150000</global_quota>"), "{text}");
+        assert!(
+            text.contains("<vcpu current='2'>8</vcpu>") && text.contains("<global_quota>150000</global_quota>"),
+            "{text}"
+        );
         assert!(text.contains("<memory unit='KiB'>131072</memory>"), "{text}");
         assert!(!amounts(Resources { cpu_millis: 2000, memory_bytes: 1 << 30 }).contains("cputune"));
     }
@@ -196,13 +218,15 @@ mod tests {
     #[test]
     fn amounts_are_replaced_where_they_stand() {
         let before = "<domain><name>a</name><memory unit='KiB'>1</memory><currentMemory unit='KiB'>1</currentMemory>\
-                      <vcpu placement='static'>1</vcpu><cputune><global_quota>1</global_quota></cputune><os><type/></os>\
+                      <vcpu placement='static' current='1'>2</vcpu><vcpus><vcpu id='0' enabled='yes'/></vcpus><cputune><global_quota>1</global_quota></cputune><os><type/></os>\
                       </domain>";
-        let after = with_amounts(before, Resources { cpu_millis: 3000, memory_bytes: 1 << 20 }).unwrap();
-        assert_eq!(
-            after,
-            "<domain><name>a</name><memory unit='KiB'>1024</memory><vcpu>3</vcpu><os><type/></os></domain>"
-        );
+        let resources = Resources { cpu_millis: 3000, memory_bytes: 1 << 20 };
+        let after = with_amounts(before, resources).unwrap();
+        let amounts = amounts(resources);
+        assert_eq!(after, format!("<domain><name>a</name>{amounts}<os><type/></os></domain>"));
+        assert_eq!((most_processors(before), most_processors(&after)), (Some(2), Some(12)));
+        assert!(after.contains("<vcpu id='2' enabled='yes' hotpluggable='yes'/>"), "{after}");
+        assert!(after.contains("<vcpu id='11' enabled='no' hotpluggable='yes'/></vcpus>"), "{after}");
     }
 
     #[test]

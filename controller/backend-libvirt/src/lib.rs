@@ -15,6 +15,7 @@ mod error;
 mod event_loop;
 mod events;
 mod files;
+mod frozen;
 mod host;
 mod images;
 mod iso;

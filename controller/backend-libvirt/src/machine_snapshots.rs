@@ -177,6 +177,10 @@ impl MachineSnapshots for LibvirtMachineSnapshots {
         self.images.remove(owner).await
     }
 
+    async fn thaw(&self, machine: &MachineId) -> Result<(), Error> {
+        self.engine.on_machine(machine, "thaw", |owned| backup::thaw_noted(&owned.domain)).await
+    }
+
     fn held_still(&self, machine: &MachineId, since: Instant) -> bool {
         self.engine.stillness.was_since(machine, since)
     }

@@ -38,6 +38,12 @@ pub trait MachineSnapshots: Send + Sync {
     /// `Conflict` (`InUse`) names the machines that were made from it.
     async fn remove(&self, owner: Uuid) -> Result<(), Error>;
 
+    /// Has the guest go on that a snapshot froze which was cut off; `Ok` if there is none, or none that is frozen.
+    ///
+    /// # Errors
+    /// `Failed` if nobody in the guest answers: it may still be frozen.
+    async fn thaw(&self, machine: &MachineId) -> Result<(), Error>;
+
     /// Whether a snapshot has held the machine still at any moment since then: it may not have answered for that.
     fn held_still(&self, machine: &MachineId, since: Instant) -> bool;
 }

@@ -282,6 +282,13 @@ pub struct Resources {
     pub memory_bytes: u64,
 }
 
+/// A machine can grow to so many times its processors while it runs, ...
+const GROWTH: u64 = 4;
+/// ... to so many at least, each of which costs it some memory, ...
+const LEAST_ROOM: u64 = 8;
+/// ... and no further than this, unless it is started with more.
+const MOST_ROOM: u64 = 128;
+
 /// What a machine has used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Usage {
@@ -341,6 +348,11 @@ pub struct Machine {
     pub volumes: Vec<Uuid>,
     /// What it mounts, where that changes while it exists.
     pub mounts: Option<Mounts>,
+    /// As many processors as it can get while it runs, where it has some of its own; `None` where it shares the host's.
+    pub most_processors: Option<u64>,
+    /// Whether its guest may still be frozen for a snapshot that was cut off:
+    /// [`MachineSnapshots::thaw`](crate::MachineSnapshots::thaw) has it go on.
+    pub left_frozen: bool,
 }
 
 impl Resources {
@@ -348,15 +360,21 @@ impl Resources {
     pub fn processors(&self) -> u64 {
         self.cpu_millis.div_ceil(1000).max(1)
     }
+
+    /// As many as a machine can get while it runs that is started with these.
+    pub fn most_processors(&self) -> u64 {
+        let processors = self.processors();
+        (processors * GROWTH).clamp(LEAST_ROOM, MOST_ROOM).max(processors)
+    }
 }
 
 impl Machine {
-    /// Whether it can get these amounts while it runs. One with a disk of its own has memory and processors of its own, too:
-    /// only the time of as many processors changes.
+    /// Whether it can get these amounts while it runs. One with processors of its own gets more of them up to a number, and
+    /// fewer; it has memory of its own, too, and other memory at its next start: what a guest gives back when asked it can
+    /// take again.
     pub fn resizes_running(&self, resources: Resources) -> bool {
-        let known = self.resources;
-        let is_as_large = known.memory_bytes == resources.memory_bytes && known.processors() == resources.processors();
-        self.mounts.is_none() || is_as_large
+        self.most_processors
+            .is_none_or(|most| self.resources.memory_bytes == resources.memory_bytes && resources.processors() <= most)
     }
 
     /// What `list` would tell of it.

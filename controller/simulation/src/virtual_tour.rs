@@ -60,7 +60,7 @@ pub async fn tell(cloud: &Cloud) -> Diary {
     let files = json!([{"mountPath": "/files", "volume": "files"}]);
     cloud.change::<Instance>("vm", json!({"spec": {"volumes": files}})).await;
     cloud.until_condition::<Instance>("vm", "Ready", "False", Some("RestartNeeded")).await;
-    cloud.change::<Instance>("vm", json!({"spec": {"resources": {"cpu": "2"}}})).await;
+    cloud.change::<Instance>("vm", json!({"spec": {"resources": {"cpu": "2", "memory": "2Gi"}}})).await;
     cloud.until_condition::<Instance>("vm", "Ready", "False", Some("RestartNeeded")).await;
     // A port more is no other machine.
     cloud.change::<Instance>("vm", json!({"spec": {"ports": [{"port": 80, "publish": {"port": 8081}}]}})).await;

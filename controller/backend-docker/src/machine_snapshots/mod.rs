@@ -105,6 +105,11 @@ impl MachineSnapshots for DockerMachineSnapshots {
         clear(&self.engine, owner).await
     }
 
+    /// Docker itself ends what it has begun, and a container that stays paused is one that is paused.
+    async fn thaw(&self, machine: &MachineId) -> Result<(), Error> {
+        self.engine.owned(machine).await.map(drop)
+    }
+
     fn held_still(&self, machine: &MachineId, since: Instant) -> bool {
         self.engine.held.stillness.was_since(machine, since)
     }

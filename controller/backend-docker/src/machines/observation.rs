@@ -78,6 +78,8 @@ pub(crate) fn machine(container: &ContainerInspectResponse) -> Option<Machine> {
         security: labels::security(marks),
         volumes: labels::volumes(marks),
         mounts: None,
+        most_processors: None,
+        left_frozen: false,
     })
 }
 

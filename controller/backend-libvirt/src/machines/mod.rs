@@ -4,8 +4,10 @@
 //! A domain is defined before its disks are made, and forgotten after they are gone: whatever is on the disk, a domain
 //! tells of it, and what was cut off is found again.
 
+mod card;
 mod mounts;
 mod observation;
+mod processors;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,12 +20,13 @@ use controller_backend::{
 };
 use jiff::Timestamp;
 use tokio::fs;
+use tokio::time::Instant;
 use uuid::Uuid;
 use virt::domain::Domain;
 use virt::error::ErrorNumber;
 use virt_sys as sys;
 
-use crate::domain_xml::{self, Needs, Wire};
+use crate::domain_xml::{self, Needs};
 use crate::engine::{CallError, Engine, Owned, all_owned};
 use crate::images::HostImages;
 use crate::marks::Marks;
@@ -55,20 +58,6 @@ impl LibvirtMachines {
         self.engine.on_machine(id, "look at", observe).await
     }
 
-    /// The bridge and the place in the network, if the machine is in one.
-    async fn network(&self, spec: &MachineSpec) -> Result<Option<(Wire, Place)>, Error> {
-        let Some(attachment) = &spec.network else { return Ok(None) };
-        let found = self.host.networks.find(attachment.network).await?;
-        let network = found.ok_or_else(|| Error::not_found(format!("network of `{}`", attachment.network)))?;
-        let address = attachment.address;
-        if !network.cidr.contains(&address) || network.gateway == address {
-            return Err(Error::invalid(format!("address {address} is not one of {}", network.cidr)));
-        }
-        let mac = attachment.mac.clone().unwrap_or_else(|| controller_backend::mac_of(address));
-        let place = Place { address, range: network.cidr, gateway: network.gateway, way_out: !network.internal };
-        Ok(Some((Wire { bridge: network.bridge, mac, port: controller_backend::port_name(address) }, place)))
-    }
-
     /// Makes the disks of a domain that is defined.
     async fn furnish(&self, spec: &MachineSpec, needs: &Needs, place: Option<Place>, bytes: u64) -> Result<(), Error> {
         let id = MachineId(needs.id.to_string());
@@ -84,24 +73,6 @@ impl LibvirtMachines {
         disks::overlay(&needs.base, &needs.disk, bytes).await?;
         let mac = needs.wire.as_ref().map(|wire| wire.mac.as_str()).unwrap_or_default();
         write_private(&needs.seed, &seed::disk(spec, needs.id, mac, place, &needs.mounts)).await.map_err(failed)
-    }
-
-    /// The running machines of this installation that have this address.
-    async fn has_address(&self, wanted: Attachment, besides: &MachineId) -> Result<bool, Error> {
-        let (installation, besides) = (self.engine.installation(), besides.clone());
-        self.engine
-            .call("libvirt", "look who has the address", move |connection| {
-                for owned in all_owned(connection, installation)? {
-                    if owned.marks.attachment == Some(wanted)
-                        && crate::marks::id(&owned.domain)? != besides
-                        && owned.domain.is_active()?
-                    {
-                        return Ok(true);
-                    }
-                }
-                Ok(false)
-            })
-            .await
     }
 
     /// Removes what machines left that somebody took from libvirt by hand.
@@ -195,7 +166,12 @@ impl Machines for LibvirtMachines {
             }
             Ok(machines)
         };
+        let begun = Instant::now();
         let mut machines = self.engine.call("libvirt", "find machines", find).await?;
+        for machine in &mut machines {
+            // By this process, which has it thawed itself.
+            machine.left_frozen &= !self.engine.stillness.was_since(&machine.id, begun);
+        }
         machines.sort_by(|left, right| (left.created_at, &left.id).cmp(&(right.created_at, &right.id)));
         Ok(machines)
     }
@@ -206,7 +182,10 @@ impl Machines for LibvirtMachines {
         }
         let image = self.images.named(&spec.image).await?;
         let image = image.ok_or_else(|| Error::not_found(format!("image `{}`", spec.image)))?;
-        let network = self.network(spec).await?;
+        let network = match &spec.network {
+            Some(network) => Some(self.network(network).await?),
+            None => None,
+        };
         let mounts = self.mounts(spec.owner.uid, &spec.mounts).await?;
         if let Some(bytes) = spec.disk_bytes.filter(|bytes| *bytes < image.disk_bytes) {
             let needed = image.disk_bytes;
@@ -378,7 +357,7 @@ impl Machines for LibvirtMachines {
         }
         let runs = matches!(machine.state, MachineState::Running | MachineState::Paused);
         if runs && !machine.resizes_running(resources) {
-            return Err(wrong_state(id, "running: a virtual machine gets other amounts while it is stopped"));
+            return Err(wrong_state(id, "running: a virtual machine gets such amounts while it is stopped"));
         }
         let resize = move |connection: &crate::engine::Connection, owned: &Owned| {
             let marks = Marks { resources, ..owned.marks.clone() };
@@ -389,8 +368,7 @@ impl Machines for LibvirtMachines {
                 changed.ok_or_else(|| CallError::Told(Error::failed("resize", "the definition is another")))?;
             // What is in force comes first: the marks say then that it is.
             if owned.domain.is_active()? {
-                let time = domain_xml::processor_time(resources);
-                owned.domain.set_scheduler_parameters_flags(&time, sys::VIR_DOMAIN_AFFECT_LIVE)?;
+                processors::change(&owned.domain, resources)?;
             }
             Ok(Domain::define_xml(connection, &changed).map(drop)?)
         };
@@ -415,8 +393,8 @@ impl Machines for LibvirtMachines {
         self.engine.on_machine(id, "read what is used of", read).await
     }
 
-    /// libvirt renames only what is stopped. The place in the network is part of the definition.
-    async fn restore(&self, id: &MachineId, name: &str, _network: Option<&NetworkAttachment>) -> Result<(), Error> {
+    /// libvirt renames only what is stopped.
+    async fn restore(&self, id: &MachineId, name: &str, network: Option<&NetworkAttachment>) -> Result<(), Error> {
         let name = name.to_owned();
         let restore = move |owned: &Owned| {
             if owned.domain.get_name()? == name || owned.domain.is_active()? {
@@ -431,7 +409,11 @@ impl Machines for LibvirtMachines {
                 Err(error) => Err(error.into()),
             }
         };
-        self.engine.on_machine(id, "rename", restore).await
+        self.engine.on_machine(id, "rename", restore).await?;
+        match network {
+            Some(network) => self.plug_in(id, network).await,
+            None => Ok(()),
+        }
     }
 
     async fn remove(&self, id: &MachineId) -> Result<(), Error> {

@@ -4,18 +4,22 @@
 use std::collections::BTreeSet;
 
 use controller_backend::{
-    ExitState, Machine, MachineState, MachineSummary, Mount, MountSource, Mounts, SecurityContext,
+    Attachment, ExitState, Machine, MachineState, MachineSummary, Mount, MountSource, Mounts, SecurityContext,
+    port_name,
 };
 use uuid::Uuid;
 use virt_sys as sys;
 
+use super::card;
 use crate::engine::{CallError, Owned};
 use crate::remount::elements;
-use crate::{devices, marks, process_log};
+use crate::{devices, domain_xml, frozen, marks, process_log};
 
 pub(super) fn summary(owned: &Owned) -> Result<MachineSummary, CallError> {
     let active = owned.domain.is_active()?;
-    let mounts = mounts(owned, active)?;
+    // Of a machine without devices, nothing that it would tell is asked for.
+    let live = if active && !owned.marks.devices.is_empty() { owned.domain.get_xml_desc(0)? } else { String::new() };
+    let mounts = mounts(owned, active.then_some(live.as_str()))?;
     Ok(MachineSummary {
         id: marks::id(&owned.domain)?,
         owner: owned.marks.owner.clone(),
@@ -48,7 +52,11 @@ pub(crate) fn machine(owned: &Owned) -> Result<Machine, CallError> {
         },
         _ => MachineState::Running,
     };
-    let mounts = mounts(owned, matches!(state, MachineState::Running | MachineState::Paused))?;
+    let active = matches!(state, MachineState::Running | MachineState::Paused);
+    let xml = owned.domain.get_xml_desc(if active { 0 } else { sys::VIR_DOMAIN_XML_INACTIVE })?;
+    let mounts = mounts(owned, active.then_some(xml.as_str()))?;
+    let is_plugged_in = |place: &Attachment| card::find(&xml, &port_name(place.address)).is_some();
+    let left_frozen = state == MachineState::Running && frozen::is_noted(&xml);
     Ok(Machine {
         id: marks::id(&owned.domain)?,
         name,
@@ -58,33 +66,32 @@ pub(crate) fn machine(owned: &Owned) -> Result<Machine, CallError> {
         created_at: marks.created_at,
         started_at: story.started_at,
         image_id: marks.image_id.clone(),
-        attachment: marks.attachment,
+        attachment: marks.attachment.filter(is_plugged_in),
         published: marks.published.clone(),
         resources: marks.resources,
         // A machine with a kernel of its own has nothing of the host's.
         security: SecurityContext::default(),
         volumes: volumes(&mounts),
         mounts: Some(mounts),
+        most_processors: domain_xml::most_processors(&xml),
+        left_frozen,
     })
 }
 
 /// What it mounts. Of directories a machine that runs has those that it was started with, which its marks then tell; of
-/// devices those that are plugged in.
-fn mounts(owned: &Owned, active: bool) -> Result<Mounts, CallError> {
+/// devices those that are plugged in, as the definition of what runs says.
+fn mounts(owned: &Owned, live: Option<&str>) -> Result<Mounts, CallError> {
     let marks = &owned.marks;
     let defined = marks.mounts.clone().unwrap_or_default();
     let mut mounts = Mounts { defined, live: None, devices: marks.devices.clone(), outgrown: Vec::new() };
-    if !active {
-        return Ok(mounts);
-    }
+    let Some(xml) = live else { return Ok(mounts) };
     let started_with = match marks.mounts {
         Some(_) => marks::of_run(&owned.domain)?.and_then(|marks| marks.mounts).unwrap_or_default(),
         None => Vec::new(),
     };
     let mut live: Vec<Mount> = started_with.iter().filter(|mount| mounts.device(mount).is_none()).cloned().collect();
     if !marks.devices.is_empty() {
-        let xml = owned.domain.get_xml_desc(0)?;
-        for disk in elements(&xml, "disk").into_iter().map(|range| &xml[range]) {
+        for disk in elements(xml, "disk").into_iter().map(|range| &xml[range]) {
             let Some(volume) = devices::volume(disk) else { continue };
             let known = mounts.defined.iter().chain(&started_with);
             live.push(plugged(disk, volume, known));

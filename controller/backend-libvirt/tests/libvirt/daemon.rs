@@ -243,6 +243,16 @@ impl Hand for ByHand {
     }
 
     async fn disconnect(&self, id: &MachineId) {
-        virsh(&["detach-interface", &id.0, "ethernet"]);
+        let runs = virsh(&["domstate", &id.0]).trim() == "running";
+        let (scope, list): (_, &[&str]) = if runs { ("--live", &[]) } else { ("--config", &["--inactive"]) };
+        let has_card = || virsh(&[&["domiflist", id.0.as_str()], list].concat()).contains("bridge");
+        let begun = std::time::Instant::now();
+        // A guest that is still booting doesn't hear that it is asked.
+        while has_card() {
+            assert!(begun.elapsed() < Duration::from_secs(120), "the guest never lets go of its card");
+            let _ =
+                Command::new("virsh").args(["-c", DEFAULT_URI, "detach-interface", &id.0, "bridge", scope]).output();
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
     }
 }

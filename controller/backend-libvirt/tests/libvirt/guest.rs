@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use controller_backend::conformance::Fixture;
-use controller_backend::{FirstBoot, LogOptions, MachineId, MachineSpec, MachineState};
+use controller_backend::{FirstBoot, LogOptions, MachineId, MachineSpec, MachineState, Resources};
 use futures::StreamExt;
 
 use crate::daemon;
@@ -71,6 +71,39 @@ async fn guest_is_told_its_name_address_keys_and_what_to_do() {
         let stopped = fixture.only(spec.owner.uid).await;
         let MachineState::Exited(exit) = stopped.state else { panic!("it ended, but {:?}", stopped.state) };
         assert_eq!(exit.code, 0, "it was not pulled from under the guest");
+    })
+    .await;
+}
+
+/// Waits until the machine has written this to its console.
+pub async fn until_written(fixture: &Fixture, id: &MachineId, wanted: &str) -> String {
+    let started = Instant::now();
+    loop {
+        let text = log(fixture, id).await;
+        if text.contains(wanted) {
+            return text;
+        }
+        assert!(started.elapsed() < PATIENCE, "`{wanted}` is never written:\n{text}");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+#[tokio::test]
+async fn guest_sees_processors_that_come_and_gets_no_time_for_those_that_it_keeps() {
+    daemon::run(async |fixture| {
+        let tell = "#!/bin/sh\nsetsid sh -c 'while :; do echo \"has $(cat /sys/devices/system/cpu/present);\" > /dev/ttyS0; \
+                    sleep 1; done' &\n";
+        let first_boot = FirstBoot { user_data: Some(tell.to_owned()), ..FirstBoot::default() };
+        let spec = MachineSpec { first_boot: Some(first_boot), ..fixture.machine("grower", 2) };
+        let id = fixture.start(&spec).await;
+        until_written(fixture, &id, "has 0;").await;
+        let with = |cpu_millis| Resources { cpu_millis, ..spec.resources };
+        let machines = &fixture.backend.machines;
+        machines.resize(&id, with(2000)).await.expect("resize");
+        until_written(fixture, &id, "has 0-1;").await;
+        machines.resize(&id, with(500)).await.expect("resize");
+        let xml = daemon::virsh(&["dumpxml", &id.0]);
+        assert!(xml.contains("<global_quota>50000</global_quota>"), "whether it lets go or not: {xml}");
     })
     .await;
 }

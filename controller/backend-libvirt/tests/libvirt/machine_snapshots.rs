@@ -9,7 +9,7 @@ use controller_backend::conformance::Fixture;
 use controller_backend::{Consistency, FirstBoot, LogOptions, MachineSnapshotSpec, MachineSpec, Progress};
 use futures::StreamExt;
 
-use crate::daemon;
+use crate::{daemon, guest};
 
 #[tokio::test]
 async fn snapshot_of_a_running_machine_stands_alone_and_is_roots() {
@@ -92,6 +92,28 @@ async fn guest_with_an_agent_is_frozen_for_the_moment_and_thawed() {
         assert_eq!(taken.consistency, Consistency::Frozen, "{log}");
         let (frozen, thawed) = (log.find("agent: freeze"), log.find("agent: thaw"));
         assert!(frozen.is_some() && thawed > frozen, "{log}");
+        assert!(!fixture.only(fixture.machine("vm", 2).owner.uid).await.left_frozen);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn guest_that_a_killed_process_left_frozen_is_thawed_by_the_next() {
+    daemon::run(async |fixture| {
+        let id = guest_with(fixture, AGENT).await.machine;
+        let find = async || fixture.only(fixture.machine("vm", 2).owner.uid).await;
+        assert!(!find().await.left_frozen);
+        // As far as a process came that was killed between the two.
+        let note = ["--key", "cloud-frozen", "--set", "<frozen/>", "--live"];
+        daemon::virsh(&[&["metadata", id.0.as_str(), "https://thecloud.dev/libvirt/frozen/1"], &note[..]].concat());
+        daemon::virsh(&["domfsfreeze", &id.0]);
+        assert!(find().await.left_frozen);
+        let snapshots = &fixture.backend.machine_snapshots;
+        snapshots.thaw(&id).await.expect("thaw");
+        let log = guest::until_written(fixture, &id, "agent: thaw").await;
+        assert!(log.find("agent: freeze") < log.find("agent: thaw"), "{log}");
+        assert!(!find().await.left_frozen, "nothing is left to do");
+        assert!(fixture.stranger.machine_snapshots.thaw(&id).await.expect_err("not theirs").is_not_found());
     })
     .await;
 }

@@ -24,7 +24,7 @@ macro_rules! conforms {
 conforms! {
     machines: machine_goes_through_its_life, machine_is_not_made_twice, missing_needs_are_named,
         strangers_are_not_touched, list_sees_every_state, machine_is_paused_and_unpaused, usage_is_told_while_it_runs, taken_address_is_named,
-        renamed_machine_gets_its_name_back, name_that_another_has_is_left_to_it, replacement_takes_over_name_address_and_port;
+        disconnected_machine_is_put_back, renamed_machine_gets_its_name_back, name_that_another_has_is_left_to_it, replacement_takes_over_name_address_and_port;
     machine_snapshots: machine_snapshot_is_taken_once_and_outlives_its_machine,
         machine_is_made_from_a_snapshot_and_holds_it, snapshot_of_a_missing_machine_is_not_found,
         snapshot_is_no_image_that_a_user_could_name, image_is_made_from_a_snapshot_and_outlives_it;
@@ -32,6 +32,6 @@ conforms! {
         wrong_and_missing_downloads_are_refused, image_that_is_too_large_is_refused, image_in_use_is_kept;
     mounting: device_is_plugged_in_and_out_while_it_runs, device_grows_under_a_machine,
         directories_change_at_the_next_start, what_cannot_be_mounted_is_named,
-        processor_time_changes_while_it_runs;
+        processors_change_while_it_runs;
     events: events_tell_what_happens_to_machines, engine_is_identified, images_are_found;
 }

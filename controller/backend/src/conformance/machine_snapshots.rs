@@ -28,6 +28,8 @@ pub async fn machine_snapshot_is_taken_once_and_outlives_its_machine(fixture: &F
     assert_eq!(snapshots.find(spec.owner.uid).await.expect("find"), None);
     let (progress, begun) = (Progress::default(), Instant::now());
     assert!(!snapshots.held_still(&id, begun), "nobody has held it yet");
+    assert!(!before.left_frozen);
+    snapshots.thaw(&id).await.expect("what isn't frozen goes on");
     let taken = snapshots.ensure(&spec, &progress).await.expect("ensure");
     assert_eq!(snapshots.held_still(&id, begun), taken.consistency == Consistency::Frozen, "it may not have answered");
     assert!(!snapshots.held_still(&id, Instant::now() + Duration::from_nanos(1)), "it goes on");

@@ -92,26 +92,30 @@ pub async fn device_is_plugged_in_and_out_while_it_runs(fixture: &Fixture) {
     assert_eq!(seen(fixture, owner).await.1.live, Some(vec![other]));
 }
 
-/// Where processors are the machine's own, the time that it gets of them changes while it runs, and nothing else does.
-pub async fn processor_time_changes_while_it_runs(fixture: &Fixture) {
+/// Where processors are the machine's own, their number and the time that it gets of them change while it runs; memory
+/// doesn't.
+pub async fn processors_change_while_it_runs(fixture: &Fixture) {
     let machines = &fixture.backend.machines;
     let spec = machine(fixture, "worker", 2, Vec::new());
     let owner = spec.owner.uid;
     let id = fixture.start(&spec).await;
     let before = seen(fixture, owner).await.0;
     let with = |cpu_millis| Resources { cpu_millis, ..before.resources };
-    for cpu_millis in [500, 1000, 100] {
+    // What a guest doesn't let go of it gets no time for.
+    for cpu_millis in [500, 1000, 100, 2500, 1000] {
         assert!(before.resizes_running(with(cpu_millis)));
         machines.resize(&id, with(cpu_millis)).await.expect("resize");
         let now = seen(fixture, owner).await.0;
         assert_eq!((now.resources, now.started_at), (with(cpu_millis), before.started_at));
     }
     let memory_bytes = 2 * before.resources.memory_bytes;
-    for more in [with(1100), Resources { memory_bytes, ..with(100) }] {
+    let most = before.most_processors.expect("it has processors of its own");
+    assert!(most > before.resources.processors());
+    for more in [with(most * 1000 + 1), Resources { memory_bytes, ..with(1000) }] {
         assert!(!before.resizes_running(more));
         let error = machines.resize(&id, more).await.expect_err("it runs");
         assert!(matches!(error.as_conflict(), Some(Conflict::State { .. })), "{error:?}");
-        assert_eq!(seen(fixture, owner).await.0.resources, with(100));
+        assert_eq!(seen(fixture, owner).await.0.resources, with(1000));
     }
 }
 

@@ -182,6 +182,17 @@ impl FakeEngine {
         });
     }
 
+    /// The guests of an owner's machines are frozen, and whoever froze them for a snapshot was killed.
+    pub fn leave_frozen(&self, owner: Uuid) {
+        self.by_hand(|world| {
+            for id in owned_by(world, owner) {
+                if let Some(fake) = world.machines.get_mut(&id) {
+                    fake.machine.left_frozen = fake.machine.state == MachineState::Running;
+                }
+            }
+        });
+    }
+
     /// The running machines of an owner end with `code`, as if by themselves.
     pub fn crash(&self, owner: Uuid, code: i64) {
         self.end_all(owner, code, false);

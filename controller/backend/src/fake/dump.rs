@@ -62,6 +62,9 @@ fn machines(world: &World, installation: Uuid) -> Vec<String> {
         let mut line =
             format!("machine {} {state} image={} hash={}", machine.owner, machine.image_id, machine.spec_hash);
         let _ = write!(line, " cpu={} memory={}", machine.resources.cpu_millis, machine.resources.memory_bytes);
+        if machine.left_frozen {
+            line.push_str(" frozen");
+        }
         if let Some(attachment) = machine.attachment {
             let network = network_name(world, attachment.network);
             let _ = write!(line, " address={} network={network}", attachment.address);

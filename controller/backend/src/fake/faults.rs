@@ -50,6 +50,7 @@ pub enum Operation {
     FindMachineSnapshot,
     EnsureMachineSnapshot,
     RemoveMachineSnapshot,
+    ThawMachine,
     ListDiskImages,
     FindDiskImage,
     EnsureDiskImage,
@@ -110,6 +111,7 @@ impl Operation {
         Self::FindMachineSnapshot,
         Self::EnsureMachineSnapshot,
         Self::RemoveMachineSnapshot,
+        Self::ThawMachine,
         Self::ListDiskImages,
         Self::FindDiskImage,
         Self::EnsureDiskImage,
@@ -157,6 +159,7 @@ impl Operation {
                 | Self::PurgeSnapshot
                 | Self::EnsureMachineSnapshot
                 | Self::RemoveMachineSnapshot
+                | Self::ThawMachine
                 | Self::EnsureDiskImage
                 | Self::RemoveDiskImage
                 | Self::PullImage

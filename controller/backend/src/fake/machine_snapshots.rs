@@ -40,6 +40,13 @@ impl MachineSnapshots for View {
         })
     }
 
+    async fn thaw(&self, machine: &MachineId) -> Result<(), Error> {
+        self.perform(Operation::ThawMachine, |world, installation| {
+            ours(world, installation, machine)?.machine.left_frozen = false;
+            Ok(())
+        })
+    }
+
     fn held_still(&self, machine: &MachineId, since: Instant) -> bool {
         self.engine.shared.stillness.was_since(machine, since)
     }

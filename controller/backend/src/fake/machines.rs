@@ -203,6 +203,8 @@ fn create(world: &mut World, installation: Uuid, spec: &MachineSpec) -> Result<M
         security: spec.security.clone(),
         volumes: Vec::new(),
         mounts: None,
+        most_processors: None,
+        left_frozen: false,
     };
     world.machine_names.insert(spec.name.clone(), id.clone());
     world.machines_by_owner.entry((installation, spec.owner.uid)).or_default().push(id.clone());
@@ -277,6 +279,9 @@ fn start(world: &mut World, installation: Uuid, id: &MachineId) -> Result<(), Er
     let fake = ours(world, installation, id)?;
     fake.machine.state = MachineState::Running;
     fake.machine.started_at = Some(now);
+    fake.machine.left_frozen = false;
+    let has_its_own = fake.spec.first_boot.is_some();
+    fake.machine.most_processors = has_its_own.then(|| fake.machine.resources.most_processors());
     fake.live = Some(fake.spec.mounts.clone());
     fake.told = sizes;
     world.tell(spec.owner.clone(), Happening::Started);

@@ -69,7 +69,7 @@ macro_rules! conforms {
 conforms! {
     mounting: device_is_plugged_in_and_out_while_it_runs, device_grows_under_a_machine,
         directories_change_at_the_next_start, what_cannot_be_mounted_is_named,
-        processor_time_changes_while_it_runs;
+        processors_change_while_it_runs;
     machines: machine_goes_through_its_life, machine_is_not_made_twice, missing_needs_are_named,
         strangers_are_not_touched, list_sees_every_state, exit_code_is_told, machine_is_paused_and_unpaused, usage_is_told_while_it_runs,
         machine_is_resized_in_place, renamed_machine_gets_its_name_back,

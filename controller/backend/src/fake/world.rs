@@ -211,6 +211,7 @@ impl World {
         }
         fake.live = None;
         fake.told.clear();
+        fake.machine.left_frozen = false;
         fake.count_volumes();
         fake.machine.state = MachineState::Exited(ExitState { code, out_of_memory, finished_at: now });
         let owner = fake.machine.owner.clone();

@@ -2,6 +2,7 @@
 //! slow resync; each time with a clear word in the status.
 
 mod disk_images;
+mod frozen_guests;
 mod images;
 mod policies;
 mod secrets;

@@ -108,6 +108,10 @@ pub(super) async fn apply(kind: &InstanceKind, instance: &Instance, step: &Step)
             machines.unpause(id).await.map_err(Failure::backend("unpause the machine"))?;
             Ok(Applied::telling("Unpaused", "Thawed the machine."))
         }
+        Step::Thaw(id) => {
+            backend.machine_snapshots.thaw(id).await.map_err(Failure::backend("thaw the guest"))?;
+            Ok(Applied::telling("Thawed", "The guest goes on: a snapshot that was cut off had left it frozen."))
+        }
         Step::Resize { id, resources } => {
             machines.resize(id, *resources).await.map_err(Failure::backend("resize the machine"))?;
             let (cpu, memory) = super::report::words(*resources);

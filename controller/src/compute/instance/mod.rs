@@ -82,6 +82,8 @@ pub(crate) enum Step {
     Pause(MachineId),
     /// Thaw it.
     Unpause(MachineId),
+    /// Have its guest go on that was frozen for a snapshot which was cut off.
+    Thaw(MachineId),
     /// Change its limits in place.
     Resize {
         /// The machine.

@@ -162,6 +162,9 @@ fn keep(instance: &Instance, observed: &Observed, machine: &Machine) -> Plan<Ste
     // What is about to be stopped has nothing plugged in or out. A guest that doesn't let go keeps nothing else waiting.
     if !plan.steps.iter().any(|step| matches!(step, Step::Stop { .. })) {
         plan.steps.extend(plug);
+        // One that doesn't answer keeps nothing else waiting.
+        let is_frozen = machine.left_frozen && machine.state == MachineState::Running;
+        plan.steps.extend(is_frozen.then(|| Step::Thaw(machine.id.clone())));
     }
     plan
 }
@@ -175,11 +178,13 @@ fn sized(instance: &Instance, observed: &Observed, machine: &Machine, mut steps:
         let active = matches!(machine.state, MachineState::Running | MachineState::Paused);
         if active && !machine.resizes_running(*resources) {
             let plan = drive(instance, observed, machine, steps);
-            let waiting = Waiting::on_user(
-                "RestartNeeded",
-                "A virtual machine gets other memory, and more or fewer processors, while it is stopped: `cloudctl restart` does \
-                 that, or another `restartToken`.",
+            let most = machine.most_processors.unwrap_or_default();
+            let message = format!(
+                "A virtual machine gets other memory, and this one more than {most} processors, while it is stopped: \
+                 `cloudctl restart {}` does that, or another `restartToken`.",
+                instance.name_any()
             );
+            let waiting = Waiting::on_user("RestartNeeded", message);
             return Plan { waiting: plan.waiting.clone().or(Some(waiting)), ..plan };
         }
         steps.push(Step::Resize { id, resources: *resources });

@@ -196,6 +196,8 @@ impl Scene {
                         devices: DEVICES.to_vec(),
                         ..Mounts::default()
                     }),
+                    most_processors: spec.first_boot.as_ref().map(|_| spec.resources.most_processors()),
+                    left_frozen: false,
                 });
                 count(machines);
             }
@@ -207,6 +209,7 @@ impl Scene {
                 }
             }),
             Step::Pause(id) => change(id, &|machine| machine.state = MachineState::Paused),
+            Step::Thaw(id) => change(id, &|machine| machine.left_frozen = false),
             Step::Unpause(id) => change(id, &|machine| machine.state = MachineState::Running),
             Step::Resize { id, resources } => change(id, &|machine| machine.resources = *resources),
             Step::Restore { id, name, network } => change(id, &|machine| {

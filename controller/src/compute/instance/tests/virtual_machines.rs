@@ -84,9 +84,18 @@ fn a_virtual_machine_loses_its_disk_only_where_the_token_says_so() {
 }
 
 #[test]
-fn a_virtual_machine_gets_other_amounts_while_it_is_stopped() {
+fn a_virtual_machine_gets_processors_while_it_runs_and_memory_while_it_is_stopped() {
     let mut scene = virtual_scene();
     scene.converge(Goal::Present);
+    let Target::Ready(before) = scene.observed.size else { panic!("it has a size") };
+    scene.observed.size = Target::Ready(Resources { cpu_millis: 3000, ..before });
+    assert_eq!(names(&scene.converge(Goal::Present)), ["Resize"]);
+    assert_eq!(scene.ready(), ("True", "Running"));
+    scene.observed.size = Target::Ready(Resources { cpu_millis: 9000, ..before });
+    assert_eq!(scene.converge(Goal::Present), []);
+    let ready = condition(&scene.instance.status.as_ref().unwrap().conditions, READY).unwrap().clone();
+    assert_eq!(ready.reason, "RestartNeeded");
+    assert!(ready.message.contains("more than 8 processors"), "{}", ready.message);
     scene.observed.size = Target::Ready(Resources { cpu_millis: 2000, memory_bytes: 1 << 30 });
     assert_eq!(scene.converge(Goal::Present), []);
     assert_eq!(scene.ready(), ("False", "RestartNeeded"));
@@ -125,4 +134,21 @@ fn ports_of_a_virtual_machine_are_kept_at_the_host_while_it_should_run() {
     scene.instance.spec.power_state = PowerState::Running;
     assert_eq!(names(&scene.converge(Goal::Present)), ["HoldPorts", "Start"]);
     assert_eq!(names(&scene.converge(Goal::Absent)), ["Stop", "Remove", "HoldPorts"]);
+}
+
+#[test]
+fn a_guest_that_was_left_frozen_is_thawed_while_it_runs_and_keeps_nothing_waiting() {
+    let mut scene = virtual_scene();
+    scene.converge(Goal::Present);
+    scene.machine().left_frozen = true;
+    scene.machine().state = MachineState::Paused;
+    assert_eq!(names(&scene.plan(Goal::Present).steps), ["Unpause"], "frozen as a whole, it hears nothing");
+    assert_eq!(names(&scene.converge(Goal::Present)), ["Unpause", "Thaw"]);
+    assert_eq!(scene.ready(), ("True", "Running"));
+
+    scene.machine().left_frozen = true;
+    let Target::Ready(before) = scene.observed.size else { panic!("it has a size") };
+    scene.observed.size = Target::Ready(Resources { cpu_millis: 3000, ..before });
+    assert_eq!(names(&scene.plan(Goal::Present).steps), ["Resize", "Thaw"]);
+    assert_eq!(names(&scene.plan(Goal::Absent).steps), ["Stop", "Remove"]);
 }
