@@ -26,9 +26,11 @@ pub struct Config {
     pub storage: Storage,
     /// Who comes in over the network.
     pub tokens: TokenTable,
-    /// What makes and proves the tokens of service accounts and users. One that is not kept makes tokens that die with the
-    /// process; the apiservers of an installation share one.
+    /// What makes and proves the tokens of service accounts and users until it is rotated: then the store has its successors. One
+    /// that is not kept makes tokens that die with the process; the apiservers of an installation share one.
     pub service_account_key: Arc<ServiceAccountKey>,
+    /// Host and port by which others reach the server, for what says where its keys are published.
+    pub public_address: String,
     /// How users log in.
     pub logins: Logins,
     /// What they may do.
@@ -68,6 +70,7 @@ impl Config {
             storage,
             tokens,
             service_account_key: Arc::new(ServiceAccountKey::generate()),
+            public_address: "localhost:6443".to_owned(),
             logins: Logins::default(),
             streams: None,
             orphans: None,

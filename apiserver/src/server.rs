@@ -107,6 +107,7 @@ async fn tidy_logins(state: Arc<State>) {
         loop {
             tokio::time::sleep(users::INTERVAL).await;
             state.authenticator.users.tidy().await;
+            state.authenticator.signer.tidy().await;
         }
     };
     state.config.shutdown.run_until_cancelled(tidy).await;

@@ -118,6 +118,10 @@ impl Serving {
         let (ending, tasks) = (CancellationToken::new(), TaskTracker::new());
         let mut config = Config::new(storage.clone(), TokenTable::new().with(hash, Identity::master("admin")));
         config.service_account_key = Arc::new(key);
+        config.public_address = match serve.server_names.first() {
+            Some(name) => format!("{name}:{}", door.address.port()),
+            None => door.address.to_string(),
+        };
         config.logins.access = Duration::from_secs(serve.access_token_seconds);
         config.streams = parts.streams;
         config.orphans = parts.orphans;

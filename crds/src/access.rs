@@ -17,6 +17,11 @@ const CATALOG: [&str; 2] = ["clusterimages", "instancetypes"];
 /// The connect subresources that only look.
 const LOOKS: [&str; 2] = ["log", "metrics"];
 
+/// Who may read what proves service accounts' tokens. Name and rules are upstream's.
+const ISSUER_DISCOVERY: &str = "system:service-account-issuer-discovery";
+const ISSUER_PATHS: [&str; 4] =
+    ["/.well-known/openid-configuration", "/.well-known/openid-configuration/", "/openid/v1/jwks", "/openid/v1/jwks/"];
+
 /// Every shipped role and binding, in the order in which they are installed.
 #[must_use]
 pub fn shipped() -> Vec<Value> {
@@ -36,15 +41,9 @@ pub fn shipped() -> Vec<Value> {
         gathering("cloud-editor", "edit", Some("admin")),
         gathering("cloud-admin", "admin", None),
         role("system:catalog-reader", None, json!([rule(&READ, GROUP, CATALOG)])),
-        object(
-            "ClusterRoleBinding",
-            "system:catalog-reader",
-            None,
-            json!({
-                "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": "system:catalog-reader"},
-                "subjects": [{"apiGroup": RBAC, "kind": "Group", "name": "system:authenticated"}],
-            }),
-        ),
+        binding("system:catalog-reader", "system:authenticated"),
+        role(ISSUER_DISCOVERY, None, json!([{"verbs": ["get"], "nonResourceURLs": ISSUER_PATHS}])),
+        binding(ISSUER_DISCOVERY, "system:serviceaccounts"),
     ]
 }
 
@@ -127,6 +126,19 @@ fn role(name: &str, part_of: Option<&str>, rules: Value) -> Value {
     object("ClusterRole", name, part_of, json!({"rules": rules}))
 }
 
+/// Gives a ClusterRole to a group, everywhere, by a binding of the role's name.
+fn binding(role: &str, group: &str) -> Value {
+    object(
+        "ClusterRoleBinding",
+        role,
+        None,
+        json!({
+            "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": role},
+            "subjects": [{"apiGroup": RBAC, "kind": "Group", "name": group}],
+        }),
+    )
+}
+
 /// A ClusterRole that gathers what is labelled for it, and is itself gathered by the next.
 fn gathering(name: &str, label: &str, part_of: Option<&str>) -> Value {
     let selector = json!({"matchLabels": {aggregate_to(label): "true"}});
@@ -193,6 +205,16 @@ mod tests {
             assert!(!allows(&viewer(), verb, resource), "{verb} {resource}");
             assert!(allows(&editor(), verb, resource), "{verb} {resource}");
         }
+    }
+
+    #[test]
+    fn service_accounts_may_read_what_proves_their_tokens() {
+        let named = |kind: &str| {
+            let mut all = shipped().into_iter();
+            all.find(|object| object["kind"] == kind && object["metadata"]["name"] == ISSUER_DISCOVERY).unwrap()
+        };
+        assert_eq!(named("ClusterRole")["rules"], json!([{"verbs": ["get"], "nonResourceURLs": ISSUER_PATHS}]));
+        assert_eq!(named("ClusterRoleBinding")["subjects"][0]["name"], "system:serviceaccounts");
     }
 
     #[test]

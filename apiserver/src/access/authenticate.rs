@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use http::{HeaderMap, header};
 
-use super::jwt::Signer;
 use super::service_account::{AUDIENCE, Accounts};
+use super::signing::Signer;
 use super::users::{ApiKeys, Users, is_access_token, is_api_key};
 use super::{Identity, TokenTable};
 use crate::config::Config;
@@ -17,6 +17,7 @@ const UNKNOWN: &str = "invalid bearer token";
 /// Whoever knows tokens.
 pub(crate) struct Authenticator {
     tokens: TokenTable,
+    pub(crate) signer: Arc<Signer>,
     pub(crate) accounts: Accounts,
     pub(crate) users: Users,
     pub(crate) api_keys: Arc<ApiKeys>,
@@ -32,11 +33,12 @@ pub(crate) struct Found {
 impl Authenticator {
     pub(crate) fn new(config: &Config) -> Self {
         let Config { storage, clock, tokens: table, service_account_key, logins, tasks, .. } = config;
-        let signer = Arc::new(Signer::new(service_account_key));
+        let signer = Arc::new(Signer::new(service_account_key, storage.clone(), Arc::clone(clock)));
         Self {
             tokens: table.clone(),
             accounts: Accounts::new(Arc::clone(&signer), storage.clone(), Arc::clone(clock)),
             api_keys: Arc::new(ApiKeys::new(storage.clone(), Arc::clone(clock), tasks.clone())),
+            signer: Arc::clone(&signer),
             users: Users::new(signer, storage.clone(), Arc::clone(clock), *logins),
         }
     }

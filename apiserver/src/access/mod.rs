@@ -6,9 +6,9 @@ mod authenticate;
 mod authorize;
 mod identity;
 mod impersonate;
-mod jwt;
 mod rbac;
 pub(crate) mod service_account;
+pub(crate) mod signing;
 mod tokens;
 pub(crate) mod users;
 
@@ -16,8 +16,6 @@ pub(crate) use authenticate::Authenticator;
 pub use authorize::{Attributes, Authorizer, Decision, Grant, Object, ResourceAttributes, Rights};
 pub use identity::Identity;
 pub(crate) use impersonate::impersonated;
-#[cfg(any(test, fuzzing))]
-pub(crate) use jwt::Signer;
 pub use rbac::{Rbac, Rule};
 pub(crate) use rbac::{missing_rights, rights_sentence};
 pub use service_account::{ServiceAccountKey, UnusableKey};

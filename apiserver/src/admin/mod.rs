@@ -1,5 +1,6 @@
 //! What administrators ask of the whole cloud, below `/admin/v1`: a backup, a restore, whether what a restore has
-//! orphaned may be swept, data without an object, the rotation of the master key, and who did what. None of it is Kubernetes'; who may is a matter of `nonResourceURLs`, as for any path.
+//! orphaned may be swept, data without an object, the rotation of the master key, the keys that sign tokens, and who did
+//! what. None of it is Kubernetes'; who may is a matter of `nonResourceURLs`, as for any path.
 
 mod audit;
 mod backup;
@@ -8,6 +9,7 @@ mod occupied;
 mod orphans;
 mod restore;
 mod rotation;
+mod signing_keys;
 mod sweep;
 
 use std::sync::Arc;
@@ -38,6 +40,8 @@ pub(crate) enum Question {
     KeyRotation,
     Audit,
     VerifyAudit,
+    SigningKeys,
+    RotateSigningKey,
     Unknown,
 }
 
@@ -57,6 +61,8 @@ impl Question {
             ["admin", "v1", "key-rotation"] => Self::KeyRotation,
             ["admin", "v1", "audit"] => Self::Audit,
             ["admin", "v1", "audit", "verify"] => Self::VerifyAudit,
+            ["admin", "v1", "signing-keys"] => Self::SigningKeys,
+            ["admin", "v1", "signing-keys", "rotate"] => Self::RotateSigningKey,
             ["admin", ..] => Self::Unknown,
             _ => return None,
         })
@@ -87,6 +93,8 @@ pub(crate) async fn answer(
         (Question::KeyRotation, &Method::POST) => rotation::begin(state).await,
         (Question::Audit, &Method::GET) => audit::find(state, query).await,
         (Question::VerifyAudit, &Method::GET) => audit::verify(state, query).await,
+        (Question::SigningKeys, &Method::GET) => signing_keys::tell(state).await,
+        (Question::RotateSigningKey, &Method::POST) => signing_keys::rotate(state, query).await,
         (Question::Orphan(uid), &Method::DELETE) => orphans::purge(state, &uid).await,
         (Question::AdoptOrphan(uid), &Method::POST) => {
             let body = read(request.into_body(), state.config.limits.body_bytes).await?;

@@ -2,6 +2,7 @@
 
 mod discovery;
 mod health;
+mod issuer;
 mod openapi;
 mod root;
 
@@ -66,7 +67,8 @@ pub(crate) async fn answer(
         _ => Vec::new(),
     };
     let is_known = !matches!(target, Target::Path(_))
-        || matches!(parts.as_slice(), [""] | ["version"] | ["metrics"] | ["openapi", "v2"] | ["openapi", "v3", ..]);
+        || matches!(parts.as_slice(), [""] | ["version"] | ["metrics"] | ["openapi", "v2"] | ["openapi", "v3", ..])
+        || issuer::is_known(&parts);
     if let [health, check] = parts.as_slice()
         && let Some(answer) = health::one_check(state, health, check).await
     {
@@ -85,6 +87,8 @@ pub(crate) async fn answer(
         (Target::Path(_), ["metrics"]) => {
             Ok(of_type(StatusCode::OK, crate::metrics::CONTENT_TYPE, full(state.metrics.text())))
         }
+        (Target::Path(_), issuer::DISCOVERY) => Ok(issuer::discovery(state)),
+        (Target::Path(_), issuer::KEYS) => Ok(issuer::keys(state)),
         (Target::Path(_), ["openapi", "v2"]) => openapi::v2(&edition, headers).await,
         (Target::Path(_), ["openapi", "v3"]) => openapi::index(&edition, headers).await,
         (Target::Path(_), ["openapi", "v3", path @ ..]) => openapi::v3(&edition, &path.join("/"), query).await,

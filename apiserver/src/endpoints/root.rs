@@ -8,7 +8,16 @@ use super::health::checks;
 use crate::registry::Registry;
 
 pub(super) fn paths(registry: &Registry) -> Value {
-    let fixed = ["/api", "/apis", "/metrics", "/openapi/v2", "/openapi/v3", "/version"];
+    let fixed = [
+        "/.well-known/openid-configuration",
+        "/api",
+        "/apis",
+        "/metrics",
+        "/openapi/v2",
+        "/openapi/v3",
+        "/openid/v1/jwks",
+        "/version",
+    ];
     let mut paths: BTreeSet<String> = fixed.into_iter().map(str::to_owned).collect();
     for health in ["healthz", "livez", "readyz"] {
         paths.insert(format!("/{health}"));

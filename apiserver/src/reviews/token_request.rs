@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use super::{answered, text, texts};
-use crate::access::service_account::{AUDIENCE, Reference, Wish};
+use crate::access::service_account::{AUDIENCE, LONGEST_TOKEN, Reference, Wish};
 use crate::admission::{decode, fields, metadata};
 use crate::clock::whole_seconds;
 use crate::error::ApiError;
@@ -67,6 +67,13 @@ pub(crate) async fn create(call: &Call, body: &Bytes) -> Result<Answer, ApiError
     if let Some(detail) = detail {
         return Err(served.invalid("", &[words::invalid("spec.expirationSeconds", &seconds.into(), detail)]));
     }
+    let longest = LONGEST_TOKEN.as_secs();
+    if seconds > longest {
+        let sentence = format!("requested expiration of {seconds} seconds shortened to {longest} seconds");
+        call.warnings.say([sentence]);
+        spec["expirationSeconds"] = longest.into();
+    }
+    let seconds = seconds.min(longest);
     let secret = bound(call, &spec["boundObjectRef"])?;
 
     let place = (Operation::Create, namespace.as_str());

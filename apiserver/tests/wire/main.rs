@@ -32,6 +32,7 @@ mod reviews;
 mod rotation;
 mod secret_versions;
 mod service_accounts;
+mod signing_keys;
 mod sockets;
 mod streams;
 mod update;

@@ -16,18 +16,18 @@ const TOKEN: &str = "/api/v1/namespaces/default/serviceaccounts/ci/token";
 const AUDIENCE: &str = "https://kubernetes.default.svc.cluster.local";
 
 impl Server {
-    async fn make_account(&self) -> Value {
+    pub(crate) async fn make_account(&self) -> Value {
         let account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "ci"}});
         self.post(ACCOUNTS, account).await.expect(201)
     }
 
-    async fn token(&self, spec: Value) -> String {
+    pub(crate) async fn token(&self, spec: Value) -> String {
         let made = self.post(TOKEN, wish(&spec)).await.expect(201);
         made["status"]["token"].as_str().unwrap().to_owned()
     }
 
     /// Who somebody is by a token; the code where they are nobody.
-    async fn who(&self, token: &str) -> Result<Value, u16> {
+    pub(crate) async fn who(&self, token: &str) -> Result<Value, u16> {
         let bearer = format!("Bearer {token}");
         let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
         let question = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}).to_string();

@@ -58,7 +58,7 @@ impl Server {
     }
 
     /// With the user `ann`, who has a password.
-    async fn with_ann(set: impl FnOnce(&mut Config)) -> Self {
+    pub(crate) async fn with_ann(set: impl FnOnce(&mut Config)) -> Self {
         let server = Self::with_users(set).await;
         server.make_user("ann", json!({"groups": ["developers"]})).await;
         server
@@ -73,7 +73,7 @@ impl Server {
         self.post(&format!("{USERS}/{name}/password"), json!({"password": password})).await
     }
 
-    async fn ask(&self, what: &str, body: Value) -> Reply {
+    pub(crate) async fn ask(&self, what: &str, body: Value) -> Reply {
         self.send("POST", &format!("/auth/v1/{what}"), &NOBODY, body.to_string()).await
     }
 
@@ -85,7 +85,7 @@ impl Server {
         self.ask("refresh", json!({"refreshToken": tokens["refreshToken"]})).await
     }
 
-    async fn tokens(&self, name: &str) -> Value {
+    pub(crate) async fn tokens(&self, name: &str) -> Value {
         self.log_in(name, PASSWORD).await.expect(200)
     }
 
@@ -103,7 +103,7 @@ impl Server {
         if answer.code == 201 { Ok(answer.json()["status"]["userInfo"].clone()) } else { Err(answer.code) }
     }
 
-    async fn is_in(&self, tokens: &Value) -> bool {
+    pub(crate) async fn is_in(&self, tokens: &Value) -> bool {
         self.who_is(tokens["accessToken"].as_str().unwrap()).await.is_ok()
     }
 }

@@ -15,6 +15,8 @@ pub(crate) enum AdminCommand {
     CreateTenant(TenantArgs),
     /// Seal everything with the newest master key
     RotateKey(RotateKeyArgs),
+    /// Have a new key sign the tokens of users and service accounts; nobody is logged out
+    RotateSigningKey(RotateSigningKeyArgs),
     /// Decide about what a restore has orphaned
     #[command(subcommand)]
     Sweep(SweepCommand),
@@ -44,6 +46,14 @@ pub(crate) struct TenantArgs {
     /// How much its Volumes may hold together, such as 100Gi
     #[arg(long, value_name = "QUANTITY")]
     pub(crate) storage: Option<String>,
+}
+
+/// Arguments of `admin rotate-signing-key`.
+#[derive(Args, Debug)]
+pub(crate) struct RotateSigningKeyArgs {
+    /// End every token that the keys until now have signed: for when somebody else may have one of them
+    #[arg(long)]
+    pub(crate) revoke_old: bool,
 }
 
 /// Arguments of `admin backup`.

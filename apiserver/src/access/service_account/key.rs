@@ -57,6 +57,11 @@ impl ServiceAccountKey {
         &self.id
     }
 
+    /// The public key, as a point that isn't compressed.
+    pub(in crate::access) fn point(&self) -> &[u8] {
+        self.pair.public_key_raw()
+    }
+
     pub(in crate::access) fn signing(&self) -> EncodingKey {
         EncodingKey::from_ec_der(self.pair.serialized_der())
     }

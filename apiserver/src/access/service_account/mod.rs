@@ -8,6 +8,8 @@ pub(crate) use accounts::{Accounts, CREDENTIAL, Wish};
 pub(crate) use claims::Reference;
 pub use key::{ServiceAccountKey, UnusableKey};
 
+use jiff::SignedDuration;
+
 use crate::schema::fields::names::{label_problems, subdomain_problems};
 
 const PREFIX: &str = "system:serviceaccount:";
@@ -16,6 +18,9 @@ const EVERY: &str = "system:serviceaccounts";
 /// Whom tokens for this API are meant for, and who issues them: the name that upstream's installations go by, because
 /// tools have it built in.
 pub(crate) const AUDIENCE: &str = "https://kubernetes.default.svc.cluster.local";
+
+/// How long a token counts at most: so long the key that signed it has to be kept.
+pub(crate) const LONGEST_TOKEN: SignedDuration = SignedDuration::from_hours(365 * 24);
 
 /// The user that a service account is.
 pub(crate) fn user(namespace: &str, name: &str) -> String {

@@ -8,7 +8,7 @@ mod api_keys;
 mod attempts;
 mod hashing;
 mod membership;
-mod records;
+pub(super) mod records;
 mod sessions;
 mod upkeep;
 
@@ -26,8 +26,8 @@ use self::hashing::{Busy, Hasher, Verdict};
 use self::records::{PasswordRecord, SessionRecord};
 use super::Identity;
 use super::authenticate::Found;
-use super::jwt::{self, Signer};
 use super::service_account::{AUDIENCE, CREDENTIAL};
+use super::signing::{self, Signer};
 use crate::clock::Clock;
 
 pub(crate) use self::access_token::is_access_token;
@@ -69,7 +69,7 @@ pub(crate) struct Users {
     logins: Logins,
     hasher: Hasher,
     attempts: Attempts,
-    proven: jwt::Proven<ProvenToken>,
+    proven: signing::Proven<ProvenToken>,
 }
 
 /// A token whose signature is good.
@@ -125,7 +125,7 @@ impl Users {
             logins,
             hasher: Hasher::new(logins.cost),
             attempts: Attempts::default(),
-            proven: jwt::Proven::default(),
+            proven: signing::Proven::default(),
         }
     }
 
@@ -135,7 +135,7 @@ impl Users {
     /// Why it doesn't; `None` for what is none of ours.
     pub(crate) async fn owner(&self, token: &str, asked: &[String]) -> Result<Found, Option<String>> {
         let read = || self.signer.read(token).map(|claims| ProvenToken { claims, known: ArcSwapOption::empty() });
-        let proven = self.proven.of(token, read).ok_or(None)?;
+        let proven = self.proven.of(self.signer.revision(), token, read).ok_or(None)?;
         let claims = &proven.claims;
         if self.clock.now().as_second() >= claims.exp {
             return Err(Some("the access token has expired".to_owned()));

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::access::signing;
+
 const GROUP: &str = "internal.thecloud.dev";
 
 /// Where the hashes of passwords are: an object a user.
@@ -27,10 +29,10 @@ pub(super) fn api_keys() -> ResourceId {
     ResourceId::new(GROUP, "apikeys")
 }
 
-/// The resources that are to be sealed and private wherever users log in.
+/// The resources that are to be sealed and private wherever somebody comes in.
 #[must_use]
-pub fn private_resources() -> [ResourceId; 3] {
-    [passwords(), sessions(), api_keys()]
+pub fn private_resources() -> [ResourceId; 4] {
+    [passwords(), sessions(), api_keys(), signing::resource()]
 }
 
 /// The password of a user.
@@ -85,7 +87,7 @@ impl SessionRecord {
 }
 
 /// What a stored object says; `None` where it is spoilt.
-pub(super) fn read<R: DeserializeOwned>(entry: &Entry) -> Option<R> {
+pub(in crate::access) fn read<R: DeserializeOwned>(entry: &Entry) -> Option<R> {
     serde_json::from_value(entry.value()["record"].take()).ok()
 }
 
@@ -93,7 +95,7 @@ pub(super) fn read<R: DeserializeOwned>(entry: &Entry) -> Option<R> {
 ///
 /// # Errors
 /// Somebody else was faster, or the store can't be written.
-pub(super) async fn put(
+pub(in crate::access) async fn put(
     storage: &Storage,
     key: Key,
     old: Option<&Entry>,

@@ -5,6 +5,7 @@ mod create_tenant;
 mod orphans;
 mod restore;
 mod rotate_key;
+mod rotate_signing_key;
 mod sweep;
 
 use crate::args::Global;
@@ -19,6 +20,7 @@ pub(super) async fn run(command: &AdminCommand, global: &Global, screen: &Screen
         AdminCommand::Restore(args) => restore::run(args, global, screen).await,
         AdminCommand::CreateTenant(args) => create_tenant::run(args, global, screen).await,
         AdminCommand::RotateKey(args) => rotate_key::run(args, global, screen).await,
+        AdminCommand::RotateSigningKey(args) => rotate_signing_key::run(args, global, screen).await,
         AdminCommand::Sweep(command) => sweep::run(command, global, screen).await,
         AdminCommand::Orphans(command) => orphans::run(command, global, screen).await,
     }

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use apiserver_store::{Entry, Key, ResourceId, Storage};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::claims::{Bound, Claims, Reference};
 use super::{AUDIENCE, groups, user};
 use crate::access::Identity;
 use crate::access::authenticate::Found;
-use crate::access::jwt::{self, Signer};
+use crate::access::signing::{self, Signer};
 use crate::clock::Clock;
 
 /// Clocks of apiservers differ a little.
@@ -27,7 +28,7 @@ pub(crate) struct Accounts {
     storage: Storage,
     clock: Arc<dyn Clock>,
     signer: Arc<Signer>,
-    proven: jwt::Proven<Proven>,
+    proven: signing::Proven<Proven>,
 }
 
 /// A token whose signature is good.
@@ -38,7 +39,7 @@ struct Proven {
 
 impl Accounts {
     pub(crate) fn new(signer: Arc<Signer>, storage: Storage, clock: Arc<dyn Clock>) -> Self {
-        Self { storage, clock, signer, proven: jwt::Proven::default() }
+        Self { storage, clock, signer, proven: signing::Proven::default() }
     }
 
     /// Makes a token. `None` where the key can't sign.
@@ -64,6 +65,16 @@ impl Accounts {
     pub(crate) async fn owner(&self, token: &str, asked: &[String]) -> Result<Found, Option<String>> {
         let proven = self.prove(token).ok_or(None)?;
         let Claims { aud, exp, nbf, bound, .. } = &proven.claims;
+        let is_asked = |audience: &&String| match asked {
+            [] => *audience == AUDIENCE,
+            asked => asked.contains(audience),
+        };
+        let audiences: Vec<String> = aud.iter().filter(is_asked).cloned().collect();
+        if audiences.is_empty() {
+            let here = [AUDIENCE.to_owned()];
+            let (of, asked) = (listed(aud), listed(if asked.is_empty() { &here } else { asked }));
+            return Err(Some(format!("token audiences {of} is invalid for the target audiences {asked}")));
+        }
         let now = self.clock.now();
         if now.as_second() >= *exp {
             return Err(Some("service account token has expired".to_owned()));
@@ -71,23 +82,35 @@ impl Accounts {
         if (now + LEEWAY).as_second() < *nbf {
             return Err(Some("service account token is not valid yet".to_owned()));
         }
-        let is_asked = |audience: &&String| match asked {
-            [] => *audience == AUDIENCE,
-            asked => asked.contains(audience),
-        };
-        let audiences: Vec<String> = aud.iter().filter(is_asked).cloned().collect();
-        if audiences.is_empty() {
-            return Err(Some(format!("token audiences {aud:?} is invalid for the target audiences {asked:?}")));
+        let Bound { namespace, secret, serviceaccount: account } = bound;
+        match self.find("serviceaccounts", namespace, account, now).await {
+            Bind::There => {}
+            Bind::Missing => return Err(Some(format!("serviceaccounts {:?} not found", account.name))),
+            Bind::Deleted => {
+                return Err(Some(format!("service account {namespace}/{} has been deleted", account.name)));
+            }
+            Bind::Another(uid) => {
+                return Err(Some(format!("service account UID ({uid}) does not match claim ({})", account.uid)));
+            }
         }
-        self.check("serviceaccounts", &bound.namespace, &bound.serviceaccount, now).await?;
-        if let Some(secret) = &bound.secret {
-            self.check("secrets", &bound.namespace, secret, now).await?;
+        if let Some(secret) = secret {
+            match self.find("secrets", namespace, secret, now).await {
+                Bind::There => {}
+                Bind::Missing | Bind::Deleted => {
+                    return Err(Some("service account token has been invalidated".to_owned()));
+                }
+                Bind::Another(uid) => {
+                    let claim = &secret.uid;
+                    let why = format!("secret UID ({uid}) does not match service account secret ref claim ({claim})");
+                    return Err(Some(why));
+                }
+            }
         }
         Ok(Found { identity: Arc::clone(&proven.identity), audiences })
     }
 
     fn prove(&self, token: &str) -> Option<Arc<Proven>> {
-        self.proven.of(token, || {
+        self.proven.of(self.signer.revision(), token, || {
             let claims: Claims = self.signer.read(token)?;
             let Bound { namespace, serviceaccount, .. } = &claims.bound;
             let user = user(namespace, &serviceaccount.name);
@@ -101,14 +124,8 @@ impl Accounts {
         })
     }
 
-    /// Makes sure that the very object that a token is bound to is still there.
-    async fn check(
-        &self,
-        plural: &str,
-        namespace: &str,
-        bound: &Reference,
-        now: Timestamp,
-    ) -> Result<(), Option<String>> {
+    /// Whether the very object that a token is bound to is still there.
+    async fn find(&self, plural: &str, namespace: &str, bound: &Reference, now: Timestamp) -> Bind {
         let key = Key::new(ResourceId::new("", plural), namespace, &bound.name);
         let mut found = self.storage.get(&key);
         if found.as_ref().is_none_or(|entry| entry.uid.to_string() != bound.uid) {
@@ -116,17 +133,28 @@ impl Accounts {
             let _stays_unknown = self.storage.fresh().await;
             found = self.storage.get(&key);
         }
-        let name = &bound.name;
-        let Some(entry) = found else { return Err(Some(format!("{plural} {name:?} not found"))) };
-        if entry.uid.to_string() != bound.uid {
-            let what = if plural == "secrets" { "secret" } else { "service account" };
-            return Err(Some(format!("{what} UID ({}) does not match claim ({})", entry.uid, bound.uid)));
+        match found {
+            None => Bind::Missing,
+            Some(entry) if is_gone(&entry, now) => Bind::Deleted,
+            Some(entry) if entry.uid.to_string() != bound.uid => Bind::Another(entry.uid),
+            Some(_) => Bind::There,
         }
-        if is_gone(&entry, now) {
-            return Err(Some(format!("{plural} {namespace}/{name} has been deleted")));
-        }
-        Ok(())
     }
+}
+
+/// What has the name of an object that a token is bound to.
+enum Bind {
+    There,
+    Missing,
+    /// It, or another, that is about to go.
+    Deleted,
+    Another(Uuid),
+}
+
+/// Texts as Go writes them with `%q`.
+fn listed(texts: &[String]) -> String {
+    let quoted: Vec<String> = texts.iter().map(|text| format!("{text:?}")).collect();
+    format!("[{}]", quoted.join(" "))
 }
 
 /// Whether the deletion of an object began more than a moment ago.

@@ -32,7 +32,8 @@ impl World {
         let storage = Storage::open(store, StorageOptions::default()).await.unwrap();
         let clock = Arc::new(Hands(AtomicI64::new(1_000_000)));
         let shared: Arc<dyn Clock> = Arc::<Hands>::clone(&clock);
-        let accounts = Accounts::new(Arc::new(Signer::new(&ServiceAccountKey::generate())), storage.clone(), shared);
+        let signer = Signer::new(&ServiceAccountKey::generate(), storage.clone(), Arc::clone(&shared));
+        let accounts = Accounts::new(Arc::new(signer), storage.clone(), shared);
         let world = Self { storage, clock, accounts };
         world.put("serviceaccounts", "ci", UID, json!({})).await;
         world
@@ -120,6 +121,13 @@ async fn a_token_counts_for_those_it_is_meant_for() {
     for asked in [&[][..], &["x"], &[AUDIENCE]] {
         assert!(world.ask(&token, asked).await.unwrap_err().starts_with("token audiences"), "{asked:?}");
     }
+    world.clock.0.fetch_add(600, Ordering::Relaxed);
+    assert_eq!(
+        world.ask(&token, &["x", "y"]).await,
+        Err(r#"token audiences ["vault" "db"] is invalid for the target audiences ["x" "y"]"#.into())
+    );
+    let here = world.ask(&token, &[]).await.unwrap_err();
+    assert!(here.ends_with(&format!("audiences [{AUDIENCE:?}]")), "{here}");
 }
 
 #[tokio::test]
@@ -141,7 +149,7 @@ async fn a_token_outlives_the_beginning_of_the_end_by_a_minute() {
     world.put("serviceaccounts", "ci", UID, json!({"deletionTimestamp": now})).await;
     assert!(world.ask(&token, &[]).await.is_ok());
     world.clock.0.fetch_add(61, Ordering::Relaxed);
-    assert_eq!(world.ask(&token, &[]).await, Err("serviceaccounts a/ci has been deleted".into()));
+    assert_eq!(world.ask(&token, &[]).await, Err("service account a/ci has been deleted".into()));
 }
 
 #[tokio::test]
@@ -151,5 +159,7 @@ async fn a_token_may_be_bound_to_a_secret() {
     let token = world.token(&[AUDIENCE], Some(reference("s", 9)));
     assert!(world.ask(&token, &[]).await.is_ok());
     world.remove("secrets", "s").await;
-    assert_eq!(world.ask(&token, &[]).await, Err("secrets \"s\" not found".into()));
+    assert_eq!(world.ask(&token, &[]).await, Err("service account token has been invalidated".into()));
+    world.put("secrets", "s", 10, json!({})).await;
+    assert!(world.ask(&token, &[]).await.unwrap_err().starts_with("secret UID"), "another of the same name");
 }
