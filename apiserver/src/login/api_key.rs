@@ -9,6 +9,7 @@ use super::{refused, secret};
 use crate::access::users::{ApiKeys, Owner};
 use crate::access::{Attributes, Object, ResourceAttributes};
 use crate::error::ApiError;
+use crate::policy::{self, Operation};
 use crate::query::WriteKind;
 use crate::response::{self, Answer};
 use crate::verbs::Call;
@@ -31,13 +32,15 @@ pub(crate) async fn issue(call: &Call) -> Result<Answer, ApiError> {
             wish.permit(&call.who, state.config.authorizer.as_ref())?;
         }
     }
+    let options = call.write_options(WriteKind::Create)?;
+    policy::check_beside(state, &call.served, &entry, Operation::Create, &options)?;
     let mut answer = json!({
         "apiVersion": call.served.api_version(),
         "kind": call.served.kind.kind,
         "metadata": {"name": name, "uid": entry.uid.to_string()},
         "status": {},
     });
-    if !call.write_options(WriteKind::Create)?.dry_run {
+    if !options.dry_run {
         let made = state.authenticator.api_keys.issue(name, &entry.uid.to_string(), &owner).await;
         let (key, prefix) =
             made.map_err(|why| refused(&why, "the key was made by somebody else at the same moment"))?;

@@ -8,7 +8,8 @@ use super::{done, refused};
 use crate::access::users::{Account, GROUP, Password, Refusal, USERS};
 use crate::access::{Attributes, Object, ResourceAttributes};
 use crate::error::ApiError;
-use crate::query::WriteKind;
+use crate::policy::{self, Operation};
+use crate::query::{WriteKind, WriteOptions};
 use crate::response::Answer;
 use crate::verbs::Call;
 
@@ -27,7 +28,7 @@ pub(crate) async fn set(call: &Call, body: &Bytes) -> Result<Answer, ApiError> {
     if let Some(problem) = password.problem(&account.name) {
         return Err(refused(&Refusal::Poor(problem), ""));
     }
-    if !call.write_options(WriteKind::Create)?.dry_run {
+    if !judged(call, Operation::Create)?.dry_run {
         let set = call.state.authenticator.users.set_password(&account, &password).await;
         set.map_err(|why| refused(&why, "the password was set by somebody else at the same moment"))?;
         tracing::info!(user = account.name, by = call.who.user, "a password was set");
@@ -38,12 +39,21 @@ pub(crate) async fn set(call: &Call, body: &Bytes) -> Result<Answer, ApiError> {
 /// `DELETE .../users/{name}/password`
 pub(crate) async fn remove(call: &Call) -> Result<Answer, ApiError> {
     let account = account(call).await?;
-    if !call.write_options(WriteKind::Update)?.dry_run {
+    if !judged(call, Operation::Delete)?.dry_run {
         let removed = call.state.authenticator.users.remove_password(&account.name).await;
         removed.map_err(|why| refused(&why, "the password was set by somebody else at the same moment"))?;
         tracing::info!(user = account.name, by = call.who.user, "a password was taken away");
     }
     Ok(done())
+}
+
+/// How the request is meant, if the policies allow it.
+fn judged(call: &Call, operation: Operation) -> Result<WriteOptions, ApiError> {
+    let name = &call.path.name;
+    let options = call.write_options(WriteKind::Create)?;
+    let user = call.state.storage().get(&Account::key(name)).ok_or_else(|| ApiError::not_found(GROUP, USERS, name))?;
+    policy::check_beside(&call.state, &call.served, &user, operation, &options)?;
+    Ok(options)
 }
 
 /// The user that the path names, if whoever asks may stand for them.

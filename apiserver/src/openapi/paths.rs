@@ -45,6 +45,12 @@ pub(super) fn add(paths: &mut Map<String, Value>, kind: &Kind, version: &Version
     if kind.behaviour.keeps_versions {
         writer.put(paths, &format!("{object}/versions"), &["name"], writer.versions());
     }
+    if rules::has_api_keys(kind) {
+        writer.put(paths, &format!("{object}/token"), &["name"], writer.key());
+    }
+    if rules::has_passwords(kind) {
+        writer.put(paths, &format!("{object}/password"), &["name"], writer.password());
+    }
     for connect in &kind.connects {
         writer.put(paths, &format!("{object}/{connect}"), &["name"], writer.connect(connect));
     }
@@ -182,6 +188,34 @@ impl Writer<'_> {
         )]);
         operation["responses"] = json!({"200": {"description": "OK"}, "401": {"description": "Unauthorized"}});
         Map::from_iter([("get".to_owned(), operation)])
+    }
+
+    fn key(&self) -> Map<String, Value> {
+        let kind = &self.kind.kind;
+        let id = format!("create#{}{kind}Token", self.scope);
+        let mut operation = self.operation("post", &format!("make the key of the specified {kind}, and show it"), &id);
+        operation["responses"] = responses(&["201"], &self.object);
+        Map::from_iter([("post".to_owned(), operation)])
+    }
+
+    fn password(&self) -> Map<String, Value> {
+        let kind = &self.kind.kind;
+        let named = format!("{}{kind}Password", self.scope);
+        let mut set =
+            self.operation("post", &format!("set the password of the specified {kind}"), &format!("create#{named}"));
+        let schema = json!({
+            "type": "object",
+            "required": ["password"],
+            "properties": {"password": {"type": "string", "format": "password"}},
+            "additionalProperties": false,
+        });
+        set["requestBody"] = json!({"required": true, "content": {"application/json": {"schema": schema}}});
+        let description = format!("take the password of the specified {kind} away");
+        let mut taken = self.operation("delete", &description, &format!("delete#{named}"));
+        for operation in [&mut set, &mut taken] {
+            operation["responses"] = responses(&["200"], schemas::STATUS);
+        }
+        Map::from_iter([("post".to_owned(), set), ("delete".to_owned(), taken)])
     }
 
     fn connect(&self, name: &str) -> Map<String, Value> {

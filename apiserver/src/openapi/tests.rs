@@ -68,6 +68,27 @@ fn every_path_of_a_kind_has_its_operations() {
 }
 
 #[test]
+fn passwords_and_keys_of_users_have_their_operations() {
+    let kind = |plural: &str, kind: &str| {
+        let mut made = Arc::into_inner(fixtures::widget()).unwrap();
+        (made.group, made.plural, made.kind) = ("thecloud.dev".to_owned(), plural.to_owned(), kind.to_owned());
+        made.namespaced = false;
+        Arc::new(made)
+    };
+    let documents = Documents::new(Arc::new(Registry::new([kind("users", "User"), kind("apikeys", "ApiKey")])));
+    let root = "/apis/thecloud.dev/v1";
+    let document = parsed(&documents.v3("apis/thecloud.dev/v1").unwrap());
+    let password = &document["paths"][format!("{root}/users/{{name}}/password")];
+    let body = &password["post"]["requestBody"]["content"]["application/json"]["schema"];
+    assert_eq!((&body["required"], password["delete"].is_object()), (&serde_json::json!(["password"]), true));
+    let key = &document["paths"][format!("{root}/apikeys/{{name}}/token")]["post"]["responses"]["201"];
+    assert!(key["content"]["application/json"]["schema"]["$ref"].as_str().unwrap().ends_with(".ApiKey"), "{key}");
+    for other in ["users/{name}/token", "apikeys/{name}/password"] {
+        assert!(document["paths"][format!("{root}/{other}")].is_null(), "{other}");
+    }
+}
+
+#[test]
 fn patch_lists_field_validation_and_exactly_the_types_it_takes() {
     let documents = documents();
     for (path, object, types) in [

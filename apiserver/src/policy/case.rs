@@ -78,7 +78,7 @@ impl Case<'_> {
             // What stands for an object has a kind of its own.
             let (group, name, of) = match subresource {
                 "scale" => ("autoscaling", "v1", "Scale"),
-                "token" => ("authentication.k8s.io", "v1", "TokenRequest"),
+                "token" if rules::has_tokens(kind) => ("authentication.k8s.io", "v1", "TokenRequest"),
                 "exec" => ("", "v1", "PodExecOptions"),
                 "attach" => ("", "v1", "PodAttachOptions"),
                 _ => (kind.group.as_str(), version.name.as_str(), kind.kind.as_str()),

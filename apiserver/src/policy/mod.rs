@@ -23,7 +23,7 @@ use crate::state::State;
 
 pub(crate) use self::case::{Operation, Requester};
 pub(crate) use self::grants::refusals;
-pub(crate) use self::moments::{check_create, check_delete, check_update, check_use};
+pub(crate) use self::moments::{check_beside, check_create, check_delete, check_update, check_use};
 
 use self::case::Case;
 use self::index::{Binding, Index, Policy};

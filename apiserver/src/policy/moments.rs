@@ -134,6 +134,34 @@ pub(crate) fn check_use(
     )
 }
 
+/// Asks whether what is kept beside an object may be made, or taken away: a password, a key. Nobody is shown the secret itself.
+pub(crate) fn check_beside(
+    state: &State,
+    served: &Served,
+    current: &Entry,
+    operation: Operation,
+    options: &WriteOptions,
+) -> Result<(), ApiError> {
+    let Some(requester) = asked(state, served, options.by.as_ref()) else { return Ok(()) };
+    let shown = Some(served.value(current));
+    let (object, old) = if operation == Operation::Delete { (None, shown) } else { (shown, None) };
+    check(
+        state,
+        &Case {
+            requester,
+            served,
+            operation,
+            namespace: &current.key.namespace,
+            name: current.key.name.clone(),
+            object,
+            old,
+            options: written(options),
+            dry_run: options.dry_run,
+            warnings: &options.warnings,
+        },
+    )
+}
+
 /// Who is to be judged, if there is anything to judge by.
 fn asked<'a>(state: &State, served: &Served, by: Option<&'a Requester>) -> Option<&'a Requester> {
     by.filter(|_| state.policies.concern(state.storage(), &served.kind))

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::harness::{Server, WIDGETS, config_map, namespace, widget};
+use crate::users::{USERS, definition};
 
 const GROUP: &str = "/apis/admissionregistration.k8s.io/v1";
 const CONFIG_MAPS: &str = "/api/v1/namespaces/a/configmaps";
@@ -309,6 +310,34 @@ async fn tokens_are_judged_and_who_asks_is_known() {
     let url = "/api/v1/namespaces/a/serviceaccounts/s/token";
     assert_eq!(server.post(url, request(3600)).await.code, 422);
     server.post(url, request(900)).await.expect(201);
+}
+
+#[tokio::test]
+async fn passwords_and_keys_are_judged_and_never_shown_to_a_policy() {
+    let server = Server::with_users(|_| {}).await;
+    server.server.install_kinds(&[definition("apikeys")]).await.unwrap();
+    for name in ["ann", "free"] {
+        server.make_user(name, json!({})).await;
+        let spec = json!({"owner": {"kind": "User", "name": name}});
+        let key =
+            json!({"apiVersion": "thecloud.dev/v1alpha1", "kind": "ApiKey", "metadata": {"name": name}, "spec": spec});
+        server.post("/apis/thecloud.dev/v1alpha1/apikeys", key).await.expect(201);
+    }
+    let guard = says(
+        "request.name == 'free' && (object == null ? oldObject : object).kind == request.kind.kind
+         && !('password' in (object == null ? oldObject : object))",
+    );
+    let rule = rule(&["users/password", "apikeys/token"], &["CREATE", "DELETE"]);
+    enforce(&server, "guard", rule, guard, json!({})).await;
+    for (name, code) in [("ann", 422), ("free", 200)] {
+        let path = format!("{USERS}/{name}/password");
+        assert_eq!(server.post(&path, json!({"password": "battery staple horse"})).await.code, code, "{name}");
+        assert_eq!(server.delete(&path, json!({})).await.code, code, "{name}");
+        let made = server.post(&format!("/apis/thecloud.dev/v1alpha1/apikeys/{name}/token"), json!({})).await;
+        assert_eq!(made.code, if code == 200 { 201 } else { code }, "{}", made.text);
+        let is_in = server.log_in(name, "correct horse battery").await.code == 200;
+        assert_eq!(is_in, name == "ann", "what is refused changes nothing");
+    }
 }
 
 #[tokio::test]
