@@ -90,7 +90,7 @@ pub(crate) async fn answer(
         (Question::ConfirmSweep, &Method::POST) => sweep::confirm(state).await,
         (Question::Orphans, &Method::GET) => orphans::list(state).await,
         (Question::KeyRotation, &Method::GET) => rotation::tell(state).await,
-        (Question::KeyRotation, &Method::POST) => rotation::begin(state).await,
+        (Question::KeyRotation, &Method::POST) => rotation::begin(state, query).await,
         (Question::Audit, &Method::GET) => audit::find(state, query).await,
         (Question::VerifyAudit, &Method::GET) => audit::verify(state, query).await,
         (Question::SigningKeys, &Method::GET) => signing_keys::tell(state).await,

@@ -4,12 +4,13 @@
 use std::sync::Arc;
 
 use apiserver_store::seal::SealKey;
-use apiserver_store::{RotateError, RotationStatus, RotationStep};
+use apiserver_store::{DataKeyRule, RotateError, RotationStatus, RotationStep};
 use async_trait::async_trait;
 use http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::error::{ApiError, Reason};
+use crate::query::Query;
 use crate::response::{Answer, json};
 use crate::state::{State, store_unavailable};
 
@@ -26,8 +27,13 @@ pub(super) async fn tell(state: &State) -> Result<Answer, ApiError> {
     Ok(json(StatusCode::OK, &document(&status)))
 }
 
-/// Begins it, or goes on, with the newest key that there is by now.
-pub(super) async fn begin(state: &Arc<State>) -> Result<Answer, ApiError> {
+/// Begins it, or goes on, with the newest key that there is by now. With `?dataKeys=renew` each namespace gets another key.
+pub(super) async fn begin(state: &Arc<State>, query: &Query) -> Result<Answer, ApiError> {
+    let data_keys = match query.text("dataKeys") {
+        None | Some("keep") => DataKeyRule::Kept,
+        Some("renew") => DataKeyRule::Renewed,
+        Some(other) => return Err(ApiError::bad_request(format!("dataKeys: `{other}` is neither `keep` nor `renew`"))),
+    };
     if let Some(source) = &state.config.key_source {
         let keys = source.read().await.map_err(|why| {
             ApiError::new(Reason::ServiceUnavailable, format!("the master keys of this server can't be read: {why}"))
@@ -35,17 +41,19 @@ pub(super) async fn begin(state: &Arc<State>) -> Result<Answer, ApiError> {
         state.storage().offer_keys(&keys).map_err(|_| not_among(state))?;
     }
     let status = state.storage().rotation().await.map_err(|error| refusal(&error))?;
-    if status.running.is_none() && !status.is_complete() {
-        let storage = state.storage().clone();
-        state.config.tasks.spawn(async move {
-            match storage.rotate().await {
-                // Somebody else has begun it at the same moment.
-                Ok(()) | Err(RotateError::Busy) => {}
-                Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "the rotation was cut off"),
-            }
-        });
+    if status.running.is_some() || (status.is_complete() && data_keys == DataKeyRule::Kept) {
+        return Ok(json(StatusCode::OK, &document(&status)));
     }
-    Ok(json(StatusCode::OK, &document(&status)))
+    let run = match state.storage().begin_rotation().await {
+        Ok(run) => run,
+        Err(error) => return Err(ApiError::new(Reason::Conflict, error.to_string())),
+    };
+    state.config.tasks.spawn(async move {
+        if let Err(error) = run.run(data_keys).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the rotation was cut off");
+        }
+    });
+    tell(state).await
 }
 
 fn not_among(state: &State) -> ApiError {

@@ -35,7 +35,7 @@ pub use replace::{Replacement, Staging};
 pub use revision::Revision;
 pub use seal::Sealer;
 pub use storage::{
-    Content, Export, Incoming, MasterKeys, Restore, RestoreError, RotateError, RotationStatus, RotationStep, Source,
-    Stats, Storage, StorageOptions,
+    Content, DataKeyRule, Export, Incoming, MasterKeys, Restore, RestoreError, RotateError, RotationRun,
+    RotationStatus, RotationStep, Source, Stats, Storage, StorageOptions,
 };
 pub use write::{Change, Expect, Write, WriteError};

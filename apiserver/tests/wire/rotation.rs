@@ -59,12 +59,20 @@ async fn a_key_that_was_given_meanwhile_takes_over() {
 
     given.0.lock().unwrap().push(new.clone());
     let told = running.post(PATH, json!({})).await.expect(200);
-    assert_eq!((&told["state"], &told["newestKey"]), (&json!("Pending"), &json!(new.id().to_string())));
+    assert_eq!((&told["state"], &told["newestKey"]), (&json!("Running"), &json!(new.id().to_string())));
     running.until(PATH, "complete", |told| told.is_some_and(|told| told["state"] == "Complete")).await;
     let told = running.get(PATH).await.expect(200);
     assert_eq!((&told["key"], &told["left"]), (&json!(new.id().to_string()), &json!(0)));
     assert_eq!(running.get(&format!("{SECRETS}/s")).await.expect(200), made, "it is the same Secret");
     assert_eq!(running.post(PATH, json!({})).await.expect(200)["state"], "Complete");
+
+    let before = running.storage.data_keys();
+    let renew = format!("{PATH}?dataKeys=renew");
+    assert_eq!(running.post(&renew, json!({})).await.expect(200)["state"], "Running");
+    running.until(PATH, "complete", |told| told.is_some_and(|told| told["state"] == "Complete")).await;
+    let after = running.storage.data_keys();
+    assert!(!before.is_empty() && before.iter().all(|(namespace, id)| after[namespace] != *id));
+    running.post(&format!("{PATH}?dataKeys=some"), json!({})).await.refusal(400);
 
     *given.0.lock().unwrap() = vec![new];
     let anew = server(&store, &given).await;

@@ -84,8 +84,12 @@ pub(crate) struct RestoreArgs {
 /// Arguments of `admin rotate-key`. Cut off, it is given again; every apiserver must have been given the newest key before.
 #[derive(Args, Debug)]
 pub(crate) struct RotateKeyArgs {
-    /// Only say how it stands
+    /// Make the key of each namespace anew, too, and seal all its objects with that: for when an old copy of the database and
+    /// its key may have come into other hands
     #[arg(long)]
+    pub(crate) renew_data_keys: bool,
+    /// Only say how it stands
+    #[arg(long, conflicts_with = "renew_data_keys")]
     pub(crate) status: bool,
 }
 

@@ -4,6 +4,7 @@
 //! [`check_store`], [`check_storage`], [`check_rotation`] and, if it can be shared, [`check_sharing`] and
 //! [`check_shared_rotation`].
 
+mod renewing;
 mod replacing;
 mod rotating;
 mod sealing;
@@ -114,7 +115,11 @@ pub async fn check_rotation(databases: &dyn Databases) {
         databases,
         rotating::rotated_store_needs_the_new_key_alone,
         rotating::rotation_that_is_killed_anywhere_goes_on,
+        rotating::renewal_that_is_killed_anywhere_goes_on,
         rotating::writes_go_on_during_a_rotation,
+        renewing::renewed_data_keys_are_nowhere_any_more,
+        renewing::data_key_goes_with_the_last_of_its_namespace,
+        renewing::namespaces_that_empty_and_fill_lose_nothing,
     );
 }
 
@@ -124,6 +129,7 @@ pub async fn check_shared_rotation(databases: &dyn Databases) {
         databases,
         rotating::storages_that_write_take_the_new_key_over,
         rotating::storage_without_the_new_key_is_shut_out,
+        renewing::namespaces_that_several_empty_and_fill_lose_nothing,
     );
 }
 

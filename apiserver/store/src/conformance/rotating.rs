@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::future::join_all;
+use uuid::Uuid;
 
 use crate::seal::{SealError, SealKey, sealed_by};
 use crate::{
-    Batch, Committed, Entries, Hints, Key, Meta, Revision, Sealer, Sharing, Staging, Storage, StorageOptions, Store,
-    StoreError, StoredChange, StoredObject, WriteError,
+    Batch, Committed, DataKeyRule, Entries, Hints, Key, Meta, Revision, Sealer, Sharing, Staging, Storage,
+    StorageOptions, Store, StoreError, StoredChange, StoredObject, WriteError,
 };
 
 use super::sealing::{data_keys, enveloped, secret};
@@ -26,7 +27,7 @@ fn given(keys: &[&SealKey]) -> StorageOptions {
     StorageOptions { sealer: Sealer::of_all(&all), ..enveloped(&all[0]) }
 }
 
-async fn fill(storage: &Storage) {
+pub(super) async fn fill(storage: &Storage) {
     for (namespace, name) in [("a", "x"), ("a", "y"), ("b", "x"), ("", "x"), ("c", "gone")] {
         storage.write(create(secret(namespace, name), "hush")).await.expect("created");
     }
@@ -36,26 +37,30 @@ async fn fill(storage: &Storage) {
     storage.write(delete(secret("c", "gone"), gone, "hush")).await.expect("deleted");
 }
 
-fn secrets(storage: &Storage) -> Entries {
+pub(super) fn secrets(storage: &Storage) -> Entries {
     storage.snapshot(&others()).entries
 }
 
-/// The sealed bodies of every row, and the seal check.
-async fn envelopes(database: &dyn Database) -> Vec<(Key, Vec<u8>)> {
+/// What the secrets hold, whichever revision they are at.
+pub(super) fn plain(storage: &Storage) -> Vec<(Key, serde_json::Value)> {
+    secrets(storage).iter().map(|entry| (entry.key.clone(), entry.value()["value"].clone())).collect()
+}
+
+/// The bodies of every row, sealed or not, and the seal check.
+pub(super) async fn bodies(database: &dyn Database) -> Vec<(Key, Uuid, Vec<u8>)> {
     let store = database.open().await;
     let mut rows = Vec::new();
-    let meta = store.load(&mut |object| rows.push((object.key, object.body))).await.expect("loaded");
+    let meta = store.load(&mut |object| rows.push((object.key, object.uid, object.body))).await.expect("loaded");
     let changes = store.changes(meta.compacted, 100_000).await.expect("the log is read");
-    rows.extend(changes.into_iter().map(|change| (change.key, change.body)));
-    rows.push((secret("", "the seal check"), meta.seal_check.expect("it is sealed")));
+    rows.extend(changes.into_iter().map(|change| (change.key, change.uid, change.body)));
+    rows.push((secret("", "the seal check"), meta.installation, meta.seal_check.expect("it is sealed")));
     store.close().await;
-    rows.retain(|(_, body)| sealed_by(body).is_some());
-    assert!(rows.len() > 5, "there is something to look at");
+    assert!(rows.iter().filter(|(_, _, body)| sealed_by(body).is_some()).count() > 5, "there is something to look at");
     rows
 }
 
 async fn assert_nothing_opens_with(database: &dyn Database, old: &SealKey) {
-    for (key, body) in envelopes(database).await {
+    for (key, _, body) in bodies(database).await {
         assert_ne!(sealed_by(&body), Some(old.id()), "{key} opens with the old key");
     }
 }
@@ -73,12 +78,12 @@ pub(super) async fn rotated_store_needs_the_new_key_alone(database: &dyn Databas
     assert_eq!((before.keys.present, before.keys.newest), (old.id(), new.id()), "the old one counts");
     assert!(before.left == 0 && !before.is_complete(), "{before:?}");
     let content = secrets(&storage);
-    storage.rotate().await.expect("rotated");
+    storage.rotate(DataKeyRule::Kept).await.expect("rotated");
     let after = storage.rotation().await.expect("known");
     assert!(after.is_complete() && after.keys.present == new.id(), "{after:?}");
     assert_eq!(secrets(&storage), content, "no secret was touched");
     let written = storage.revision();
-    storage.rotate().await.expect("nothing is to be done");
+    storage.rotate(DataKeyRule::Kept).await.expect("nothing is to be done");
     assert_eq!(storage.revision(), written);
     storage.shutdown().await;
     drop(storage);
@@ -94,17 +99,26 @@ pub(super) async fn rotated_store_needs_the_new_key_alone(database: &dyn Databas
 
 /// Killed before or after each thing that it writes, it goes on.
 pub(super) async fn rotation_that_is_killed_anywhere_goes_on(database: &dyn Database) {
+    kill_anywhere(database, DataKeyRule::Kept, 6).await;
+}
+
+/// So does one that renews the data keys.
+pub(super) async fn renewal_that_is_killed_anywhere_goes_on(database: &dyn Database) {
+    kill_anywhere(database, DataKeyRule::Renewed, 16).await;
+}
+
+async fn kill_anywhere(database: &dyn Database, rule: DataKeyRule, least: usize) {
     let mut old = SealKey::generate();
     let storage = open_with(database, given(&[&old])).await;
     fill(&storage).await;
-    let content = secrets(&storage);
+    let content = plain(&storage);
     storage.shutdown().await;
     drop(storage);
     for round in 0..60 {
         let new = SealKey::generate();
         let dying = Dying::after(database.open().await, round / 2, round % 2 == 0);
         let storage = Storage::open(dying.clone(), given(&[&old, &new])).await.expect("it opens");
-        let ended = storage.rotate().await;
+        let ended = storage.rotate(rule).await;
         assert_eq!(ended.is_err(), dying.is_dead(), "{ended:?}");
         storage.shutdown().await;
         drop((storage, dying));
@@ -114,7 +128,7 @@ pub(super) async fn rotation_that_is_killed_anywhere_goes_on(database: &dyn Data
             let store = database.open().await;
             match Storage::open(Arc::clone(&store), given(&[alone])).await {
                 Ok(storage) => {
-                    assert_eq!(secrets(&storage), content, "round {round}");
+                    assert_eq!(plain(&storage), content, "round {round}");
                     storage.shutdown().await;
                 }
                 Err(StoreError::Seal(_)) => store.close().await,
@@ -123,15 +137,15 @@ pub(super) async fn rotation_that_is_killed_anywhere_goes_on(database: &dyn Data
         }
         let living = Dying::after(database.open().await, usize::MAX, true);
         let storage = Storage::open(living.clone(), given(&[&old, &new])).await.expect("it opens");
-        assert_eq!(secrets(&storage), content, "round {round}");
-        storage.rotate().await.expect("it goes on");
+        assert_eq!(plain(&storage), content, "round {round}");
+        storage.rotate(DataKeyRule::Kept).await.expect("it goes on");
         assert!(storage.rotation().await.expect("known").is_complete(), "round {round}");
         storage.shutdown().await;
         drop((storage, living));
         assert_nothing_opens_with(database, &old).await;
         old = new;
         if ended.is_ok() {
-            assert!(round >= 6, "it was killed in between");
+            assert!(round >= least, "it was killed in between");
             return;
         }
     }
@@ -146,7 +160,7 @@ pub(super) async fn writes_go_on_during_a_rotation(database: &dyn Database) {
     let written = write_while(&[&storage], async {
         for count in 2..=keys.len() {
             storage.offer_keys(&keys[..count]).expect("the present one is among them");
-            storage.rotate().await.expect("rotated");
+            storage.rotate(DataKeyRule::Kept).await.expect("rotated");
         }
     })
     .await;
@@ -163,7 +177,7 @@ pub(super) async fn storages_that_write_take_the_new_key_over(database: &dyn Dat
     for storage in &storages {
         storage.offer_keys(&keys).expect("the present one is among them");
     }
-    let rotating = async { storages[0].rotate().await.expect("rotated") };
+    let rotating = async { storages[0].rotate(DataKeyRule::Kept).await.expect("rotated") };
     let written = write_while(&[&storages[0], &storages[1]], rotating).await;
     for storage in &storages {
         storage.fresh().await.expect("fresh");
@@ -181,7 +195,7 @@ pub(super) async fn storage_without_the_new_key_is_shut_out(database: &dyn Datab
     fill(&first).await;
     let ignorant = open_with(database, given(&[&old])).await;
     first.offer_keys(&[old.clone(), new.clone()]).expect("known");
-    first.rotate().await.expect("rotated");
+    first.rotate(DataKeyRule::Kept).await.expect("rotated");
     for name in ["late", "later"] {
         let refused = ignorant.write(create(secret("late", name), "hush")).await;
         assert!(matches!(refused, Err(WriteError::Unavailable(_))), "{refused:?}");

@@ -79,10 +79,14 @@ impl Core {
         let mut in_the_clear = 0_u64;
         // Objects come in any order, and data keys among them.
         let mut later = Vec::new();
+        let mut namespaces = BTreeSet::new();
         let meta = self
             .store
             .load(&mut |object| {
                 in_the_clear += u64::from(self.is_sealed(&object.key.resource) && !is_sealed(&object.body));
+                if self.is_data_key(&object.key) {
+                    namespaces.insert(object.key.namespace.clone());
+                }
                 if self.has_data_key(&object.key) && is_sealed(&object.body) {
                     later.push(object);
                     return;
@@ -94,6 +98,7 @@ impl Core {
             })
             .await?;
         self.keep_to_history(meta.epoch)?;
+        self.data_keys.keep_only(&namespaces);
         for object in later {
             match self.entry_of_object(object) {
                 Ok(entry) => entries.push(entry),
@@ -157,9 +162,19 @@ impl Core {
         key.resource != *resource && self.is_sealed(&key.resource)
     }
 
+    /// Whether the object is a data key.
+    pub(super) fn is_data_key(&self, key: &Key) -> bool {
+        self.options.data_keys.as_ref() == Some(&key.resource)
+    }
+
+    /// The resources whose objects are sealed with data keys.
+    pub(super) fn sealed_with_data_keys(&self) -> impl Iterator<Item = &ResourceId> {
+        self.sealed.iter().filter(|resource| self.options.data_keys.as_ref() != Some(resource))
+    }
+
     /// What seals an object now.
     pub(super) fn present_sealer(&self, key: &Key) -> Option<Sealer> {
-        let of_namespace = if self.has_data_key(key) { self.data_keys.of(&key.namespace) } else { None };
+        let of_namespace = if self.has_data_key(key) { self.data_keys.sealing(&key.namespace) } else { None };
         of_namespace.or_else(|| self.master.sealer())
     }
 
@@ -169,9 +184,9 @@ impl Core {
     }
 
     /// Opens what is sealed with the data key of its namespace, or as it was before there was one.
-    fn open_sealed(&self, key: &Key, uid: Uuid, sealed: &[u8]) -> Result<Vec<u8>, StoreError> {
+    pub(super) fn open_sealed(&self, key: &Key, uid: Uuid, sealed: &[u8]) -> Result<Vec<u8>, StoreError> {
         if self.has_data_key(key)
-            && let Some(sealer) = self.data_keys.of(&key.namespace)
+            && let Some(sealer) = self.data_keys.opening(&key.namespace)
         {
             match sealer.open(key, uid, sealed) {
                 Err(SealError::UnknownKey { .. }) => {}
@@ -182,21 +197,28 @@ impl Core {
     }
 
     fn entry_of_object(&self, object: StoredObject) -> Result<Arc<Entry>, StoreError> {
-        self.entry(object.key, object.uid, object.revision, object.body)
+        let entry = self.entry(object.key, object.uid, object.revision, object.body)?;
+        if self.is_data_key(&entry.key) && !self.data_keys.learn(&entry) {
+            return Err(no_data_key(&entry));
+        }
+        Ok(entry)
     }
 
     pub(super) fn applied_of_change(&self, change: StoredChange) -> Result<Applied, StoreError> {
         let deleted = change.operation == Operation::Delete;
+        let is_key = self.is_data_key(&change.key);
         let entry = self.entry(change.key, change.uid, change.revision, change.body)?;
+        if deleted && is_key {
+            self.data_keys.forget(&entry);
+        } else if is_key && !self.data_keys.learn(&entry) {
+            return Err(no_data_key(&entry));
+        }
         Ok(Applied { entry, deleted })
     }
 
     fn entry(&self, key: Key, uid: Uuid, revision: Revision, stored: Vec<u8>) -> Result<Arc<Entry>, StoreError> {
         self.note_seal(&key, &stored);
         let plain = if is_sealed(&stored) { self.open_sealed(&key, uid, &stored)? } else { stored };
-        if self.options.data_keys.as_ref() == Some(&key.resource) && !self.data_keys.learn(&key.namespace, &plain) {
-            return Err(StoreError::Damaged { what: format!("`{key}` at revision {revision} holds no data key") });
-        }
         let body = Body::parse(&plain).map_err(|reason| StoreError::Damaged {
             what: format!("`{key}` at revision {revision} is not an object: {reason}"),
         })?;
@@ -206,6 +228,10 @@ impl Core {
     pub(super) fn stats(&self) -> Stats {
         self.counters.read(self.cache.counts(), self.cache.revision())
     }
+}
+
+fn no_data_key(entry: &Entry) -> StoreError {
+    StoreError::Damaged { what: format!("`{}` at revision {} holds no data key", entry.key, entry.revision) }
 }
 
 pub(super) fn entry_of_body(key: Key, uid: Uuid, revision: Revision, body: Body) -> Entry {

@@ -11,6 +11,7 @@ mod options;
 mod pending;
 mod reseal;
 mod restore;
+mod retire;
 mod rotate;
 mod sequencer;
 mod stats;
@@ -35,11 +36,13 @@ pub use master::MasterKeys;
 pub use options::StorageOptions;
 use pending::Pending;
 pub use restore::{Content, Export, Incoming, Restore, RestoreError, Source};
-pub use rotate::{RotateError, RotationStatus, RotationStep};
+pub use rotate::{DataKeyRule, RotateError, RotationRun, RotationStatus, RotationStep};
 pub use stats::Stats;
 
 /// Writes that may wait for the sequencer before writers have to wait for a place.
 const INBOX: usize = 1_024;
+/// How often the data key of a namespace is asked for, while others make and delete it.
+const TRIES: usize = 8;
 
 /// A store with its cache. Clones share everything; when the last one is dropped, the tasks end.
 #[derive(Clone)]
@@ -76,8 +79,10 @@ impl Storage {
         if let Sharing::Shared { poll } = core.store.sharing() {
             tasks.spawn(follow::follow(Arc::clone(&core), poll));
         }
-        tasks.close();
-        Ok(Storage { inner: Arc::new(Inner { core, inbox, tasks }) })
+        let inner = Arc::new(Inner { core: Arc::clone(&core), inbox, tasks });
+        inner.tasks.spawn(retire::run(Arc::downgrade(&inner), core));
+        inner.tasks.close();
+        Ok(Storage { inner })
     }
 
     /// The id of this installation, made once with the store.
@@ -137,28 +142,28 @@ impl Storage {
     async fn ensure_data_key(&self, key: &Key) -> Result<(), WriteError> {
         let core = &self.inner.core;
         let Some(resource) = &core.options.data_keys else { return Ok(()) };
-        if !core.has_data_key(key) || core.data_keys.of(&key.namespace).is_some() {
+        if !core.has_data_key(key) || core.data_keys.sealing(&key.namespace).is_some() {
             return Ok(());
         }
         // One at a time: whoever comes second is told so before what the first wrote is there to be read.
         let _turn = core.data_keys.turn.lock().await;
-        if core.data_keys.of(&key.namespace).is_some() {
-            return Ok(());
-        }
-        let creation = data_keys::creation(resource, &key.namespace);
-        let its_key = creation.key.clone();
-        let entry = match Box::pin(self.write(creation)).await {
-            Ok(entry) => entry,
-            // Another apiserver was quicker.
-            Err(WriteError::AlreadyExists) => {
-                self.fresh().await.map_err(|error| WriteError::Unavailable(Arc::new(error)))?;
-                let gone = || WriteError::Unavailable(Arc::new(StoreError::Seal(crate::seal::SealError::NoKey)));
-                self.get(&its_key).ok_or_else(gone)?
+        let unavailable = |error| WriteError::Unavailable(Arc::new(error));
+        for _ in 0..TRIES {
+            if core.data_keys.sealing(&key.namespace).is_some() {
+                return Ok(());
             }
-            Err(error) => return Err(error),
-        };
-        core.data_keys.learn(&key.namespace, &entry.body);
-        Ok(())
+            // One that was about to be deleted is needed again.
+            let write = match self.get(&data_keys::key_of(resource, &key.namespace)) {
+                Some(retired) => data_keys::retirement(&retired, false),
+                None => Some(data_keys::creation(resource, &key.namespace)),
+            };
+            let write = write.ok_or_else(|| unavailable(StoreError::Seal(crate::seal::SealError::NoKey)))?;
+            if self.write_data_key(write).await.map_err(unavailable)?.is_none() {
+                // Another apiserver was quicker.
+                self.fresh().await.map_err(unavailable)?;
+            }
+        }
+        Err(unavailable(StoreError::Seal(crate::seal::SealError::NoKey)))
     }
 
     /// The names of the data keys, by namespace; empty for what has none.

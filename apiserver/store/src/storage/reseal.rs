@@ -19,7 +19,8 @@ impl Core {
             return true;
         }
         // Where a data key is still to be made, what is there is of before.
-        let present = if self.has_data_key(key) { self.data_keys.of(&key.namespace) } else { self.master.sealer() };
+        let present =
+            if self.has_data_key(key) { self.data_keys.sealing(&key.namespace) } else { self.master.sealer() };
         present.is_some_and(|sealer| sealer.has_sealed(stored))
     }
 

@@ -1,15 +1,17 @@
-//! Brings the whole store under the newest master key, while it is used: what is sealed directly with a master key, and the
-//! log. Cut off anywhere, the next call goes on: what is left to do is read from the database's rows and nowhere else.
+//! Brings the whole store under the newest keys, while it is used: objects and the log. Cut off anywhere, the next call goes on: what is left to do is read from the database's rows and nowhere else.
 //!
 //! Never loses a key: an older one is needed until nothing is left, and taking it away is the operator's act.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use crate::{Key, Revision, Sharing, StoreError};
+use tokio::sync::OwnedMutexGuard;
+
+use crate::{Entry, Key, Revision, Sharing, StoreError, StoredChange, Write};
 
 use super::core::Core;
-use super::{MasterKeys, Storage};
+use super::{MasterKeys, Storage, data_keys};
 
 /// Rows of the log that are looked at at once.
 const PAGE: usize = 500;
@@ -17,6 +19,17 @@ const PAGE: usize = 500;
 const PORTION: usize = 64;
 /// How often is looked for what is left. Each time there is less, unless something is wrong.
 const ROUNDS: usize = 10;
+/// How long what takes a moment is waited for: the deletion of a data key.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What becomes of the data keys in a rotation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DataKeyRule {
+    /// They stay, sealed anew.
+    Kept,
+    /// Each namespace gets another one, with which all of its objects are sealed.
+    Renewed,
+}
 
 /// What a rotation is at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +56,7 @@ pub struct RotationStatus {
 }
 
 impl RotationStatus {
-    /// Whether nothing in the database opens with another master key than the newest.
+    /// Whether nothing in the database opens with another master key than the newest, or with a data key of before.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.running.is_none() && self.left == 0 && self.keys.present == self.keys.newest
@@ -103,11 +116,37 @@ struct Left {
     changes: u64,
     /// The last of the log.
     newest: Option<Revision>,
+    /// Data keys that were renewed, and still have those before beside them.
+    renewed: Vec<Arc<Entry>>,
 }
 
 impl Left {
     fn rows(&self) -> u64 {
-        self.objects.len() as u64 + self.changes
+        self.objects.len() as u64 + self.changes + self.renewed.len() as u64
+    }
+}
+
+/// A rotation that has its turn. Dropped, it is cut off.
+pub struct RotationRun {
+    storage: Storage,
+    _turn: OwnedMutexGuard<()>,
+}
+
+impl RotationRun {
+    /// As [`Storage::rotate`].
+    ///
+    /// # Errors
+    /// Whatever the store says; the next one goes on.
+    pub async fn run(self, data_keys: DataKeyRule) -> Result<(), RotateError> {
+        let done = self.storage.bring_over(data_keys).await;
+        self.storage.inner.core.rotation.change(|state| state.failed = done.as_ref().err().map(ToString::to_string));
+        done
+    }
+}
+
+impl Drop for RotationRun {
+    fn drop(&mut self) {
+        self.storage.inner.core.rotation.change(|state| state.running = None);
     }
 }
 
@@ -126,22 +165,26 @@ impl Storage {
     }
 
     /// Makes the newest master key the one that the store is sealed with, and ends when no row of the database opens
-    /// with another. Writers wait for nothing.
+    /// with another, nor with a data key of before. Writers wait for nothing.
     ///
     /// Every process that writes must know the newest key before: one that doesn't is shut out of the store.
     ///
     /// # Errors
     /// Whatever the store says; the next call goes on.
-    pub async fn rotate(&self) -> Result<(), RotateError> {
+    pub async fn rotate(&self, data_keys: DataKeyRule) -> Result<(), RotateError> {
+        self.begin_rotation().await?.run(data_keys).await
+    }
+
+    /// Takes the turn: from now on [`Storage::rotation`] says that it is running.
+    ///
+    /// # Errors
+    /// [`RotateError::Busy`] while another one, or a restore, is under way.
+    pub async fn begin_rotation(&self) -> Result<RotationRun, RotateError> {
         let core = &self.inner.core;
-        let _turn = core.restoring.try_lock().map_err(|_| RotateError::Busy)?;
+        let turn = Arc::clone(&core.restoring).lock_owned();
+        let turn = tokio::time::timeout(PATIENCE, turn).await.map_err(|_| RotateError::Busy)?;
         core.rotation.change(|state| *state = State { running: Some((RotationStep::Looking, 0, 0)), failed: None });
-        let done = self.bring_over().await;
-        core.rotation.change(|state| {
-            state.running = None;
-            state.failed = done.as_ref().err().map(ToString::to_string);
-        });
-        done
+        Ok(RotationRun { storage: self.clone(), _turn: turn })
     }
 
     /// How it stands, by what is in the database.
@@ -156,9 +199,12 @@ impl Storage {
         Ok(RotationStatus { keys, running, left, failed })
     }
 
-    async fn bring_over(&self) -> Result<(), RotateError> {
+    async fn bring_over(&self, data_keys: DataKeyRule) -> Result<(), RotateError> {
         let core = &self.inner.core;
         core.take_newest_key().await?;
+        if data_keys == DataKeyRule::Renewed {
+            self.renew_data_keys().await?;
+        }
         let mut left = core.left().await?;
         for _ in 0..ROUNDS {
             if left.rows() == 0 {
@@ -172,8 +218,29 @@ impl Storage {
                 core.forget(&left).await?;
                 left = core.left().await?;
             }
+            if left.objects.is_empty() && left.changes == 0 {
+                for entry in &left.renewed {
+                    self.replace_data_key(entry, data_keys::without_older).await?;
+                }
+                left = core.left().await?;
+            }
         }
         Err(RotateError::Endless { left: left.rows() })
+    }
+
+    /// Has another key seal in each namespace, and makes sure that everybody does so.
+    async fn renew_data_keys(&self) -> Result<(), StoreError> {
+        let core = &self.inner.core;
+        for entry in core.data_key_objects() {
+            self.replace_data_key(&entry, data_keys::renewal).await?;
+        }
+        core.renew_check().await
+    }
+
+    /// Whoever was quicker has changed it otherwise, and what is left then is looked for again.
+    async fn replace_data_key(&self, entry: &Entry, change: fn(&Entry) -> Option<Write>) -> Result<(), StoreError> {
+        let damaged = || StoreError::Damaged { what: format!("`{}` holds no data key", entry.key) };
+        self.write_data_key(change(entry).ok_or_else(damaged)?).await.map(drop)
     }
 
     async fn seal_anew(&self, objects: &BTreeSet<Key>) -> Result<(), StoreError> {
@@ -228,13 +295,29 @@ impl Core {
                 }
                 Err(error) => return Err(error),
             };
-            let Some(last) = page.last() else { return Ok(left) };
+            let Some(last) = page.last() else { break };
             after = last.revision;
-            for change in page.iter().filter(|change| !self.is_current(&change.key, &change.body)) {
+            for change in page.iter().filter(|change| !self.is_current_change(change)) {
                 left.changes += 1;
                 left.newest = Some(change.revision);
             }
         }
+        left.renewed = self.data_key_objects().into_iter().filter(|entry| data_keys::has_older(entry)).collect();
+        Ok(left)
+    }
+
+    /// Whether a row of the log is sealed as it would be now, and holds no data key of before.
+    fn is_current_change(&self, change: &StoredChange) -> bool {
+        self.is_current(&change.key, &change.body)
+            && (!self.is_data_key(&change.key)
+                || self
+                    .open_sealed(&change.key, change.uid, &change.body)
+                    .is_ok_and(|plain| self.data_keys.knows_all_of(&change.key.namespace, &plain)))
+    }
+
+    fn data_key_objects(&self) -> Vec<Arc<Entry>> {
+        let Some(resource) = &self.options.data_keys else { return Vec::new() };
+        self.cache.snapshot(resource).entries.iter().cloned().collect()
     }
 
     /// Forgets the log up to the last of what is left in it. Whoever follows it gets time to read it before; who is late all

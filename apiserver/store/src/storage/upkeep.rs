@@ -60,7 +60,7 @@ pub(super) async fn compact(core: Arc<Core>) {
 }
 
 /// `false`: the storage stopped meanwhile.
-async fn pause(core: &Core, length: Duration) -> bool {
+pub(super) async fn pause(core: &Core, length: Duration) -> bool {
     tokio::select! {
         () = tokio::time::sleep(length) => true,
         () = core.stop.cancelled() => false,

@@ -22,34 +22,32 @@ const PATIENCE: Duration = Duration::from_secs(3600);
 /// Rotates, or tells how it stands.
 pub(super) async fn run(args: &RotateKeyArgs, global: &Global, screen: &Screen) -> Result<(), Error> {
     let session = connect::connect(global, screen).await?;
-    let told = if args.status { session.get(PATH).await? } else { rotate(&session, screen, PAUSE).await? };
+    let told = if args.status { session.get(PATH).await? } else { rotate(&session, args, screen, PAUSE).await? };
     tell(&told, screen)
 }
 
-async fn rotate(session: &Session, screen: &Screen, pause: Duration) -> Result<Value, Error> {
+async fn rotate(session: &Session, args: &RotateKeyArgs, screen: &Screen, pause: Duration) -> Result<Value, Error> {
     let deadline = Instant::now() + PATIENCE;
     let mut progress = Progress::start(screen);
-    let mut told = session.post(PATH, &json!({})).await?;
-    // The first answer says how it stood before.
-    let mut is_begun = false;
+    let path = if args.renew_data_keys { format!("{PATH}?dataKeys=renew") } else { PATH.to_owned() };
+    let mut told = session.post(&path, &json!({})).await?;
     loop {
         match text(&told, "state") {
             "Complete" => return Ok(told),
             "Running" => progress.say(&step(&told)),
-            _ if is_begun && !text(&told, "failure").is_empty() => {
-                let why = text(&told, "failure");
-                return Err(Error::Failed(format!(
-                    "the rotation was cut off: {why}. Give the command again: it goes on."
-                )));
-            }
-            // The server that was at it is gone, and another one answers.
-            _ if is_begun => drop(session.post(PATH, &json!({})).await?),
-            _ => {}
+            _ => match text(&told, "failure") {
+                // The server that was at it is gone, and another one answers.
+                "" => drop(session.post(PATH, &json!({})).await?),
+                why => {
+                    return Err(Error::Failed(format!(
+                        "the rotation was cut off: {why}. Give the command again: it goes on."
+                    )));
+                }
+            },
         }
         if Instant::now() > deadline {
             return Err(Error::Timeout("the rotation is still under way; give the command again to go on".to_owned()));
         }
-        is_begun = true;
         tokio::time::sleep(pause).await;
         told = session.get(PATH).await?;
     }
@@ -124,7 +122,9 @@ mod tests {
             Answer::json(200, answers.lock().unwrap().next().expect("it has ended"))
         });
         let (screen, captured) = Screen::captured();
-        let ended = rotate(&session, &screen, Duration::ZERO).await.and_then(|told| tell(&told, &screen));
+        let ended = rotate(&session, &RotateKeyArgs { renew_data_keys: false, status: false }, &screen, Duration::ZERO)
+            .await
+            .and_then(|told| tell(&told, &screen));
         let ended = ended.map(|()| captured.text()).map_err(|error| error.to_string());
         let asked = asked.lock().unwrap().clone();
         (ended, asked)
@@ -133,7 +133,7 @@ mod tests {
     #[tokio::test]
     async fn it_ends_with_what_to_do_next() {
         let running = json!({"state": "Running", "step": "Sealing", "done": 64, "total": 70});
-        let (said, asked) = rotated(vec![told("Pending", "old", ""), running, told("Complete", "new", "")]).await;
+        let (said, asked) = rotated(vec![running.clone(), running, told("Complete", "new", "")]).await;
         let said = said.unwrap();
         assert_eq!(asked, "PGG");
         for part in ["64 of 70", "No row opens with old", "Take the older keys away"] {
@@ -144,14 +144,15 @@ mod tests {
     #[tokio::test]
     async fn where_another_server_answers_it_goes_on() {
         let unfinished = || told("Unfinished", "new", "");
-        let answers = vec![unfinished(), unfinished(), unfinished(), told("Complete", "new", "")];
-        assert_eq!(rotated(answers).await.1, "PGPG");
+        let running = json!({"state": "Running", "step": "Looking"});
+        let answers = vec![unfinished(), running.clone(), running, told("Complete", "new", "")];
+        assert_eq!(rotated(answers).await.1, "PPGG");
     }
 
     #[tokio::test]
-    async fn failure_is_told_once_it_is_of_this_attempt() {
-        let failed = || told("Unfinished", "new", "the disk is full");
-        let (said, asked) = rotated(vec![failed(), failed()]).await;
+    async fn failure_is_told() {
+        let running = json!({"state": "Running", "step": "Looking"});
+        let (said, asked) = rotated(vec![running, told("Unfinished", "new", "the disk is full")]).await;
         assert_eq!(asked, "PG");
         assert!(said.unwrap_err().contains("the disk is full"));
     }
