@@ -1,8 +1,10 @@
 //! The command line of `cloudd`. Every option has an environment variable beside it.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use apiserver_store::ResourceId;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// The daemon of The Cloud: apiserver and controllers in one process.
@@ -88,6 +90,12 @@ pub(crate) struct StateArgs {
     /// A command, run by `sh`, that writes what a key file holds: for a vault. Run at each start.
     #[arg(long, env = "CLOUD_KEY_COMMAND", hide_env_values = true)]
     pub(crate) key_command: Option<String>,
+
+    /// Kinds that are sealed as Secrets are, each as PLURAL.GROUP, such as `configmaps,instances.thecloud.dev`.
+    ///
+    /// What is there is sealed, or unsealed, at the start. Every server of one store must be told the same.
+    #[arg(long, env = "CLOUD_SEAL", value_delimiter = ',', value_parser = parse_resource)]
+    pub(crate) seal: Vec<ResourceId>,
 
     /// How log lines are written to standard error. What is logged is set by RUST_LOG (default: info).
     #[arg(long, env = "CLOUD_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
@@ -249,6 +257,17 @@ fn parse_range(text: &str) -> Result<PortRange, String> {
     Ok(range)
 }
 
+fn parse_resource(text: &str) -> Result<ResourceId, String> {
+    let (plural, group) = text.split_once('.').unwrap_or((text, ""));
+    let is_name = |text: &str| {
+        text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-".contains(&byte))
+    };
+    if plural.is_empty() || !is_name(plural) || !is_name(group) {
+        return Err("must be a plural and its group, such as configmaps or instances.thecloud.dev".to_owned());
+    }
+    Ok(ResourceId::new(group, plural))
+}
+
 fn parse_size(text: &str) -> Result<u64, String> {
     let bytes = crds::quantity::Quantity::from(text).units().map_err(|error| error.to_string())?;
     if bytes == 0 { Err("must be more than nothing".to_owned()) } else { Ok(bytes) }
@@ -271,6 +290,11 @@ impl StateArgs {
     /// Where the sealing key is.
     pub(crate) fn key_path(&self) -> PathBuf {
         self.key_file.clone().unwrap_or_else(|| self.data_dir.join("secret.key"))
+    }
+
+    /// The kinds that no database sees in the clear.
+    pub(crate) fn sealed_kinds(&self) -> BTreeSet<ResourceId> {
+        self.seal.iter().cloned().chain([ResourceId::new("", "secrets")]).collect()
     }
 
     /// Where the embedded database is.
@@ -321,6 +345,17 @@ mod tests {
         assert_eq!(parse_store("sqlite"), Ok(StoreChoice::Sqlite));
         assert!(matches!(parse_store("postgres://a@b/c"), Ok(StoreChoice::Postgres(_))));
         assert!(parse_store("mysql://a@b/c").is_err());
+    }
+
+    #[test]
+    fn a_kind_to_seal_is_a_plural_and_its_group() {
+        assert_eq!(parse_resource("configmaps"), Ok(ResourceId::new("", "configmaps")));
+        assert_eq!(parse_resource("instances.thecloud.dev"), Ok(ResourceId::new("thecloud.dev", "instances")));
+        for text in ["", ".thecloud.dev", "ConfigMaps", "config maps"] {
+            assert!(parse_resource(text).is_err(), "{text}");
+        }
+        let cli = Cli::try_parse_from(["cloudd", "--seal", "configmaps,vpcs.thecloud.dev"]).unwrap();
+        assert_eq!(cli.all.state.seal.len(), 2);
     }
 
     #[test]

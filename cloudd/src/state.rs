@@ -33,14 +33,18 @@ pub(crate) async fn open(args: &StateArgs) -> anyhow::Result<Storage> {
     };
     let is_sealed = store.meta().await.context("the stored state")?.seal_check.is_some();
     let master_keys = master_key::load(args, is_sealed).await?;
-    let secrets = ResourceId { group: String::new(), plural: "secrets".to_owned() };
     // Who comes in, and who did what, is a matter of this installation: a restore brings back neither keys nor passwords.
     let data_keys = ResourceId::new("internal.thecloud.dev", "datakeys");
     let own = [keys::resource(), apiserver::audit_anchors(), data_keys.clone()];
     let private: Vec<ResourceId> = own.into_iter().chain(apiserver::private_resources()).collect();
     let options = StorageOptions {
         sealer: Sealer::of_all(&master_keys),
-        sealed: [secrets, apiserver::secret_versions()].into_iter().chain(private.iter().cloned()).collect(),
+        sealed: args
+            .sealed_kinds()
+            .into_iter()
+            .chain([apiserver::secret_versions()])
+            .chain(private.iter().cloned())
+            .collect(),
         private,
         data_keys: Some(data_keys),
         ..StorageOptions::default()
@@ -101,6 +105,7 @@ pub(crate) mod tests {
             store: StoreChoice::Sqlite,
             key_file: None,
             key_command: None,
+            seal: Vec::new(),
             log_format: crate::args::LogFormat::Text,
         }
     }

@@ -24,7 +24,11 @@ pub trait KeySource: Send + Sync + 'static {
 /// Says how it stands.
 pub(super) async fn tell(state: &State) -> Result<Answer, ApiError> {
     let status = state.storage().rotation().await.map_err(|error| refusal(&error))?;
-    Ok(json(StatusCode::OK, &document(&status)))
+    let mut document = document(&status);
+    let sealed = state.storage().sealed_resources().into_iter();
+    document["sealed"] =
+        sealed.map(|(resource, objects)| json!({"resource": resource.to_string(), "objects": objects})).collect();
+    Ok(json(StatusCode::OK, &document))
 }
 
 /// Begins it, or goes on, with the newest key that there is by now. With `?dataKeys=renew` each namespace gets another key.

@@ -6,6 +6,8 @@ mod host;
 
 use std::fmt;
 
+use apiserver_store::ResourceId;
+
 use crate::args::AllInOneArgs;
 
 /// How bad it is.
@@ -56,6 +58,10 @@ impl fmt::Display for Finding {
     }
 }
 
+fn joined(kinds: impl IntoIterator<Item = ResourceId>) -> String {
+    kinds.into_iter().map(|kind| kind.to_string()).collect::<Vec<_>>().join(", ")
+}
+
 /// What a tool says may have several lines; a check has one.
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
@@ -70,6 +76,7 @@ pub(crate) async fn run(args: &AllInOneArgs) -> bool {
     findings.push(host::bridged_packets());
     findings.push(host::loop_devices());
     findings.push(host::reflinks(&args.state.data_dir));
+    findings.push(Finding::ok("sealed kinds", joined(args.state.sealed_kinds())));
     findings.push(host::disk(&args.state.data_dir));
     findings.push(host::listening(args.serve.listen).await);
     findings.push(host::published_range(args.compute.publish_range));

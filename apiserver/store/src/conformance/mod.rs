@@ -104,6 +104,7 @@ pub async fn check_storage(databases: &dyn Databases) {
         sealing::first_writes_at_once_share_one_data_key,
         sealing::ciphertext_in_another_row_does_not_open,
         sealing::store_from_before_data_keys_is_moved_over,
+        sealing::kind_is_sealed_and_unsealed_by_a_start,
         storage::shutdown_ends_watches_and_finishes_writes,
         replacing::restored_content_is_the_same_under_a_new_history,
     );

@@ -6,7 +6,7 @@ use crate::seal::{SealError, SealKey, is_sealed};
 use crate::{Key, ResourceId, Sealer, Storage, StorageOptions, Store, StoreError, StoredObject};
 
 use super::storage::{open_with, update};
-use super::{Database, create, delete, key, others};
+use super::{Database, create, delete, key, others, things};
 
 pub(super) fn data_keys() -> ResourceId {
     ResourceId::new("internal.example.dev", "datakeys")
@@ -145,6 +145,38 @@ pub(super) async fn store_from_before_data_keys_is_moved_over(database: &dyn Dat
     assert_eq!(storage.get(&secret("a", "7")), Some(after));
     assert_eq!(storage.reseal().await.expect("nothing is left"), 0);
     storage.shutdown().await;
+}
+
+/// A kind is sealed by a start, and unsealed by another; what it was before is in no row.
+pub(super) async fn kind_is_sealed_and_unsealed_by_a_start(database: &dyn Database) {
+    let master = SealKey::generate();
+    let with = |sealed: Vec<ResourceId>| StorageOptions { sealed, ..enveloped(&master) };
+    let storage = open_with(database, with(vec![others()])).await;
+    for number in 0..70 {
+        storage.write(create(key(&number.to_string()), "open-sesame")).await.expect("created");
+    }
+    storage.shutdown().await;
+    drop(storage);
+    for (sealed, shows) in
+        [(vec![others(), things()], false), (vec![others()], true), (vec![others(), things()], false)]
+    {
+        let storage = open_with(database, with(sealed.clone())).await;
+        assert_eq!(storage.reseal().await.expect("moved over"), 70);
+        assert_eq!(storage.sealed_resources().len(), sealed.len());
+        let kept = storage.snapshot(&things()).entries;
+        assert!(kept.len() == 70 && kept.iter().all(|entry| entry.value()["value"] == "open-sesame"));
+        storage.shutdown().await;
+        drop(storage);
+        let rows = super::rotating::bodies(database).await;
+        let of_things = rows.iter().filter(|(key, ..)| key.resource == things());
+        let in_the_clear = of_things.clone().filter(|(_, _, body)| !is_sealed(body)).count();
+        let all = of_things.count();
+        assert!(all >= 70 && in_the_clear == if shows { all } else { 0 }, "{in_the_clear} of {all}");
+        let storage = open_with(database, with(sealed)).await;
+        assert_eq!(storage.reseal().await.expect("nothing is left"), 0);
+        assert_eq!(storage.snapshot(&things()).entries, kept);
+        storage.shutdown().await;
+    }
 }
 
 /// For stores that are shared: of several that need the first key of a namespace, all use the same.

@@ -87,7 +87,7 @@ impl Core {
                 if self.is_data_key(&object.key) {
                     namespaces.insert(object.key.namespace.clone());
                 }
-                if self.has_data_key(&object.key) && is_sealed(&object.body) {
+                if !self.is_data_key(&object.key) && is_sealed(&object.body) {
                     later.push(object);
                     return;
                 }
@@ -109,9 +109,9 @@ impl Core {
             return Err(error);
         }
         if in_the_clear > 0 {
-            tracing::warn!(
+            tracing::info!(
                 objects = in_the_clear,
-                "objects of sealed resources are stored in the clear until they are next written"
+                "objects of sealed kinds are stored in the clear, and are to be sealed"
             );
         }
         self.cache.fill(meta.revision, entries, now());
@@ -185,7 +185,8 @@ impl Core {
 
     /// Opens what is sealed with the data key of its namespace, or as it was before there was one.
     pub(super) fn open_sealed(&self, key: &Key, uid: Uuid, sealed: &[u8]) -> Result<Vec<u8>, StoreError> {
-        if self.has_data_key(key)
+        // Also where the kind isn't sealed any more.
+        if !self.is_data_key(key)
             && let Some(sealer) = self.data_keys.opening(&key.namespace)
         {
             match sealer.open(key, uid, sealed) {

@@ -4,6 +4,7 @@ use std::sync::PoisonError;
 
 use futures::future::join_all;
 
+use crate::seal::is_sealed;
 use crate::{Change, Expect, Key, StoreError, Write, WriteError};
 
 use super::Storage;
@@ -13,10 +14,10 @@ use super::core::Core;
 const PORTION: usize = 64;
 
 impl Core {
-    /// Whether a body is sealed as it would be now.
+    /// Whether a body is sealed as it would be now, or isn't.
     pub(super) fn is_current(&self, key: &Key, stored: &[u8]) -> bool {
         if !self.is_sealed(&key.resource) {
-            return true;
+            return !is_sealed(stored);
         }
         // Where a data key is still to be made, what is there is of before.
         let present =
@@ -37,8 +38,8 @@ impl Core {
 }
 
 impl Storage {
-    /// Writes every object anew that isn't sealed with the key that it would be sealed with now. Returns how many those
-    /// were. Cut off, the next call goes on.
+    /// Writes every object anew that isn't sealed as it would be now, and forgets the log of how they were. Returns how many
+    /// those were. Cut off, the next call goes on.
     ///
     /// # Errors
     /// Whatever the store says.
@@ -49,6 +50,9 @@ impl Storage {
             let written = join_all(portion.iter().map(|key| self.reseal_one(key))).await;
             written.into_iter().collect::<Result<(), _>>()?;
             tracing::info!(objects = all.len(), done = done * PORTION + portion.len(), "objects are sealed anew");
+        }
+        if !all.is_empty() {
+            self.inner.core.forget_what_is_left().await?;
         }
         Ok(all.len())
     }

@@ -78,7 +78,12 @@ impl Storage {
         let Some(retired) = self.write_data_key(retired).await? else { return Ok(()) };
         // From here on nobody seals with it, and what somebody has sealed before is known.
         core.renew_check().await?;
-        if !core.is_unused(&retired.key.namespace) {
+        // Another apiserver may seal kinds that this one doesn't.
+        let key = core.data_keys.opening(&retired.key.namespace);
+        let mut is_used = !core.is_unused(&retired.key.namespace);
+        let of_key = |body: &[u8]| key.as_ref().is_some_and(|key| key.has_sealed(body));
+        core.store.load(&mut |object| is_used |= of_key(&object.body)).await?;
+        if is_used {
             let again = data_keys::retirement(&retired, false).ok_or_else(damaged)?;
             return self.write_data_key(again).await.map(drop);
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::OwnedMutexGuard;
 
-use crate::{Entry, Key, Revision, Sharing, StoreError, StoredChange, Write};
+use crate::{Entry, Key, ResourceId, Revision, Sharing, StoreError, StoredChange, Write};
 
 use super::core::Core;
 use super::{MasterKeys, Storage, data_keys};
@@ -159,6 +159,13 @@ impl Storage {
         self.inner.core.offer_keys(keys)
     }
 
+    /// The resources that are sealed, but for the private ones, and how many objects each has.
+    pub fn sealed_resources(&self) -> Vec<(ResourceId, usize)> {
+        let core = &self.inner.core;
+        let served = core.options.sealed.iter().filter(|resource| !core.options.private.contains(resource));
+        served.map(|resource| (resource.clone(), self.snapshot(resource).entries.len())).collect()
+    }
+
     /// The names of the master keys; `None` for a store that isn't sealed.
     pub fn master_keys(&self) -> Option<MasterKeys> {
         self.inner.core.master_keys()
@@ -215,6 +222,7 @@ impl Storage {
             // What was written anew has left its last state in the log.
             left = core.left().await?;
             if left.objects.is_empty() {
+                core.rotation.note(RotationStep::Forgetting, 0, usize::try_from(left.changes).unwrap_or(usize::MAX));
                 core.forget(&left).await?;
                 left = core.left().await?;
             }
@@ -320,11 +328,15 @@ impl Core {
         self.cache.snapshot(resource).entries.iter().cloned().collect()
     }
 
+    pub(super) async fn forget_what_is_left(&self) -> Result<(), StoreError> {
+        let left = self.left().await?;
+        self.forget(&left).await
+    }
+
     /// Forgets the log up to the last of what is left in it. Whoever follows it gets time to read it before; who is late all
     /// the same reads everything anew.
     async fn forget(&self, left: &Left) -> Result<(), StoreError> {
         let Some(newest) = left.newest else { return Ok(()) };
-        self.rotation.note(RotationStep::Forgetting, 0, usize::try_from(left.changes).unwrap_or(usize::MAX));
         if let Sharing::Shared { poll } = self.store.sharing() {
             tokio::time::sleep(poll).await;
         }

@@ -22,7 +22,12 @@ const PATIENCE: Duration = Duration::from_secs(3600);
 /// Rotates, or tells how it stands.
 pub(super) async fn run(args: &RotateKeyArgs, global: &Global, screen: &Screen) -> Result<(), Error> {
     let session = connect::connect(global, screen).await?;
-    let told = if args.status { session.get(PATH).await? } else { rotate(&session, args, screen, PAUSE).await? };
+    if args.status {
+        let told = session.get(PATH).await?;
+        tell(&told, screen)?;
+        return Ok(screen.line(&sealed(&told))?);
+    }
+    let told = rotate(&session, args, screen, PAUSE).await?;
     tell(&told, screen)
 }
 
@@ -97,6 +102,13 @@ fn tell(told: &Value, screen: &Screen) -> Result<(), Error> {
     Ok(())
 }
 
+/// The kinds that are sealed, and how many objects each has: one of which there is none may be a slip of the pen.
+fn sealed(told: &Value) -> String {
+    let kinds = told["sealed"].as_array().into_iter().flatten();
+    let kinds: Vec<String> = kinds.map(|kind| format!("{} ({})", text(kind, "resource"), kind["objects"])).collect();
+    format!("Sealed kinds: {}.", kinds.join(", "))
+}
+
 fn text<'a>(told: &'a Value, field: &str) -> &'a str {
     told[field].as_str().unwrap_or_default()
 }
@@ -147,6 +159,12 @@ mod tests {
         let running = json!({"state": "Running", "step": "Looking"});
         let answers = vec![unfinished(), running.clone(), running, told("Complete", "new", "")];
         assert_eq!(rotated(answers).await.1, "PPGG");
+    }
+
+    #[test]
+    fn kinds_that_are_sealed_are_told_with_their_number() {
+        let told = json!({"sealed": [{"resource": "configmaps", "objects": 0}, {"resource": "secrets", "objects": 7}]});
+        assert_eq!(sealed(&told), "Sealed kinds: configmaps (0), secrets (7).");
     }
 
     #[tokio::test]
