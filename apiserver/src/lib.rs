@@ -62,7 +62,7 @@ pub use access::{
     ResourceAttributes, Rights, Rule, ServiceAccountKey, TokenHash, TokenTable, UnusableKey, generate_token,
     private_resources,
 };
-pub use admin::{Adopted, Adoption, KeySource, Orphan, OrphanError, Orphans};
+pub use admin::{Adopted, Adoption, KeySource, Orphan, OrphanError, Orphans, key_questions};
 pub use audit::{Audit, AuditError, AuditOptions, Level, Policy, UnusablePolicy, audit_anchors};
 pub use body::{BoxError, ResponseBody};
 pub use clock::{Clock, SystemClock, whole_seconds};

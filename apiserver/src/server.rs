@@ -6,6 +6,7 @@ use apiserver_store::StoreError;
 use serde_json::{Value, json};
 
 use crate::access::{Identity, users};
+use crate::admin::answer_key_questions;
 use crate::catalog::Catalog;
 use crate::config::Config;
 use crate::error::{ApiError, Reason};
@@ -58,6 +59,7 @@ impl ApiServer {
         let Config { tasks, shutdown, audit, storage, .. } = &server.state.config;
         tasks.spawn(lifecycle.run());
         tasks.spawn(tidy_logins(Arc::clone(&server.state)));
+        tasks.spawn(answer_key_questions(Arc::clone(&server.state)));
         if let Some(audit) = audit {
             tasks.spawn(Arc::clone(audit).keep_noted(storage.clone(), shutdown.clone()));
         }

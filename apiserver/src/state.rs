@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use apiserver_store::{Entry, Storage, StoreError, Write, WriteError};
+use uuid::Uuid;
 
 use crate::access::Authenticator;
 use crate::catalog::Catalog;
@@ -20,6 +21,8 @@ pub(crate) struct State {
     pub(crate) config: Config,
     pub(crate) catalog: Catalog,
     pub(crate) authenticator: Authenticator,
+    /// Tells this server from others of the same store.
+    pub(crate) id: Uuid,
     pub(crate) dice: Dice,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) reads: Arc<Places>,
@@ -35,6 +38,7 @@ impl State {
         Self {
             catalog,
             authenticator: Authenticator::new(&config),
+            id: Uuid::new_v4(),
             dice: Dice::new(config.seed),
             metrics: Arc::new(Metrics::new(config.storage.clone(), config.measures.as_deref())),
             reads: Places::new(config.limits.reads, Share::Equal),

@@ -35,7 +35,7 @@ pub(crate) async fn open(args: &StateArgs) -> anyhow::Result<Storage> {
     let master_keys = master_key::load(args, is_sealed).await?;
     // Who comes in, and who did what, is a matter of this installation: a restore brings back neither keys nor passwords.
     let data_keys = ResourceId::new("internal.thecloud.dev", "datakeys");
-    let own = [keys::resource(), apiserver::audit_anchors(), data_keys.clone()];
+    let own = [keys::resource(), apiserver::audit_anchors(), apiserver::key_questions(), data_keys.clone()];
     let private: Vec<ResourceId> = own.into_iter().chain(apiserver::private_resources()).collect();
     let options = StorageOptions {
         sealer: Sealer::of_all(&master_keys),

@@ -4,6 +4,7 @@
 
 mod audit;
 mod backup;
+mod consent;
 mod format;
 mod occupied;
 mod orphans;
@@ -24,6 +25,8 @@ use crate::response::{Answer, no_such_path};
 use crate::state::State;
 use crate::verbs::not_allowed;
 
+pub(crate) use consent::answer as answer_key_questions;
+pub use consent::key_questions;
 pub use orphans::{Adopted, Adoption, Orphan, OrphanError, Orphans};
 pub use rotation::KeySource;
 

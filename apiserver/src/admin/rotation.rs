@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use http::StatusCode;
 use serde_json::{Value, json};
 
+use super::consent;
 use crate::error::{ApiError, Reason};
 use crate::query::Query;
 use crate::response::{Answer, json};
@@ -47,6 +48,9 @@ pub(super) async fn begin(state: &Arc<State>, query: &Query) -> Result<Answer, A
     let status = state.storage().rotation().await.map_err(|error| refusal(&error))?;
     if status.running.is_some() || (status.is_complete() && data_keys == DataKeyRule::Kept) {
         return Ok(json(StatusCode::OK, &document(&status)));
+    }
+    if status.keys.present != status.keys.newest {
+        consent::ask(state, &status.keys.newest.to_string()).await?;
     }
     let run = match state.storage().begin_rotation().await {
         Ok(run) => run,

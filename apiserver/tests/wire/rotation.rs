@@ -2,6 +2,7 @@
 //! what is in the store.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use apiserver::{Config, KeySource};
 use apiserver_store::memory::MemoryStore;
@@ -33,7 +34,7 @@ async fn server(store: &MemoryStore, given: &Given) -> Server {
     let options = StorageOptions {
         sealer: Sealer::of_all(&given.0.lock().unwrap()),
         sealed: vec![ResourceId::new("", "secrets")],
-        private: vec![data_keys.clone()],
+        private: vec![data_keys.clone(), apiserver::key_questions()],
         data_keys: Some(data_keys),
         ..StorageOptions::default()
     };
@@ -87,6 +88,29 @@ async fn a_key_that_was_given_meanwhile_takes_over() {
         .await
         .unwrap();
     assert!(rows >= 2, "the Secret and its data key");
+}
+
+#[tokio::test]
+async fn another_apiserver_that_lacks_the_key_objects_and_one_that_has_it_takes_it_over() {
+    let (old, new) = (SealKey::generate(), SealKey::generate());
+    let files = [0; 2].map(|_| Given(Arc::new(Mutex::new(vec![old.clone()]))));
+    let store = MemoryStore::shared(Uuid::from_u128(1), Duration::from_millis(100));
+    let (one, two) = (server(&store.another(), &files[0]).await, server(&store.another(), &files[1]).await);
+    files[0].0.lock().unwrap().push(new.clone());
+    let (reason, message) = one.post(PATH, json!({})).await.refusal(409);
+    assert!(reason == "Conflict" && message.contains(&new.id().to_string()), "{message}");
+    assert!(message.contains(&format!("process {}", std::process::id())), "{message}");
+    assert_eq!(one.get(PATH).await.expect(200)["key"], old.id().to_string(), "nothing has changed");
+
+    files[1].0.lock().unwrap().push(new.clone());
+    one.post(PATH, json!({})).await.expect(200);
+    for server in [&one, &two] {
+        server.until(PATH, "complete", |told| told.is_some_and(|told| told["state"] == "Complete")).await;
+        assert_eq!(server.get(PATH).await.expect(200)["key"], new.id().to_string());
+    }
+    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "stringData": {"w": "hush"}});
+    two.post(SECRETS, secret).await.expect(201);
+    one.get(&format!("{SECRETS}/s")).await.expect(200);
 }
 
 #[tokio::test]

@@ -95,6 +95,11 @@ impl Storage {
         self.inner.core.epoch
     }
 
+    /// Whether other processes may write to the same store.
+    pub fn is_shared(&self) -> bool {
+        self.inner.core.store.sharing() != Sharing::Exclusive
+    }
+
     /// What was put back and waits for a confirmation; see [`Storage::mark_restored`]. Where other processes write
     /// too, it is known with the delay of a look.
     pub fn restored(&self) -> Option<String> {
