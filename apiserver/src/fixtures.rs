@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use crate::registry::{Behaviour, CellForm, Column, Kind, Origin, Registry, Scale, Version};
+#[cfg(test)]
+use crate::registry::Registry;
+use crate::registry::{Behaviour, CellForm, Column, Kind, Origin, Scale, Version};
 use crate::schema::Structural;
 
 const ALL_VERBS: [&str; 8] = ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"];
@@ -143,6 +145,7 @@ pub(crate) fn built_in(group: &str, kind: &str) -> Arc<Kind> {
 }
 
 /// A registry of the widget and some built-in kinds.
+#[cfg(test)]
 pub(crate) fn registry() -> Arc<Registry> {
     Arc::new(Registry::new([
         widget(),

@@ -1,7 +1,7 @@
 //! Users: their passwords, logins and sessions.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use apiserver::{ApiServer, Clock, Config, PasswordCost, ServiceAccountKey, TokenTable};
@@ -142,6 +142,35 @@ async fn unknown_users_wrong_passwords_and_those_who_may_not_come_in_get_the_sam
         let answer = server.log_in(name, PASSWORD).await;
         assert_eq!((answer.code, &answer.text), (401, &wrong.text), "{name:?}");
     }
+}
+
+#[tokio::test]
+async fn requests_go_on_while_passwords_are_hashed_on_all_threads_and_others_wait() {
+    // A hash costs many times what all these requests do.
+    let dear = PasswordCost { memory: 16 << 10, passes: 32 };
+    let many = 40 + std::thread::available_parallelism().unwrap().get();
+    let server = Server::with_users(|config| config.logins.cost = dear).await;
+    let server = Arc::new(server);
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let mut flood = tokio::task::JoinSet::new();
+    for number in 0..many {
+        let (server, order) = (Arc::clone(&server), Arc::clone(&order));
+        flood.spawn(async move {
+            let code = server.log_in(&format!("nobody-{number}"), PASSWORD).await.code;
+            order.lock().unwrap().push(code);
+        });
+    }
+    while order.lock().unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..50 {
+        server.get(USERS).await.expect(200);
+        server.post(USERS, user("", json!({}))).await;
+    }
+    let answered = order.lock().unwrap().clone();
+    assert!(answered.iter().all(|code| *code == 429), "{answered:?}: all who found a place are still hashed or wait");
+    assert!(answered.len() < many);
+    flood.shutdown().await;
 }
 
 #[tokio::test]

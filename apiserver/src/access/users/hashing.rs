@@ -83,6 +83,9 @@ pub(super) struct Hasher {
     dummy: Arc<str>,
     turns: Arc<Semaphore>,
     waiting: AtomicUsize,
+    /// KiB that hashes were computed over so far.
+    #[cfg(test)]
+    pub(super) computed: Arc<AtomicUsize>,
 }
 
 impl Hasher {
@@ -103,6 +106,8 @@ impl Hasher {
             dummy: dummy.to_string().into(),
             turns: Arc::new(Semaphore::new(half)),
             waiting: AtomicUsize::new(0),
+            #[cfg(test)]
+            computed: Arc::default(),
         }
     }
 
@@ -121,8 +126,12 @@ impl Hasher {
         let (argon, password) = (self.argon.clone(), password.clone());
         let is_known = hash.is_some();
         let hash: Arc<str> = hash.map_or_else(|| Arc::clone(&self.dummy), Arc::from);
+        #[cfg(test)]
+        let computed = Arc::clone(&self.computed);
         self.in_turn(move || {
             let Ok(kept) = PasswordHash::new(&hash) else { return Verdict::Wrong };
+            #[cfg(test)]
+            computed.fetch_add(Params::try_from(&kept).map_or(0, |params| params.m_cost() as usize), Ordering::Relaxed);
             let fits = password.0.len() <= LONGEST && argon.verify_password(password.0.as_bytes(), &kept).is_ok();
             match (fits && is_known, Params::try_from(&kept)) {
                 (false, _) => Verdict::Wrong,

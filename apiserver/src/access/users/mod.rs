@@ -246,3 +246,6 @@ impl Users {
         Ok(account)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -57,6 +57,12 @@ pub(super) fn blank() -> Value {
 /// Fills in the names and the conversion that may be left out.
 pub(super) fn prepare(value: &mut Value) {
     begin_status(value);
+    // Upstream's is there, however empty, and so gets what each has.
+    if value.get("spec").is_none_or(Value::is_null)
+        && let Some(definition) = value.as_object_mut()
+    {
+        definition.insert("spec".into(), json!({}));
+    }
     let Some(spec) = value.get_mut("spec").and_then(Value::as_object_mut) else { return };
     if spec.get("preserveUnknownFields") == Some(&Value::Bool(false)) {
         spec.remove("preserveUnknownFields");
