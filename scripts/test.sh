@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs every test, with a Docker daemon and the test image there. Arguments go to nextest.
+# Runs every test, with a Docker daemon and the test image there, checks the dependencies and fuzzes a minute each what
+# anybody may send. Arguments go to nextest, and then there is nothing but the tests that they mean.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -20,4 +21,6 @@ features=$(libvirt_features)
 
 # The end-to-end tests run the binaries as they are built here: together with the tests, so that nothing is built twice.
 cargo build --workspace --all-targets --locked $features
-exec cargo nextest run --workspace --locked $features --profile ci "$@"
+[ $# -gt 0 ] || scripts/deny.sh
+cargo nextest run --workspace --locked $features --profile ci "$@"
+[ $# -gt 0 ] || scripts/fuzz.sh all 60
