@@ -123,7 +123,11 @@ impl Selector {
 
 impl fmt::Display for Requirement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let values = self.values.iter().map(String::as_str).collect::<Vec<_>>().join(",");
+        let mut values = self.values.iter().map(String::as_str).collect::<Vec<_>>().join(",");
+        if values.is_empty() && matches!(self.operator, Operator::In | Operator::NotIn) {
+            // The empty value alone: `()` would be no value at all.
+            values.push(',');
+        }
         let key = &self.key;
         match self.operator {
             Operator::Exists => write!(f, "{key}"),
