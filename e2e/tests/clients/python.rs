@@ -77,6 +77,6 @@ fn python_of(cloud: &Cloud, environment: &Path) -> Command {
     command
 }
 
-fn program(name: &str) -> PathBuf {
+pub(crate) fn program(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("clients/python").join(name)
 }
