@@ -108,33 +108,42 @@ fn unescape(text: &str) -> String {
     text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&apos;", "'").replace("&amp;", "&")
 }
 
+/// Those of some machine, for tests.
+#[cfg(test)]
+pub(crate) fn sample() -> Marks {
+    let uid = Uuid::from_u128;
+    Marks {
+        id: Some(uid(1)),
+        owner: Owner {
+            installation: uid(1),
+            kind: "Instance".to_owned(),
+            namespace: "default".to_owned(),
+            name: "web".to_owned(),
+            uid: uid(2),
+        },
+        spec_hash: "a-b".to_owned(),
+        created_at: Timestamp::UNIX_EPOCH,
+        image: uid(3),
+        image_id: "sha256:0".to_owned(),
+        attachment: None,
+        published: Vec::new(),
+        resources: Resources { cpu_millis: 1000, memory_bytes: 1 << 30 },
+        volumes: Vec::new(),
+        mounts: Some(Vec::new()),
+        devices: Vec::new(),
+        complete: true,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn marks_come_back_as_they_were_written() {
-        let marks = Marks {
-            id: Some(Uuid::from_u128(5)),
-            owner: Owner {
-                installation: Uuid::from_u128(1),
-                kind: "Instance".to_owned(),
-                namespace: "default".to_owned(),
-                name: "we<b&'\"".to_owned(),
-                uid: Uuid::from_u128(2),
-            },
-            spec_hash: "a-b".to_owned(),
-            created_at: Timestamp::from_second(1_767_225_600).unwrap(),
-            image: Uuid::from_u128(3),
-            image_id: "sha256:0".to_owned(),
-            attachment: None,
-            published: Vec::new(),
-            resources: Resources { cpu_millis: 1000, memory_bytes: 1 << 30 },
-            volumes: vec![Uuid::from_u128(4)],
-            mounts: Some(Vec::new()),
-            devices: vec![Uuid::from_u128(4)],
-            complete: true,
-        };
+        let volume = Uuid::from_u128(4);
+        let marks = Marks { volumes: vec![volume], devices: vec![volume], ..sample() };
+        let marks = Marks { owner: Owner { name: "we<b&'\"".to_owned(), ..marks.owner }, ..marks };
         assert_eq!(parse(&marks.element()), Some(marks));
         assert_eq!(parse("<machine/>"), None);
     }

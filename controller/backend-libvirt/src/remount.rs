@@ -59,41 +59,16 @@ pub(crate) fn elements(xml: &str, name: &str) -> Vec<Range<usize>> {
 
 #[cfg(test)]
 mod tests {
-    use controller_backend::{Mount, MountSource, Owner, Resources};
-    use jiff::Timestamp;
+    use controller_backend::{Mount, MountSource};
     use uuid::Uuid;
 
     use super::*;
     use crate::devices::Device;
     use crate::shares::Share;
 
-    fn marks(mounts: Vec<Mount>) -> Marks {
-        Marks {
-            id: Some(Uuid::from_u128(1)),
-            owner: Owner {
-                installation: Uuid::from_u128(1),
-                kind: "Instance".to_owned(),
-                namespace: "default".to_owned(),
-                name: "web".to_owned(),
-                uid: Uuid::from_u128(2),
-            },
-            spec_hash: "a-b".to_owned(),
-            created_at: Timestamp::from_second(1_767_225_600).unwrap(),
-            image: Uuid::from_u128(3),
-            image_id: "sha256:0".to_owned(),
-            attachment: None,
-            published: Vec::new(),
-            resources: Resources { cpu_millis: 1000, memory_bytes: 1 << 30 },
-            volumes: Vec::new(),
-            mounts: Some(mounts),
-            devices: Vec::new(),
-            complete: true,
-        }
-    }
-
     #[test]
     fn mounts_are_exchanged_and_nothing_else_is() {
-        let before = marks(Vec::new());
+        let before = marks::sample();
         let bare = format!(
             "<domain type='qemu'>\n  <metadata>\n    {}\n  </metadata>\n  <memory unit='KiB'>1</memory>\n  \
              <vcpu placement='static'>1</vcpu>\n  <devices>\n    <disk type='file'><target dev='vda' bus='virtio'/>\
@@ -106,7 +81,7 @@ mod tests {
             Device { volume, path: "/dev/loop0".into(), serial: devices::serial(&mount.path), read_only: false };
         let share = Share { tag: shares::tag(1), directory: "/srv/x".into(), path: "/x".to_owned(), read_only: false };
         let mounts = Mounts { shares: vec![share], memory: Vec::new(), devices: vec![device] };
-        let after = marks(vec![mount]);
+        let after = Marks { mounts: Some(vec![mount]), ..marks::sample() };
         let program = Path::new("/srv/read-only");
         let full = with_mounts(&bare, &mounts, program, &after).unwrap();
         assert!(full.contains(&after.element()) && !full.contains(&before.element()), "{full}");

@@ -28,6 +28,21 @@ pub struct Verdicts {
     pub stalled: bool,
 }
 
+impl Verdicts {
+    /// The phase, in one word: `ready` once it is, and `otherwise` on the way there. While nothing is known, what was said
+    /// stands.
+    pub fn phase(self, goal: Goal, said: Option<&str>, ready: &str, otherwise: &str) -> String {
+        let word = match goal {
+            Goal::Absent => "Terminating",
+            Goal::Present if self.unknown => said.unwrap_or("Pending"),
+            Goal::Present if self.holds => ready,
+            Goal::Present if self.stalled => "Failed",
+            Goal::Present => otherwise,
+        };
+        word.to_owned()
+    }
+}
+
 /// Writes Ready and Stalled. Gives what they say, and what should be told because it is news.
 pub fn stand(
     conditions: &mut Vec<Condition>,
@@ -65,4 +80,20 @@ pub fn stand(
     let is_news = news && before.as_ref().is_none_or(|(old, words)| old != reason || *words != message);
     let notes = if is_news { vec![Note::warning(reason, message)] } else { Vec::new() };
     (Verdicts { holds: false, unknown: truth == Truth::Unknown, stalled }, notes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_phase_is_what_was_said_while_nothing_is_known() {
+        let phase = |goal, verdicts: Verdicts| verdicts.phase(goal, Some("Ready"), "Active", "Taking");
+        let silent = Verdicts { holds: false, unknown: false, stalled: false };
+        assert_eq!(phase(Goal::Present, Verdicts { unknown: true, ..silent }), "Ready");
+        assert_eq!(phase(Goal::Present, Verdicts { holds: true, ..silent }), "Active");
+        assert_eq!(phase(Goal::Present, Verdicts { stalled: true, ..silent }), "Failed");
+        assert_eq!(phase(Goal::Present, silent), "Taking");
+        assert_eq!(phase(Goal::Absent, Verdicts { unknown: true, ..silent }), "Terminating");
+    }
 }

@@ -4,7 +4,7 @@
 
 use super::{AnyImage, ImageKind, retry};
 use crate::runtime::conditions::Moment;
-use crate::runtime::{Account, Goal, Report, Standing, Waiting, stand};
+use crate::runtime::{Account, Report, Standing, Waiting, stand};
 use crds::compute::image::ImageStatus;
 use crds::quantity::Quantity;
 
@@ -35,17 +35,8 @@ pub(super) fn report<I: AnyImage>(account: &Account<'_, ImageKind<I>>) -> Report
     let waiting = plan.and_then(|plan| plan.waiting.as_ref()).or(steps.then_some(&importing));
     let moment = Moment { now: *now, generation: meta.generation };
     let (ready, notes) = stand(&mut status.conditions, *goal, standing, waiting, *failure, moment);
-    status.phase = Some(
-        match (goal, ready.unknown) {
-            (Goal::Absent, _) => "Terminating",
-            (_, true) => status.phase.as_deref().unwrap_or("Pending"),
-            _ if ready.holds => "Ready",
-            _ if ready.stalled => "Failed",
-            _ if steps && failure.is_none() && *goal == Goal::Present => "Importing",
-            _ => "Pending",
-        }
-        .to_owned(),
-    );
+    let otherwise = if steps && failure.is_none() { "Importing" } else { "Pending" };
+    status.phase = Some(ready.phase(*goal, status.phase.as_deref(), "Ready", otherwise));
     Report { status, notes }
 }
 

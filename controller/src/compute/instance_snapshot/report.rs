@@ -40,17 +40,8 @@ pub(super) fn report(account: &Account<'_, InstanceSnapshotKind>) -> Report<Inst
     let waiting = plan.and_then(|plan| plan.waiting.as_ref()).or(taking.then_some(&being_taken));
     let moment = Moment { now: *now, generation: meta.generation };
     let (ready, notes) = stand(&mut status.conditions, *goal, standing, waiting, *failure, moment);
-    status.phase = Some(
-        match (goal, ready.unknown) {
-            (Goal::Absent, _) => "Terminating",
-            (_, true) => status.phase.as_deref().unwrap_or("Pending"),
-            _ if ready.holds => "Ready",
-            _ if ready.stalled => "Failed",
-            _ if taking => "Taking",
-            _ => "Pending",
-        }
-        .to_owned(),
-    );
+    let otherwise = if taking { "Taking" } else { "Pending" };
+    status.phase = Some(ready.phase(*goal, status.phase.as_deref(), "Ready", otherwise));
     Report { status, notes }
 }
 

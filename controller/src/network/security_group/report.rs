@@ -6,7 +6,7 @@ use kube::Resource;
 
 use super::SecurityGroupKind;
 use crate::runtime::conditions::Moment;
-use crate::runtime::{Account, Goal, Report, Standing, stand};
+use crate::runtime::{Account, Report, Standing, stand};
 
 pub(super) fn report(account: &Account<'_, SecurityGroupKind>) -> Report<SecurityGroupStatus> {
     let Account { goal, object, observed, plan, failure, now } = account;
@@ -28,15 +28,6 @@ pub(super) fn report(account: &Account<'_, SecurityGroupKind>) -> Report<Securit
     let waiting = plan.and_then(|plan| plan.waiting.as_ref());
     let moment = Moment { now: *now, generation: meta.generation };
     let (ready, notes) = stand(&mut status.conditions, *goal, standing, waiting, *failure, moment);
-    status.phase = Some(
-        match (goal, ready.unknown) {
-            (Goal::Absent, _) => "Terminating",
-            (_, true) => status.phase.as_deref().unwrap_or("Pending"),
-            _ if ready.holds => "Ready",
-            _ if ready.stalled => "Failed",
-            _ => "Pending",
-        }
-        .to_owned(),
-    );
+    status.phase = Some(ready.phase(*goal, status.phase.as_deref(), "Ready", "Pending"));
     Report { status, notes }
 }

@@ -6,7 +6,7 @@ use kube::Resource;
 
 use super::VpcKind;
 use crate::runtime::conditions::Moment;
-use crate::runtime::{Account, Goal, Report, Standing, stand};
+use crate::runtime::{Account, Report, Standing, Verdicts, stand};
 
 pub(super) fn report(account: &Account<'_, VpcKind>) -> Report<VpcStatus> {
     let Account { goal, object, observed, plan, failure, now } = account;
@@ -25,16 +25,7 @@ pub(super) fn report(account: &Account<'_, VpcKind>) -> Report<VpcStatus> {
     let waiting = plan.and_then(|plan| plan.waiting.as_ref());
     let moment = Moment { now: *now, generation: meta.generation };
     let (ready, notes) = stand(&mut status.conditions, *goal, standing, waiting, *failure, moment);
-    status.phase = Some(
-        match (goal, ready.unknown) {
-            (Goal::Absent, _) => "Terminating",
-            // Nothing is known now: what was said stands.
-            (_, true) => status.phase.as_deref().unwrap_or("Pending"),
-            _ if ready.holds => "Ready",
-            _ if ready.stalled && !exists => "Failed",
-            _ => "Pending",
-        }
-        .to_owned(),
-    );
+    let ready = Verdicts { stalled: ready.stalled && !exists, ..ready };
+    status.phase = Some(ready.phase(*goal, status.phase.as_deref(), "Ready", "Pending"));
     Report { status, notes }
 }

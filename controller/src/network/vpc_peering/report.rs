@@ -7,7 +7,7 @@ use kube::Resource;
 use super::VpcPeeringKind;
 use super::sides::peer;
 use crate::runtime::conditions::Moment;
-use crate::runtime::{Account, Goal, Report, Standing, stand};
+use crate::runtime::{Account, Report, Standing, stand};
 
 pub(super) fn report(account: &Account<'_, VpcPeeringKind>) -> Report<VpcPeeringStatus> {
     let Account { goal, object, plan, failure, now, .. } = account;
@@ -24,15 +24,6 @@ pub(super) fn report(account: &Account<'_, VpcPeeringKind>) -> Report<VpcPeering
     let waiting = plan.and_then(|plan| plan.waiting.as_ref());
     let moment = Moment { now: *now, generation: meta.generation };
     let (ready, notes) = stand(&mut status.conditions, *goal, standing, waiting, *failure, moment);
-    status.phase = Some(
-        match (goal, ready.unknown) {
-            (Goal::Absent, _) => "Terminating",
-            (_, true) => status.phase.as_deref().unwrap_or("Pending"),
-            _ if ready.holds => "Active",
-            _ if ready.stalled => "Failed",
-            _ => "Pending",
-        }
-        .to_owned(),
-    );
+    status.phase = Some(ready.phase(*goal, status.phase.as_deref(), "Active", "Pending"));
     Report { status, notes }
 }

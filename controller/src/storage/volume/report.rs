@@ -9,7 +9,7 @@ use kube::Resource;
 
 use super::VolumeKind;
 use crate::runtime::conditions::{Moment, Truth, set};
-use crate::runtime::{Account, Goal, Note, Report, Standing, stand};
+use crate::runtime::{Account, Note, Report, Standing, stand};
 use crate::storage;
 
 pub(super) fn report(account: &Account<'_, VolumeKind>) -> Report<VolumeStatus> {
@@ -38,17 +38,8 @@ pub(super) fn report(account: &Account<'_, VolumeKind>) -> Report<VolumeStatus> 
     }
     let (ready, told) = stand(&mut status.conditions, *goal, standing, waiting, *failure, moment);
     notes.extend(told);
-    status.phase = Some(
-        match (goal, ready.unknown) {
-            (Goal::Absent, _) => "Terminating",
-            (_, true) => status.phase.as_deref().unwrap_or("Pending"),
-            _ if ready.holds && status.attached_to.is_empty() => "Available",
-            _ if ready.holds => "InUse",
-            _ if ready.stalled => "Failed",
-            _ => "Pending",
-        }
-        .to_owned(),
-    );
+    let available = if status.attached_to.is_empty() { "Available" } else { "InUse" };
+    status.phase = Some(ready.phase(*goal, status.phase.as_deref(), available, "Pending"));
     Report { status, notes }
 }
 

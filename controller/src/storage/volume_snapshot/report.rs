@@ -6,7 +6,7 @@ use kube::Resource;
 
 use super::VolumeSnapshotKind;
 use crate::runtime::conditions::Moment;
-use crate::runtime::{Account, Goal, Report, Standing, stand};
+use crate::runtime::{Account, Report, Standing, stand};
 use crate::storage::{size, used};
 
 pub(super) fn report(account: &Account<'_, VolumeSnapshotKind>) -> Report<VolumeSnapshotStatus> {
@@ -33,16 +33,7 @@ pub(super) fn report(account: &Account<'_, VolumeSnapshotKind>) -> Report<Volume
     let waiting = plan.and_then(|plan| plan.waiting.as_ref());
     let moment = Moment { now: *now, generation: meta.generation };
     let (ready, notes) = stand(&mut status.conditions, *goal, standing, waiting, *failure, moment);
-    status.phase = Some(
-        match (goal, ready.unknown) {
-            (Goal::Absent, _) => "Terminating",
-            (_, true) => status.phase.as_deref().unwrap_or("Pending"),
-            _ if ready.holds => "Ready",
-            _ if ready.stalled => "Failed",
-            _ if taking => "Taking",
-            _ => "Pending",
-        }
-        .to_owned(),
-    );
+    let otherwise = if taking { "Taking" } else { "Pending" };
+    status.phase = Some(ready.phase(*goal, status.phase.as_deref(), "Ready", otherwise));
     Report { status, notes }
 }
