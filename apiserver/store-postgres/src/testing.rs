@@ -129,6 +129,14 @@ impl PostgresServer {
         self.folder.path()
     }
 
+    /// All that is in a database, as `pg_dump` writes it.
+    pub fn dump(&self, url: &str) -> String {
+        let Output { status, stdout, stderr } =
+            Command::new(self.programs.join("pg_dump")).arg(url).output().expect("pg_dump can be started");
+        assert!(status.success(), "pg_dump failed: {}", String::from_utf8_lossy(&stderr));
+        String::from_utf8(stdout).expect("a dump is text")
+    }
+
     /// Kills the server without giving it time to finish anything, as a crash would.
     pub fn crash(&self) {
         self.stop(Signal::QUIT);

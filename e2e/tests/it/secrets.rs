@@ -3,10 +3,12 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
+use apiserver_store_postgres::testing::PostgresServer;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use e2e::{Cloud, condition, docker_is_there, run, skip_unless};
+use e2e::{Cloud, Store, binary, condition, docker_is_there, run, run_command, skip_unless};
 use serde_json::{Value, json};
 
 use crate::machine::sleeper;
@@ -19,12 +21,14 @@ const VALUES: usize = 200;
 struct Planted {
     middle: String,
     given: usize,
+    /// What the server itself made up and gave out: of a key or a token the part that proves it.
+    issued: Vec<String>,
 }
 
 impl Planted {
     fn new() -> Self {
         let id = fs::read_to_string("/proc/sys/kernel/random/uuid").expect("the kernel has random numbers");
-        Self { middle: id.trim().replace('-', ""), given: 0 }
+        Self { middle: id.trim().replace('-', ""), given: 0, issued: Vec::new() }
     }
 
     /// The next value.
@@ -50,16 +54,18 @@ impl Planted {
         map.into()
     }
 
-    /// What the middle looks like: as it is, in base64 at each of the places where it may begin, in base64 of that.
+    /// What is searched for looks like: as it is, in base64 at each of the places where it may begin, in base64 of that.
     fn looks(&self) -> Vec<String> {
         let shifted = |text: &str, by: usize| {
             let encoded = STANDARD.encode([&vec![b'x'; by], text.as_bytes()].concat());
             // What shares a character with a neighbour.
             encoded[(by * 8).div_ceil(6)..encoded.len() - 4].to_owned()
         };
-        let once: Vec<String> = (0..3).map(|by| shifted(&self.middle, by)).collect();
+        let sought: Vec<&String> = [&self.middle].into_iter().chain(&self.issued).collect();
+        let plain = sought.iter().map(|text| (*text).clone()).collect();
+        let once: Vec<String> = sought.iter().flat_map(|text| (0..3).map(|by| shifted(text, by))).collect();
         let twice = once.iter().flat_map(|text| (0..3).map(move |by| shifted(text, by))).collect::<Vec<_>>();
-        [vec![self.middle.clone()], once, twice].concat()
+        [plain, once, twice].concat()
     }
 
     /// Whether any of the values is in there.
@@ -176,6 +182,32 @@ fn plant(cloud: &Cloud, planted: &mut Planted) {
     }
 }
 
+/// Passwords that are right, wrong and refused, the tokens of a login, and an API key.
+fn plant_logins(cloud: &Cloud, planted: &mut Planted) {
+    let home = tempfile::tempdir().unwrap();
+    let cloudctl = |line: &str, stdin: &str| {
+        let mut command = Command::new(binary("cloudctl"));
+        command.arg("--kubeconfig").arg(cloud.kubeconfig()).args(line.split(' ')).env("CLOUD_HOME", home.path());
+        run_command(&mut command, stdin)
+    };
+    let (password, wrong) = (planted.value(), planted.value());
+    let _ = cloudctl("user create ann", "").ok();
+    let _ = cloudctl("passwd ann --password-stdin", &password).ok();
+    let _ = cloudctl("login --user ann --password-stdin", &wrong).failed();
+    let _ = cloudctl(&format!("login --user {wrong} --password-stdin"), &password).failed();
+    let _ = cloudctl("passwd ann --password-stdin", &planted.value().repeat(7)).failed();
+    let _ = cloudctl("login --user ann --password-stdin", &password).ok();
+    let mut files = fs::read_dir(home.path().join("credentials")).unwrap().map(|file| file.unwrap().path());
+    let login = files.find(|file| file.extension().is_some_and(|end| end == "json")).expect("a login is kept");
+    let login: Value = serde_json::from_str(&fs::read_to_string(login).unwrap()).unwrap();
+    let key = cloudctl("apikey create ci --user ann --expires 2100-01-01T00:00:00Z", "").ok();
+    for token in [&login["tokens"]["refreshToken"], &login["tokens"]["accessToken"], &key.trim().into()] {
+        let (_, proof) = token.as_str().unwrap().rsplit_once('.').expect("the last part proves it");
+        // An ApiKey's status shows how the key begins.
+        planted.issued.push(proof[4..].to_owned());
+    }
+}
+
 const WEB: &str = "command: [sh, -c]
 args: [\"test -n $(KEY) && exec sleep 1000000\"]
 env:
@@ -192,6 +224,7 @@ fn nothing_that_is_written_down_holds_one_of_two_hundred_secret_values() {
     let mut cloud = Cloud::builder().through(&["env", "RUST_LOG=trace"]).start();
     let mut planted = Planted::new();
     plant(&cloud, &mut planted);
+    plant_logins(&cloud, &mut planted);
     cloud.apply(&sleeper("web", WEB));
     cloud.await_ready("instances", "web");
 
@@ -292,6 +325,34 @@ fn a_changed_secret_restarts_the_container_that_wants_it_and_is_told_of_the_othe
         assert!(events.contains("SecretChanged") && events.contains("`db`"), "{events}");
     }
     let _ = cloud.cloudctl(&["delete", "inst", "--all"]).ok();
+}
+
+#[test]
+fn no_dump_of_a_postgres_database_holds_a_secret_value_a_password_or_a_token() {
+    let Some(server) = PostgresServer::start() else { return };
+    let url = tokio::runtime::Runtime::new().unwrap().block_on(server.create_database());
+    let cloud = Cloud::builder().fake().store(Store::Postgres(url.clone())).start();
+    let mut planted = Planted::new();
+    plant(&cloud, &mut planted);
+    plant_logins(&cloud, &mut planted);
+    cloud.apply("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: no-secret\ndata: {key: seen-by-everybody}\n");
+    let dump = unhexed(&server.dump(&url));
+    assert!(dump.contains("seen-by-everybody"), "the search finds what is there");
+    assert!(!planted.is_in(dump.as_bytes()), "the dump has one: {}", around(&planted, &dump));
+    assert_eq!(planted.files(server.folder(), Path::new("")), Vec::<String>::new());
+    assert!(!planted.is_in(cloud.log().as_bytes()));
+}
+
+/// A dump with its columns of bytes as text.
+fn unhexed(dump: &str) -> String {
+    let digit = |byte: &u8| char::from(*byte).to_digit(16);
+    let column = |text: &str| {
+        let hex = text.trim_start_matches('\\').strip_prefix('x')?;
+        let pairs = hex.as_bytes().chunks_exact(2).map(|pair| Some((digit(&pair[0])? * 16 + digit(&pair[1])?) as u8));
+        Some(String::from_utf8_lossy(&pairs.collect::<Option<Vec<u8>>>()?).into_owned())
+    };
+    let columns = dump.split(['\t', '\n']).map(|text| column(text).unwrap_or_else(|| text.to_owned()));
+    columns.collect::<Vec<_>>().join("\n")
 }
 
 /// The lines with a value.

@@ -1,5 +1,7 @@
 //! Volumes and projected files in virtual machines: the same YAML, the same data, wherever it runs.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use e2e::{condition, eventually, eventually_within, virsh};
 
 use crate::machine::{documents, sleeper, volume, vpc};
@@ -7,17 +9,21 @@ use crate::virtual_machine::{BOOT, IMAGE, SKIPPED, boots, cloud, domain, machine
 
 const CONFIG: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: settings\ndata:\n  colour: blue\n";
 
+/// What nobody reads but the machine that mounts it.
+const HUSHED: &str = "hushed-1f0c7a52b6";
+const SECRET: &str = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: hush\nstringData:\n  key: hushed-1f0c7a52b6\n";
+
 /// A virtual machine that mounts and serves the Volume, and says what it could not write to.
 fn virtual_reader(name: &str) -> String {
     machine(name)
         .replace(
             "  vpc: lab\n",
-            "  vpc: lab\n  volumes:\n  - {mountPath: /data, volume: data}\n  - {mountPath: /settings, configMap: settings}\n  \
+            "  vpc: lab\n  volumes:\n  - {mountPath: /data, volume: data}\n  - {mountPath: /settings, configMap: settings}\n  - {mountPath: /hush, secret: hush}\n  \
              - {mountPath: \"/scratch's place\", emptyDir: {sizeLimit: 1Mi}}\n",
         )
         .replace(
             "        - hostname > /www/index.html\n",
-            "        - ln -s /data /www/data\n        - ln -s /settings /www/settings\n        \
+            "        - ln -s /data /www/data\n        - ln -s /settings /www/settings\n        - ln -s /hush /www/hush\n        \
              - echo from the machine > /data/machine\n        \
              - touch /settings/mine || echo refused > /data/settings\n        \
              - mount -o remount,rw /settings && touch /settings/mine || echo refused >> /data/settings\n        \
@@ -39,6 +45,7 @@ fn a_volume_moves_between_a_container_and_a_virtual_machine_with_its_data() {
         vpc("lab"),
         volume("data", "64Mi"),
         CONFIG.to_owned(),
+        SECRET.to_owned(),
         sleeper("first", &writer),
     ]));
     cloud.await_ready("instances", "first");
@@ -60,6 +67,10 @@ fn a_volume_moves_between_a_container_and_a_virtual_machine_with_its_data() {
     let ip = second["status"]["ip"].as_str().expect("an address").to_owned();
     assert_eq!(page(&ip, "data/container"), "from the container\n");
     assert_eq!(page(&ip, "settings/colour"), "blue");
+    assert_eq!(page(&ip, "hush/key"), HUSHED);
+    let definition = virsh(&["dumpxml", "--security-info", &domain(&second)]).ok();
+    assert!(definition.contains("<filesystem"), "{definition}");
+    assert!(!definition.contains(HUSHED) && !definition.contains(&STANDARD.encode(HUSHED)), "{definition}");
     assert_eq!(page(&ip, "data/settings"), "refused\nrefused\n", "what is projected is never written to");
     let scratch = page(&ip, "data/scratch");
     assert!(scratch.contains("1024") && scratch.contains("tmpfs"), "{scratch}");
