@@ -26,8 +26,9 @@ async fn whoever_does_not_come_in_costs_what_a_wrong_password_costs() {
     let store = Arc::new(MemoryStore::new(Uuid::from_u128(1)));
     let storage = Storage::open(store, StorageOptions::default()).await.unwrap();
     let logins = Logins { cost: PasswordCost::least(), ..Logins::default() };
-    let signer = Arc::new(Signer::new(&ServiceAccountKey::generate()));
-    let users = Users::new(signer, storage, Arc::new(SystemClock), logins);
+    let clock = Arc::new(SystemClock);
+    let signer = Arc::new(Signer::new(&ServiceAccountKey::generate(), storage.clone(), clock.clone()));
+    let users = Users::new(signer, storage, clock, logins);
     let (known, unknown) = (password("correct horse battery"), password("battery staple horse"));
     for (name, spec) in [("ann", json!({})), ("off", json!({"disabled": true}))] {
         let account = make(&users, name, spec).await;
