@@ -15,7 +15,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let address = arguments.next().unwrap_or_else(|| "127.0.0.1:6443".into());
     let directory = PathBuf::from(arguments.next().unwrap_or_else(|| "/tmp/apiserver-example".into()));
     let (token, hash) = tls::bootstrap_token(&directory, None)?;
-    let identity = tls::identity(&directory, &[], &SystemClock)?;
+    let identity = tls::identity(&directory, &[], None, &SystemClock)?;
 
     let store = Arc::new(MemoryStore::new(uuid::Uuid::new_v4()));
     let storage = Storage::open(store, StorageOptions::default()).await?;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::access::{Authorizer, Logins, Rbac, ServiceAccountKey, TokenTable};
+use crate::access::{Authorizer, Logins, Oidc, Rbac, ServiceAccountKey, TokenTable};
 use crate::admin::{KeySource, Orphans};
 use crate::audit::Audit;
 use crate::clock::{Clock, SystemClock};
@@ -33,6 +33,8 @@ pub struct Config {
     pub public_address: String,
     /// How users log in.
     pub logins: Logins,
+    /// An issuer whose ID tokens let its users in.
+    pub oidc: Option<Oidc>,
     /// What they may do.
     pub authorizer: Arc<dyn Authorizer>,
     /// Logs and exec sessions of machines; without it these answer 503.
@@ -72,6 +74,7 @@ impl Config {
             service_account_key: Arc::new(ServiceAccountKey::generate()),
             public_address: "localhost:6443".to_owned(),
             logins: Logins::default(),
+            oidc: None,
             streams: None,
             orphans: None,
             key_source: None,

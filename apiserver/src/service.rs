@@ -168,11 +168,13 @@ impl Service {
         }
         let known = match &self.identity {
             Some(identity) => Arc::clone(identity),
-            None => state.authenticator.authenticate(request.headers()).await.inspect_err(|_| {
-                if let (Some(audit), Some(plan)) = (&config.audit, &plan) {
-                    *trail = audit.begin_stranger(plan, (request.uri(), request.headers()), peer);
-                }
-            })?,
+            None => state.authenticator.authenticate(request.headers(), request.extensions().get()).await.inspect_err(
+                |_| {
+                    if let (Some(audit), Some(plan)) = (&config.audit, &plan) {
+                        *trail = audit.begin_stranger(plan, (request.uri(), request.headers()), peer);
+                    }
+                },
+            )?,
         };
         if let Some(line) = line {
             line.known();

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use apiserver_store::ResourceId;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::oidc::OidcArgs;
+
 /// The daemon of The Cloud: apiserver and controllers in one process.
 ///
 /// It keeps everything it must remember in one store below --data-dir (SQLite) or in a PostgreSQL database, and
@@ -27,7 +29,7 @@ pub(crate) enum Role {
     ///
     /// All of an installation share its sealing key (--key-file); certificates and the administrator's token are kept
     /// in the store, sealed with it. Logs and exec sessions are served where the controllers run.
-    Apiserver(ApiserverArgs),
+    Apiserver(Box<ApiserverArgs>),
     /// Bring the schema of the store up to date and say what was done. Starting any other role does the same.
     Migrate(MigrateArgs),
     /// Print a new master key: a line to append to the key file of every apiserver, before `cloudctl admin rotate-key`.
@@ -132,6 +134,14 @@ pub(crate) struct ServeArgs {
     /// Requests that one user may send at once after a pause.
     #[arg(long, env = "CLOUD_USER_REQUEST_BURST", default_value_t = 2000)]
     pub(crate) user_request_burst: u32,
+
+    /// A file with certificates (PEM) of authorities whose client certificates let somebody in: the common name is the user, the
+    /// organizations are the groups. Those that the cloud's own authority has signed always count.
+    #[arg(long, env = "CLOUD_CLIENT_CA_FILE", value_name = "FILE")]
+    pub(crate) client_ca_file: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) oidc: OidcArgs,
 
     #[command(flatten)]
     pub(crate) audit: AuditArgs,

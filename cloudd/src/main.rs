@@ -8,6 +8,7 @@ mod keys;
 mod kubeconfig;
 mod logging;
 mod master_key;
+mod oidc;
 mod open_files;
 mod orphans;
 mod roles;
@@ -55,7 +56,7 @@ fn main() -> ExitCode {
 async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.role {
         None => roles::all_in_one::run(cli.all).await?,
-        Some(Role::Apiserver(args)) => roles::apiserver::run(args).await?,
+        Some(Role::Apiserver(args)) => roles::apiserver::run(*args).await?,
         Some(Role::Migrate(args)) => roles::migrate::run(&args).await?,
         // Nothing else is written, so that it can be appended to a file.
         Some(Role::NewKey) => println!("{}", apiserver_store::seal::SealKey::generate().to_text()),

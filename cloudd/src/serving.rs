@@ -98,7 +98,8 @@ impl Serving {
         let path = serve.kubeconfig_path(state);
         let (tls, token, hash, key, is_new) = loop {
             let adopted = keys::adopt(storage, &pki)?;
-            let tls = apiserver::tls::identity(&pki, &names, &SystemClock).context("the certificates")?;
+            let tls = apiserver::tls::identity(&pki, &names, serve.client_ca_file.as_deref(), &SystemClock)
+                .context("the certificates")?;
             let known = kubeconfig::token_of(&path);
             let kept = apiserver::tls::admin_token_hash(&pki).context("the administrator's token")?;
             let (token, hash) = match (kept, rule) {
@@ -122,6 +123,7 @@ impl Serving {
             Some(name) => format!("{name}:{}", door.address.port()),
             None => door.address.to_string(),
         };
+        config.oidc = serve.oidc.issuer().context("the OpenID issuer")?;
         config.logins.access = Duration::from_secs(serve.access_token_seconds);
         config.streams = parts.streams;
         config.orphans = parts.orphans;

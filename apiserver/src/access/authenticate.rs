@@ -1,13 +1,16 @@
-//! Decides who is asking, from the headers of a request: the owner of the bearer token.
+//! Decides who is asking: the owner of the client certificate, or else of the bearer token.
 
 use std::sync::Arc;
 
+use apiserver_store::Storage;
 use http::{HeaderMap, header};
 
+use super::oidc::IdTokens;
 use super::service_account::{AUDIENCE, Accounts};
 use super::signing::Signer;
-use super::users::{ApiKeys, Users, is_access_token, is_api_key};
-use super::{Identity, TokenTable};
+use super::users::{Account, ApiKeys, Users, is_access_token, is_api_key};
+use super::{ClientCertificate, Identity, TokenTable};
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::{ApiError, Reason};
 
@@ -16,11 +19,14 @@ const UNKNOWN: &str = "invalid bearer token";
 
 /// Whoever knows tokens.
 pub(crate) struct Authenticator {
+    storage: Storage,
+    clock: Arc<dyn Clock>,
     tokens: TokenTable,
     pub(crate) signer: Arc<Signer>,
     pub(crate) accounts: Accounts,
     pub(crate) users: Users,
     pub(crate) api_keys: Arc<ApiKeys>,
+    id_tokens: Option<IdTokens>,
 }
 
 /// Whose a token is, and for whom it is meant.
@@ -32,10 +38,13 @@ pub(crate) struct Found {
 
 impl Authenticator {
     pub(crate) fn new(config: &Config) -> Self {
-        let Config { storage, clock, tokens: table, service_account_key, logins, tasks, .. } = config;
+        let Config { storage, clock, tokens: table, service_account_key, logins, tasks, oidc, .. } = config;
         let signer = Arc::new(Signer::new(service_account_key, storage.clone(), Arc::clone(clock)));
         Self {
+            storage: storage.clone(),
+            clock: Arc::clone(clock),
             tokens: table.clone(),
+            id_tokens: oidc.as_ref().map(|oidc| IdTokens::new(oidc, Arc::clone(clock), tasks.clone())),
             accounts: Accounts::new(Arc::clone(&signer), storage.clone(), Arc::clone(clock)),
             api_keys: Arc::new(ApiKeys::new(storage.clone(), Arc::clone(clock), tasks.clone())),
             signer: Arc::clone(&signer),
@@ -43,12 +52,20 @@ impl Authenticator {
         }
     }
 
-    /// The owner of the bearer token that a request brings.
+    /// Whose certificate the connection has, or else the owner of the bearer token that a request brings.
     ///
     /// # Errors
     /// 401, whatever is wrong with it.
-    pub(crate) async fn authenticate(&self, headers: &HeaderMap) -> Result<Arc<Identity>, ApiError> {
+    pub(crate) async fn authenticate(
+        &self,
+        headers: &HeaderMap,
+        certificate: Option<&ClientCertificate>,
+    ) -> Result<Arc<Identity>, ApiError> {
         let unauthorized = || ApiError::new(Reason::Unauthorized, "Unauthorized");
+        if let Some(certificate) = certificate.filter(|certificate| certificate.counts(self.clock.now())) {
+            let identity = &certificate.identity;
+            return if self.keeps_out(identity) { Err(unauthorized()) } else { Ok(Arc::clone(identity)) };
+        }
         let token = bearer(headers).ok_or_else(unauthorized)?;
         if let Some(owner) = self.tokens.owner(token) {
             return Ok(Arc::clone(owner));
@@ -75,16 +92,27 @@ impl Authenticator {
         })
     }
 
-    /// The owner of a token that was made here.
+    /// The owner of a token that was made here, or by the issuer that is trusted.
     async fn made_here(&self, token: &str, asked: &[String]) -> Result<Found, Option<String>> {
         if is_api_key(token) {
             return self.api_keys.owner(token, asked).await;
         }
         if is_access_token(token) {
-            self.users.owner(token, asked).await
-        } else {
-            self.accounts.owner(token, asked).await
+            return self.users.owner(token, asked).await;
         }
+        let found = self.accounts.owner(token, asked).await;
+        match (&self.id_tokens, found) {
+            (Some(id_tokens), Err(None)) => {
+                let found = id_tokens.owner(token, asked).await?;
+                if self.keeps_out(&found.identity) { Err(Some("the user is disabled".to_owned())) } else { Ok(found) }
+            }
+            (_, found) => found,
+        }
+    }
+
+    /// Whether there is a User of the name who is disabled. Who is proven elsewhere may have none.
+    fn keeps_out(&self, identity: &Identity) -> bool {
+        Account::find(&self.storage, &identity.user).is_some_and(|account| !account.may_come_in)
     }
 }
 
@@ -115,7 +143,7 @@ mod tests {
         for (name, value) in headers {
             map.append(*name, value.parse().unwrap());
         }
-        authenticator().await.authenticate(&map).await
+        authenticator().await.authenticate(&map, None).await
     }
 
     #[tokio::test]

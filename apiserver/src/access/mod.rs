@@ -1,11 +1,13 @@
-//! Decides who is asking and whether they may: bearer tokens, logins, impersonation, and rules of access.
+//! Decides who is asking and whether they may: bearer tokens, client certificates, logins, impersonation, and rules of access.
 //!
 //! In: headers and what the request wants. Out: an [`Identity`], or a refusal. It never changes an object.
 
 mod authenticate;
 mod authorize;
+mod certificate;
 mod identity;
 mod impersonate;
+mod oidc;
 mod rbac;
 pub(crate) mod service_account;
 pub(crate) mod signing;
@@ -14,8 +16,10 @@ pub(crate) mod users;
 
 pub(crate) use authenticate::Authenticator;
 pub use authorize::{Attributes, Authorizer, Decision, Grant, Object, ResourceAttributes, Rights};
+pub(crate) use certificate::ClientCertificate;
 pub use identity::Identity;
 pub(crate) use impersonate::impersonated;
+pub use oidc::{Oidc, OidcOptions, UnusableOidc};
 pub use rbac::{Rbac, Rule};
 pub(crate) use rbac::{missing_rights, rights_sentence};
 pub use service_account::{ServiceAccountKey, UnusableKey};

@@ -17,6 +17,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
+use crate::access::ClientCertificate;
 use crate::login::Peer;
 use crate::server::ApiServer;
 
@@ -98,6 +99,8 @@ impl ApiServer {
         let stream = tokio::time::timeout(PATIENCE, acceptor.accept(stream))
             .await
             .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+        let chain = stream.get_ref().1.peer_certificates();
+        let certificate = chain.and_then(|chain| ClientCertificate::of(chain.first()?));
         let mut builder = auto::Builder::new(TokioExecutor::new());
         builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD);
         builder
@@ -115,6 +118,9 @@ impl ApiServer {
         let service = self.service().map_request(move |mut request: http::Request<hyper::body::Incoming>| {
             request.extensions_mut().insert(lines.clone());
             request.extensions_mut().insert(peer);
+            if let Some(certificate) = &certificate {
+                request.extensions_mut().insert(certificate.clone());
+            }
             request
         });
         let connection =

@@ -42,6 +42,15 @@ pub(super) fn read(path: &Path) -> Result<Option<String>, FileError> {
     }
 }
 
+/// What a file holds that is nobody's secret; `None` if there is none.
+pub(super) fn read_public(path: &Path) -> Result<Option<String>, FileError> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(FileError::new("read", path)(error)),
+    }
+}
+
 /// Replaces a file in one step; a crash leaves the old one or the new one, durable.
 pub(super) fn write(path: &Path, text: &str) -> Result<(), FileError> {
     let beside = path.with_extension("new");

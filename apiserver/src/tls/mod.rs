@@ -2,6 +2,7 @@
 //! renews, the administrator's token, and the key of service accounts' tokens. Files lie in one directory, for the owner alone.
 
 mod authority;
+mod clients;
 mod files;
 mod pair;
 mod serving;
@@ -55,20 +56,27 @@ pub enum TlsError {
 }
 
 /// Loads the identity in `directory`, making what is missing; `also` are names or addresses beyond this machine's
-/// loopback by which clients reach the server. The serving certificate is renewed while it serves.
+/// loopback by which clients reach the server. The serving certificate is renewed while it serves. Client certificates are
+/// taken that this authority has signed, or one in the file `clients`.
 ///
 /// # Errors
 /// Where files can't be used, hold something else, or a name is none.
-pub fn identity(directory: &Path, also: &[String], clock: &'static dyn Clock) -> Result<TlsIdentity, TlsError> {
+pub fn identity(
+    directory: &Path,
+    also: &[String],
+    clients: Option<&Path>,
+    clock: &'static dyn Clock,
+) -> Result<TlsIdentity, TlsError> {
     files::make_directory(directory)?;
     let authority = Authority::load_or_make(directory, clock.now())?;
     let certificate = authority.certificate().to_owned();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let verifier = clients::verifier(&certificate, clients, Arc::clone(&provider))?;
     let serving = Serving::new(directory, authority, names(also), clock, Arc::clone(&provider))?;
     let mut server = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(TlsError::Rustls)?
-        .with_no_client_auth()
+        .with_client_cert_verifier(verifier)
         .with_cert_resolver(Arc::new(serving));
     server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(TlsIdentity { authority: certificate, server: Arc::new(server) })

@@ -39,9 +39,9 @@ fn serving(directory: &Path) -> String {
 #[test]
 fn second_start_keeps_authority_and_certificate() {
     let directory = tempfile::tempdir().unwrap();
-    let first = identity(directory.path(), &[], at(0)).unwrap();
+    let first = identity(directory.path(), &[], None, at(0)).unwrap();
     let certificate = serving(directory.path());
-    let second = identity(directory.path(), &[], at(1)).unwrap();
+    let second = identity(directory.path(), &[], None, at(1)).unwrap();
     assert_eq!(first.authority, second.authority);
     assert_eq!(certificate, serving(directory.path()));
 }
@@ -49,9 +49,9 @@ fn second_start_keeps_authority_and_certificate() {
 #[test]
 fn certificate_is_renewed_before_it_ends_and_the_authority_stays() {
     let directory = tempfile::tempdir().unwrap();
-    let first = identity(directory.path(), &[], at(0)).unwrap();
+    let first = identity(directory.path(), &[], None, at(0)).unwrap();
     let certificate = serving(directory.path());
-    let later = identity(directory.path(), &[], at(340)).unwrap();
+    let later = identity(directory.path(), &[], None, at(340)).unwrap();
     assert_eq!(first.authority, later.authority);
     assert_ne!(certificate, serving(directory.path()));
 }
@@ -79,9 +79,9 @@ fn certificate_is_renewed_while_it_serves() {
 #[test]
 fn another_name_makes_another_certificate() {
     let directory = tempfile::tempdir().unwrap();
-    identity(directory.path(), &[], at(0)).unwrap();
+    identity(directory.path(), &[], None, at(0)).unwrap();
     let certificate = serving(directory.path());
-    identity(directory.path(), &["cloud.example.org".into(), "192.0.2.7".into()], at(0)).unwrap();
+    identity(directory.path(), &["cloud.example.org".into(), "192.0.2.7".into()], None, at(0)).unwrap();
     assert_ne!(certificate, serving(directory.path()));
 }
 
@@ -89,7 +89,7 @@ fn another_name_makes_another_certificate() {
 fn files_are_for_the_owner_alone() {
     let directory = tempfile::tempdir().unwrap();
     let inside = directory.path().join("pki");
-    identity(&inside, &[], at(0)).unwrap();
+    identity(&inside, &[], None, at(0)).unwrap();
     bootstrap_token(&inside, None).unwrap();
     assert_eq!(fs::metadata(&inside).unwrap().permissions().mode() & 0o777, 0o700);
     for file in fs::read_dir(&inside).unwrap() {
@@ -149,7 +149,7 @@ fn old_versions_and_weak_suites_are_refused() {
     const WEAK: [u16; 4] = [0x009c, 0xc009, 0xc007, 0x000a];
     let place = tempfile::tempdir().unwrap();
     let names = ["cloud.test".to_owned()];
-    let server = identity(place.path(), &names, at(0)).unwrap().server;
+    let server = identity(place.path(), &names, None, at(0)).unwrap().server;
     let answer = |version, suites: &[u16]| {
         let mut connection = rustls::ServerConnection::new(Arc::clone(&server)).unwrap();
         connection.read_tls(&mut client_hello(version, suites).as_slice()).unwrap();

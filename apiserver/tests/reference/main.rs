@@ -32,7 +32,7 @@ async fn answers_equal_those_of_a_real_server() {
         serde_json::from_str::<Vec<serde_json::Value>>(&std::fs::read_to_string(&cases).unwrap()).unwrap().len();
 
     let directory = tempfile::tempdir().unwrap();
-    let identity = tls::identity(directory.path(), &[], &SystemClock).unwrap();
+    let identity = tls::identity(directory.path(), &[], None, &SystemClock).unwrap();
     let store = Arc::new(MemoryStore::new(Uuid::new_v4()));
     let storage = Storage::open(store, StorageOptions::default()).await.unwrap();
     let tokens = TokenTable::new().with(TokenHash::of(TOKEN), Identity::master("admin"));

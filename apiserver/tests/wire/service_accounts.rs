@@ -35,7 +35,7 @@ impl Server {
         if answer.code == 201 { Ok(answer.json()["status"]["userInfo"].clone()) } else { Err(answer.code) }
     }
 
-    async fn review(&self, token: &str, audiences: Value) -> Value {
+    pub(crate) async fn review(&self, token: &str, audiences: Value) -> Value {
         let question = json!({
             "apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview",
             "spec": {"token": token, "audiences": audiences},

@@ -27,7 +27,7 @@ struct Door {
 impl Door {
     async fn open(server: &Server) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let identity = tls::identity(directory.path(), &[], &SystemClock).unwrap();
+        let identity = tls::identity(directory.path(), &[], None, &SystemClock).unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let serving = server.server.clone();

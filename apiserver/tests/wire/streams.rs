@@ -160,7 +160,7 @@ async fn soon<T>(what: impl Future<Output = T>) -> T {
 /// A client on a real connection, and the task that serves it.
 async fn over_tls(server: &Server) -> (kube::Client, tokio::task::JoinHandle<()>) {
     let directory = tempfile::tempdir().unwrap();
-    let identity = tls::identity(directory.path(), &[], &SystemClock).unwrap();
+    let identity = tls::identity(directory.path(), &[], None, &SystemClock).unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let serving = server.server.clone();
