@@ -48,13 +48,7 @@ fn a_restart_that_is_cut_off_anywhere_goes_on_and_does_not_take_place_twice() {
         for done in 0..3 {
             let mut scene = running(InstanceSpec { restart_policy: policy, ..spec() });
             scene.instance.spec.restart_token = Some("one".to_owned());
-            let mut taken = Vec::new();
-            while taken.len() < done {
-                let step = scene.plan(Goal::Present).steps[0].clone();
-                scene.model(&step);
-                taken.push(step);
-            }
-            taken.extend(scene.converge(Goal::Present));
+            let taken = scene.converge_cut_off_after(done);
             assert_eq!(names(&taken), ["Stop", "RecordRestart", "Start"], "cut off after {done}");
         }
     }

@@ -321,6 +321,18 @@ impl Scene {
         panic!("planning does not come to an end: {taken:?}");
     }
 
+    /// The same, by controllers that are cut off after so many steps and by those that come after them.
+    fn converge_cut_off_after(&mut self, done: usize) -> Vec<Step> {
+        let mut taken = Vec::new();
+        while taken.len() < done {
+            let step = self.plan(Goal::Present).steps[0].clone();
+            self.model(&step);
+            taken.push(step);
+        }
+        taken.extend(self.converge(Goal::Present));
+        taken
+    }
+
     fn ready(&self) -> (&str, &str) {
         let status = self.instance.status.as_ref().unwrap();
         let ready = condition(&status.conditions, READY).unwrap();

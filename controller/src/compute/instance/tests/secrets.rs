@@ -57,13 +57,7 @@ fn a_restart_for_a_secret_that_is_cut_off_anywhere_goes_on_and_does_not_take_pla
         for done in 0..4 {
             let mut scene = using_db(InstanceSpec { restart_policy: policy, ..with(SecretUpdatePolicy::Restart) });
             scene.hold("db", Some("k-2"));
-            let mut taken = Vec::new();
-            while taken.len() < done {
-                let step = scene.plan(Goal::Present).steps[0].clone();
-                scene.model(&step);
-                taken.push(step);
-            }
-            taken.extend(scene.converge(Goal::Present));
+            let taken = scene.converge_cut_off_after(done);
             assert_eq!(names(&taken), RESTARTED, "cut off after {done}");
         }
     }
