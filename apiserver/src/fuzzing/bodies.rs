@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::depth;
 use crate::registry::builtin;
 use crate::schema::decode::{self, Decoded, MAX_DEPTH};
 use crate::schema::object;
@@ -17,14 +18,6 @@ pub fn body(data: &[u8]) {
             written_is_read_again(&value);
             completed(value);
         }
-    }
-}
-
-fn depth(value: &Value) -> usize {
-    match value {
-        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or_default(),
-        Value::Object(fields) => 1 + fields.values().map(depth).max().unwrap_or_default(),
-        _ => 0,
     }
 }
 

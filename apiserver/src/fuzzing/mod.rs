@@ -10,6 +10,8 @@ mod seals;
 mod selectors;
 mod tokens;
 
+use serde_json::Value;
+
 pub use self::bodies::body;
 pub use self::patches::{apply, json_patch, merge_patch};
 pub use self::requests::request;
@@ -22,6 +24,15 @@ fn first_line(data: &[u8]) -> Option<(&str, &[u8])> {
     let end = data.iter().position(|byte| *byte == b'\n').unwrap_or(data.len());
     let rest = data.get(end + 1..).unwrap_or_default();
     Some((std::str::from_utf8(&data[..end]).ok()?, rest))
+}
+
+/// How many containers lie inside each other.
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or_default(),
+        Value::Object(fields) => 1 + fields.values().map(depth).max().unwrap_or_default(),
+        _ => 0,
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::first_line;
+use super::{depth, first_line};
 use crate::fixtures;
 use crate::managed_fields::{Author, Scope, Wish, apply as applied_to};
 use crate::patch::{json, merge, strategic};
@@ -73,12 +73,4 @@ fn split(data: &[u8]) -> Option<(Value, &[u8])> {
     let (document, patch) = first_line(data)?;
     let document = decode::any_json(document.as_bytes()).ok()?.value;
     Some((if document.is_null() { json!({}) } else { document }, patch))
-}
-
-fn depth(value: &Value) -> usize {
-    match value {
-        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or_default(),
-        Value::Object(fields) => 1 + fields.values().map(depth).max().unwrap_or_default(),
-        _ => 0,
-    }
 }
