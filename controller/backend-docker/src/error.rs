@@ -61,6 +61,11 @@ pub(crate) fn translate_start(machine: &Machine, error: DockerError) -> Error {
     if text.contains("network") && text.contains("not found") {
         return Error::not_found(format!("network of {what}"));
     }
+    if let Some((_, device)) = text.split_once("adding custom device ") {
+        let device = device.split('"').nth(1).unwrap_or_default();
+        let message = format!("the host has no device `{device}`");
+        return Error::Invalid { message, source: Some(error.into()) };
+    }
     if text.contains("executable file not found") || text.contains("no such file or directory: unknown") {
         return Error::Invalid { message: "the command is not in the image".to_owned(), source: Some(error.into()) };
     }
@@ -173,6 +178,10 @@ mod tests {
             matches!(&error, Error::Invalid { message, .. } if message == "the command is not in the image"),
             "a command may hold a secret, so it is not repeated: {error:?}"
         );
+        let error = start_error(
+            "error gathering device information while adding custom device \"/dev/net/tap\": no such file or directory",
+        );
+        assert!(error.to_string().contains("the host has no device `/dev/net/tap`"), "{error}");
         let error = start_error("network tc-main not found");
         assert!(error.is_not_found(), "{error:?}");
     }

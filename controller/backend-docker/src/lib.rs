@@ -16,6 +16,7 @@ mod labels;
 mod machine_snapshots;
 mod machines;
 mod networks;
+mod remap;
 mod routes;
 mod starting;
 mod tools;

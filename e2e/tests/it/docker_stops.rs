@@ -1,112 +1,14 @@
 //! The Docker daemon goes away and comes back. The daemon is the test's own, in a network namespace of its own.
 
-use std::fs::{self, File};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
-use e2e::{Cloud, Docker, condition, docker_is_there, eventually, run, skip_unless};
+use e2e::{Cloud, condition, docker_is_there, run, skip_unless};
 use serde_json::Value;
 
 use crate::machine::{documents, sleeper, volume, vpc};
 use crate::network::{ip, reaches, server, until};
+use crate::own_docker::{Daemon, make_namespace};
 use crate::storage::shell;
-
-/// A network that is connected to nothing.
-fn make_namespace(name: &str) {
-    let _ = run("ip", ["netns", "add", name], "").ok();
-    let _ = run("ip", ["-n", name, "link", "set", "lo", "up"], "").ok();
-}
-
-/// A second daemon. Its containers and files go with it.
-struct Daemon {
-    folder: tempfile::TempDir,
-    namespace: String,
-    process: Option<Child>,
-}
-
-impl Daemon {
-    /// With this configuration, and the image of the tests' machines.
-    fn start(config: &str) -> Self {
-        let namespace = format!("tc-dockerd-{}", std::process::id());
-        make_namespace(&namespace);
-        Self::start_in(namespace, config)
-    }
-
-    fn start_in(namespace: String, config: &str) -> Self {
-        let folder = tempfile::Builder::new().prefix("tc-dockerd-").tempdir().unwrap();
-        fs::write(folder.path().join("daemon.json"), config).unwrap();
-        let mut daemon = Self { folder, namespace, process: None };
-        daemon.launch();
-        let socket = daemon.path("docker.sock").display().to_string();
-        let load = format!("docker save busybox:stable | docker --host unix://{socket} load");
-        let _ = run("sh", ["-c", &load], "").ok();
-        daemon
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn docker(&self) -> Docker {
-        Docker::at(self.path("docker.sock").to_str().unwrap())
-    }
-
-    fn launch(&mut self) {
-        // Both files of a killed daemon would keep the next from starting.
-        let _ = fs::remove_file(self.path("docker.pid"));
-        let _ = fs::remove_file(self.path("exec/containerd/containerd.pid"));
-        let log = File::options().create(true).append(true).open(self.path("log")).unwrap();
-        let child = Command::new("nsenter")
-            .arg(format!("--net=/run/netns/{}", self.namespace))
-            .args(["dockerd", "--cgroup-parent", &format!("/{}", self.namespace), "--bip", "10.209.0.1/24"])
-            .arg("--host")
-            .arg(format!("unix://{}", self.path("docker.sock").display()))
-            .arg("--data-root")
-            .arg(self.path("data"))
-            .arg("--exec-root")
-            .arg(self.path("exec"))
-            .arg("--pidfile")
-            .arg(self.path("docker.pid"))
-            .arg("--config-file")
-            .arg(self.path("daemon.json"))
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        self.process = Some(child);
-        let docker = self.docker();
-        eventually("the test's own dockerd to answer", || {
-            if docker.call(&["version"]).code == 0 { Ok(()) } else { Err(fs::read_to_string(self.path("log"))) }
-        });
-    }
-
-    fn stop(&mut self) {
-        if let Some(mut process) = self.process.take() {
-            let _ = run("kill", [process.id().to_string()], "");
-            let _ = process.wait();
-        }
-    }
-
-    /// `kill -9`: whatever it was doing, it does no more.
-    fn kill(&mut self) {
-        if let Some(mut process) = self.process.take() {
-            let _ = process.kill();
-            let _ = process.wait();
-        }
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        self.stop();
-        // One that restores live leaves its folder mounted.
-        if let Some(data) = self.path("data").to_str() {
-            run("umount", ["--recursive", "--lazy", "--quiet", data], "");
-        }
-        let _ = run("ip", ["netns", "delete", &self.namespace], "");
-    }
-}
 
 #[test]
 fn instances_wait_for_a_stopped_docker_and_are_back_with_it() {

@@ -28,7 +28,8 @@ use crate::engine::Engine;
 use crate::error::{message, translate, translate_start};
 use crate::files::HostFiles;
 use crate::init::Init;
-use crate::volumes::Layout;
+use crate::remap::{self, Root};
+use crate::volumes::{Layout, Offer};
 use crate::{networks, starting};
 use request::Needs;
 
@@ -68,6 +69,12 @@ impl DockerMachines {
                 MountSource::Volume(uid) => {
                     let offer = self.volumes.offer(*uid).await?;
                     let offer = offer.ok_or_else(|| Error::not_found(format!("volume of `{uid}`")))?;
+                    // Docker's runtime looks for a device of the host by the name that it is to have inside.
+                    if matches!(offer, Offer::Device(_)) && remap::root(&self.engine).await? != Root::default() {
+                        let why = "the Docker of this host runs containers in a user namespace (`userns-remap`), where they get no \
+                                   Block Volume: use a Volume with a file system, or `backend: libvirt`";
+                        return Err(Error::invalid(why));
+                    }
                     needs.volumes.insert(*uid, offer);
                 }
                 MountSource::Files(name) => {

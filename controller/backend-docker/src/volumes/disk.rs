@@ -8,12 +8,14 @@ use std::path::Path;
 use controller_backend::Error;
 use tokio::fs;
 
-use super::layout::{DATA, Place, Record, remove_file, set_mode};
+use super::layout::{DATA, Place, Record, own, remove_file, set_mode};
 use super::{mounts, trouble};
+use crate::remap::Root;
 use crate::tools::{self, ToolError};
 
-/// Makes the file anew, whatever was left of an earlier attempt. It has not its name yet.
-pub(super) async fn make(place: &Place, record: &Record) -> Result<(), Error> {
+/// Makes the file anew, whatever was left of an earlier attempt. It has not its name yet. What is inside belongs to root of
+/// containers.
+pub(super) async fn make(place: &Place, record: &Record, root: Root) -> Result<(), Error> {
     place.prepare(record).await?;
     let unfinished = place.unfinished_disk();
     remove_file(&unfinished).await?;
@@ -29,6 +31,7 @@ pub(super) async fn make(place: &Place, record: &Record) -> Result<(), Error> {
     for dir in [&seed, &inside] {
         set_mode(dir, 0o755).await?;
     }
+    own(&inside, root).await?;
     let arguments: [&OsStr; 10] = [
         "-q".as_ref(),
         "-F".as_ref(),
@@ -162,7 +165,7 @@ mod tests {
         let place = Layout::new(root.path(), owner.installation).place(owner.uid);
         // No file system is as small as this.
         let record = Record::new(owner, 512, VolumeMode::Filesystem);
-        let refused = make(&place, &record).await.unwrap_err().to_string();
+        let refused = make(&place, &record, Root::default()).await.unwrap_err().to_string();
         assert!(refused.starts_with("format "), "{refused}");
         assert!(!place.unfinished_disk().exists() && !place.seed().exists());
     }

@@ -19,6 +19,7 @@ use tokio::fs;
 use uuid::Uuid;
 
 use super::trouble;
+use crate::remap::Root;
 
 /// Where the volumes, or the snapshots, of an installation are.
 #[derive(Debug, Clone)]
@@ -228,11 +229,12 @@ impl Place {
     }
 
     /// Makes the directory that serves where no file can be mounted: from now on the volume exists.
-    pub(super) async fn finish_plain(&self, record: &Record) -> Result<(), Error> {
+    pub(super) async fn finish_plain(&self, record: &Record, root: Root) -> Result<(), Error> {
         self.write_record(record).await?;
         let plain = self.plain();
         fs::create_dir(&plain).await.map_err(trouble("make", &plain))?;
         set_mode(&plain, 0o755).await?;
+        own(&plain, root).await?;
         sync(&self.dir).await
     }
 
@@ -268,6 +270,17 @@ async fn exists(path: &Path) -> Result<bool, Error> {
 pub(super) async fn set_mode(path: &Path, mode: u32) -> Result<(), Error> {
     use std::os::unix::fs::PermissionsExt as _;
     fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).await.map_err(trouble("protect", path))
+}
+
+/// Gives it to root of containers, where that is another than the host's.
+pub(super) async fn own(path: &Path, root: Root) -> Result<(), Error> {
+    if root == Root::default() {
+        return Ok(());
+    }
+    let owned = path.to_owned();
+    let done =
+        tokio::task::spawn_blocking(move || std::os::unix::fs::chown(&owned, Some(root.uid), Some(root.gid))).await;
+    done.unwrap_or_else(|panic| Err(io::Error::other(panic))).map_err(trouble("give to the containers' root", path))
 }
 
 pub(super) async fn remove_file(path: &Path) -> Result<(), Error> {

@@ -36,6 +36,7 @@ use uuid::Uuid;
 use crate::engine::Engine;
 use crate::error::translate;
 use crate::labels;
+use crate::remap;
 use crate::tools::ToolError;
 use crate::turns::Turn;
 
@@ -163,7 +164,8 @@ impl DockerVolumes {
             block::make(place, &record).await?;
             return Ok(record);
         }
-        disk::make(place, &record).await?;
+        let root = remap::root(&self.engine).await?;
+        disk::make(place, &record, root).await?;
         match mounts::mount(&place.unfinished_disk(), &place.mount()).await {
             Ok(()) => {
                 place.finish().await?;
@@ -175,7 +177,7 @@ impl DockerVolumes {
                 remove_file(&place.unfinished_disk()).await?;
                 tracing::warn!(owner = %record.owner, why, "this host can't mount a volume: a directory serves, without a limit");
                 let record = Record { plain: Some(why), ..record };
-                place.finish_plain(&record).await?;
+                place.finish_plain(&record, root).await?;
                 Ok(record)
             }
         }
