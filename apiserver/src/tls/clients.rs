@@ -1,7 +1,7 @@
 //! Whose client certificates are taken: those of the installation's own authority, and of others that the operator names.
 //! Nobody has to have one; one of somebody else, or that has ended, is refused in the handshake.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use rustls::RootCertStore;
@@ -20,10 +20,10 @@ pub(super) fn verifier(
     provider: Arc<CryptoProvider>,
 ) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
     let mut roots = RootCertStore::empty();
-    add(&mut roots, own, Path::new("ca.crt"))?;
+    add(&mut roots, own).ok_or_else(|| TlsError::Malformed { path: "ca.crt".into(), what: "certificate" })?;
     if let Some(path) = also {
-        let missing = || TlsError::Malformed { path: path.to_owned(), what: "certificate" };
-        add(&mut roots, &files::read_public(path)?.ok_or_else(missing)?, path)?;
+        let none = || TlsError::NoAuthority { path: path.to_owned() };
+        add(&mut roots, &files::read_public(path)?.ok_or_else(none)?).ok_or_else(none)?;
     }
     WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
         .allow_unauthenticated()
@@ -31,11 +31,11 @@ pub(super) fn verifier(
         .map_err(|error| TlsError::Rustls(rustls::Error::General(error.to_string())))
 }
 
-fn add(roots: &mut RootCertStore, pem: &str, path: &Path) -> Result<(), TlsError> {
-    let malformed = || TlsError::Malformed { path: PathBuf::from(path), what: "certificate" };
+/// Adds every certificate of a text; `None` if there is none, or one that can't be read.
+fn add(roots: &mut RootCertStore, pem: &str) -> Option<()> {
     let before = roots.len();
     for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
-        roots.add(certificate.map_err(|_| malformed())?).map_err(|_| malformed())?;
+        roots.add(certificate.ok()?).ok()?;
     }
-    if roots.len() == before { Err(malformed()) } else { Ok(()) }
+    (roots.len() > before).then_some(())
 }

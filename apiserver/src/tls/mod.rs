@@ -47,6 +47,14 @@ pub enum TlsError {
         /// What it should hold.
         what: &'static str,
     },
+    /// The file of authorities that the operator names holds none.
+    #[error(
+        "`{path}`, whose authorities sign client certificates, holds no certificate in PEM: name the file that does"
+    )]
+    NoAuthority {
+        /// The file.
+        path: PathBuf,
+    },
     /// A certificate can't be made; a name that is none is the likely cause.
     #[error("failed to make a certificate")]
     Make(#[source] rcgen::Error),

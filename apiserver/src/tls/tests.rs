@@ -128,6 +128,19 @@ fn all_who_begin_at_once_get_one_key_that_only_its_owner_reads() {
     assert!(error.to_string().ends_with("holds no P-256 key; move it away to have a new one made"), "{error}");
 }
 
+#[test]
+fn a_file_of_client_authorities_without_one_is_named_with_the_way_out() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("clients.crt");
+    for content in [None, Some("nonsense")] {
+        if let Some(content) = content {
+            fs::write(&file, content).unwrap();
+        }
+        let refused = identity(&directory.path().join("pki"), &[], Some(&file), at(0)).err().unwrap();
+        assert!(refused.to_string().ends_with("holds no certificate in PEM: name the file that does"), "{refused}");
+    }
+}
+
 /// The first message of a client of this version, which offers these suites.
 fn client_hello(version: u16, suites: &[u16]) -> Vec<u8> {
     /// ECDSA with SHA-256, the curves P-256 and X25519, uncompressed points.
