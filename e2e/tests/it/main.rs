@@ -13,6 +13,7 @@ mod docker_stops;
 mod doctor;
 mod heal;
 mod instance_snapshot;
+mod key_rotation;
 mod kubectl;
 mod machine;
 mod neighbours;
