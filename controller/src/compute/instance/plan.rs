@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use controller_backend::{ExitState, Machine, MachineState, machine_name};
+use controller_backend::{Machine, MachineState, machine_name};
 use crds::compute::instance::{Instance, OnFailure, PowerState};
 use crds::status::{READY, condition, is_true};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{Resource, ResourceExt};
 
 use super::allocate::{self, host_port_of};
@@ -22,7 +21,6 @@ use super::secrets::{self, Due};
 use super::wanted::{self, Parts, may_replace};
 use super::{HostPorts, Step};
 use crate::network::firewall::address;
-use crate::runtime::conditions::whole_seconds;
 use crate::runtime::{Goal, Plan, Waiting};
 
 pub(super) fn plan(goal: Goal, instance: &Instance, observed: &Observed) -> Plan<Step> {
@@ -258,7 +256,7 @@ fn go_on(instance: &Instance, observed: &Observed, machine: &Machine, mut steps:
         MachineState::Exited(exit) => {
             unless_probed(observed, &mut steps);
             let is_asked = restart::asked(instance).is_some() || secrets::is_restarting(instance);
-            if is_asked || stopped_on_purpose(instance, exit) {
+            if is_asked || restart::was_on_purpose(instance, exit) {
                 return start(instance, observed, machine, steps);
             }
             match restart::decide(instance, exit, machine.started_at, observed.now) {
@@ -480,14 +478,6 @@ fn probe(instance: &Instance, machine: &Machine) -> Option<ProbeSpec> {
         machine: machine.id.clone(),
         started_at: machine.started_at,
         address: machine.attachment.map(|attachment| attachment.address)?,
-    })
-}
-
-/// Whether it is this ending that the last report called a stop on purpose.
-fn stopped_on_purpose(instance: &Instance, exit: &ExitState) -> bool {
-    let known = instance.status.as_ref().and_then(|status| status.last_exit.as_ref());
-    known.is_some_and(|known| {
-        known.reason == restart::STOPPED && known.finished_at == Some(Time(whole_seconds(exit.finished_at)))
     })
 }
 

@@ -98,6 +98,14 @@ pub(super) fn on_purpose(exit: &ExitState) -> Exit {
     }
 }
 
+/// Whether it is this ending that the last report called a stop on purpose.
+pub(super) fn was_on_purpose(instance: &Instance, exit: &ExitState) -> bool {
+    let known = instance.status.as_ref().and_then(|status| status.last_exit.as_ref());
+    known.is_some_and(|known| {
+        known.reason == STOPPED && known.finished_at == Some(Time(whole_seconds(exit.finished_at)))
+    })
+}
+
 /// Whether a machine that rests for good is recorded: with this policy it isn't started again.
 pub(super) fn rests(policy: RestartPolicy, exit: &Exit) -> bool {
     !restarts(policy, i64::from(exit.code), exit.reason == UNHEALTHY)
