@@ -106,6 +106,12 @@ impl Selector {
         self.terms.iter().all(|term| (text_at(object, &term.path) == term.value) != term.negated)
     }
 
+    /// Whether it matches exactly what another one does by its terms, in whatever order they are.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn selects_as(&self, other: &Self) -> bool {
+        self.wanted == other.wanted
+    }
+
     /// The one name that can match, where the selector says so: such a list or watch needs to look at one object.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
