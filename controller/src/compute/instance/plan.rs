@@ -63,13 +63,7 @@ fn present(instance: &Instance, observed: &Observed) -> Plan<Step> {
     if kept.is_none() && rests_without_machine(instance) && restart::asked(instance).is_none() {
         return Plan::default();
     }
-    if let Some(waiting) = unfit(instance, observed.backend) {
-        return Plan::wait(waiting);
-    }
-    if let Some(waiting) = of_another_backend(instance, observed) {
-        return Plan::wait(waiting);
-    }
-    if let Some(plan) = out_of_bounds(instance, observed, kept) {
+    if let Some(plan) = not_to_be_had(instance, observed, kept) {
         return plan;
     }
     // What must be known before anything can be said about the machine.
@@ -108,11 +102,14 @@ fn present(instance: &Instance, observed: &Observed) -> Plan<Step> {
     }
 }
 
-/// What is done about an Instance that asks for more than its namespace may, or whose machine has more.
-fn out_of_bounds(instance: &Instance, observed: &Observed, kept: Option<&Machine>) -> Option<Plan<Step>> {
-    let waiting = observed.bounds.exceeded_by(&bounds::asked(instance));
+/// What is done about an Instance that asks for what it can't have or may not, or whose machine has more than it may:
+/// whatever is asked for, such a machine doesn't go on.
+fn not_to_be_had(instance: &Instance, observed: &Observed, kept: Option<&Machine>) -> Option<Plan<Step>> {
+    let waiting = unfit(instance, observed.backend)
+        .or_else(|| of_another_backend(instance, observed))
+        .or_else(|| observed.bounds.exceeded_by(&bounds::asked(instance)));
     let Some(machine) = kept.filter(|machine| observed.bounds.exceeded_by(&machine.security).is_some()) else {
-        // A machine that stays within them goes on.
+        // What was made before goes on.
         return waiting.map(Plan::wait);
     };
     let mut steps = take_down(instance, machine);

@@ -113,6 +113,18 @@ fn what_a_machine_has_counts_and_not_what_is_asked_for_by_now() {
 }
 
 #[test]
+fn a_machine_that_has_too_much_is_stopped_also_when_what_is_asked_for_can_not_be_had() {
+    let mut scene = scene(router());
+    scene.under(&[policy("shop", net_admin())]);
+    scene.converge(Goal::Present);
+    scene.under(&[]);
+    // Keys are for virtual machines.
+    scene.instance.spec = InstanceSpec { ssh_authorized_keys: vec!["ssh-ed25519 A".to_owned()], ..spec() };
+    assert_eq!(names(&scene.converge(Goal::Present)), ["Stop"]);
+    assert_eq!(scene.ready(), ("False", "Invalid"));
+}
+
+#[test]
 fn a_machine_that_has_too_much_is_removed_before_anything_is_waited_for() {
     let mut scene = scene(router());
     scene.under(&[policy("shop", net_admin())]);
