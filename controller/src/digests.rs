@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -56,18 +57,18 @@ impl Digests {
         content: impl Iterator<Item = (&'a str, &'a [u8])>,
     ) -> Option<String> {
         let key = self.0.get()?;
-        let mut inner = Sha256::new_with_prefix(key);
-        inner.update(owner);
+        let mut mac = Hmac::<Sha256>::new_from_slice(key).ok()?;
+        mac.update(owner.as_bytes());
         let mut add = |part: &[u8]| {
-            inner.update((part.len() as u64).to_be_bytes());
-            inner.update(part);
+            mac.update(&(part.len() as u64).to_be_bytes());
+            mac.update(part);
         };
         add(secret.as_bytes());
         for (name, value) in content {
             add(name.as_bytes());
             add(value);
         }
-        let digest = Sha256::new_with_prefix(key).chain_update(inner.finalize()).finalize();
+        let digest = mac.finalize().into_bytes();
         let id = Sha256::new_with_prefix("id").chain_update(key).finalize();
         Some(format!("{}{SEPARATOR}{}", hex(&id[..4]), hex(&digest[..16])))
     }
