@@ -21,6 +21,7 @@ use crate::{
 pub struct MemoryStore {
     content: Arc<Mutex<Content>>,
     faults: Arc<Mutex<VecDeque<Fault>>>,
+    delays: Arc<Mutex<VecDeque<Duration>>>,
     sharing: Sharing,
     has_hints: bool,
     hints: broadcast::Sender<Revision>,
@@ -60,6 +61,7 @@ impl MemoryStore {
                 changes: BTreeMap::new(),
             })),
             faults: Arc::default(),
+            delays: Arc::default(),
             sharing: Sharing::Exclusive,
             has_hints: true,
             hints: broadcast::Sender::new(16),
@@ -78,12 +80,17 @@ impl MemoryStore {
 
     /// A second handle to the same content, with its own faults.
     pub fn another(&self) -> MemoryStore {
-        MemoryStore { faults: Arc::default(), ..self.clone() }
+        MemoryStore { faults: Arc::default(), delays: Arc::default(), ..self.clone() }
     }
 
     /// Makes the next commit through this handle that has no fault yet go wrong. Empty batches never do.
     pub fn inject(&self, fault: Fault) {
         lock(&self.faults).push_back(fault);
+    }
+
+    /// The next answer of [`Store::meta`] through this handle comes so much later than it was true.
+    pub fn delay_meta(&self, delay: Duration) {
+        lock(&self.delays).push_back(delay);
     }
 
     /// Every byte that the store keeps, for tests that look for what must not be there.
@@ -146,7 +153,12 @@ impl Content {
 #[async_trait]
 impl Store for MemoryStore {
     async fn meta(&self) -> Result<Meta, StoreError> {
-        Ok(lock(&self.content).meta.clone())
+        let meta = lock(&self.content).meta.clone();
+        let delay = lock(&self.delays).pop_front();
+        if let Some(delay) = delay {
+            tokio::time::sleep(delay).await;
+        }
+        Ok(meta)
     }
 
     async fn load(&self, each: &mut (dyn FnMut(StoredObject) + Send)) -> Result<Meta, StoreError> {

@@ -72,9 +72,7 @@ impl Core {
 
     /// Asks the database where it stands and goes there.
     async fn look(&self) -> Result<Revision, StoreError> {
-        let meta = self.store.meta().await?;
-        self.keep_to_history(meta.epoch)?;
-        self.keep_to_keys(&meta).await?;
+        let meta = self.learn_keys().await?;
         self.learn_restored(meta.restored);
         Ok(meta.revision)
     }

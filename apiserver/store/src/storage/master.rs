@@ -60,12 +60,22 @@ impl Master {
         self.state().check
     }
 
-    /// Learns which key counts.
-    fn adopt(&self, installation: Uuid, check: &[u8]) -> Result<(), SealError> {
+    /// Both of one moment: the key that seals, and the check that says so.
+    pub(super) fn present(&self) -> Option<(Sealer, Vec<u8>)> {
+        let state = self.state();
+        state.sealer.zip(state.check)
+    }
+
+    /// Learns which key counts, if what was `known` is still all that is known: otherwise another look was quicker, and
+    /// whether this one or that one is the later is open. Says whether it did.
+    fn adopt(&self, installation: Uuid, known: Option<&[u8]>, check: &[u8]) -> Result<bool, SealError> {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        if state.check.as_deref() != known {
+            return Ok(false);
+        }
         let sealer = state.sealer.as_ref().ok_or(SealError::NoKey)?.present(installation, check)?;
         *state = State { sealer: Some(sealer), check: Some(check.to_vec()) };
-        Ok(())
+        Ok(true)
     }
 
     /// Knows these keys from now on, and no others.
@@ -84,28 +94,34 @@ impl Master {
 
 impl Core {
     /// Learns what the store is sealed with by now, and everything that was written before: a data key may be among it.
-    pub(super) async fn learn_keys(&self) -> Result<(), StoreError> {
-        let meta = self.store.meta().await?;
-        self.keep_to_history(meta.epoch)?;
-        self.keep_to_keys(&meta).await
+    /// Returns where the store stands. Ends everything here if its key is unknown.
+    pub(super) async fn learn_keys(&self) -> Result<Meta, StoreError> {
+        loop {
+            let known = self.master.check();
+            let meta = self.store.meta().await?;
+            self.keep_to_history(meta.epoch)?;
+            if self.keep_to_keys(&meta, known.as_deref()).await? {
+                return Ok(meta);
+            }
+        }
     }
 
-    /// Goes to where the store stood when `meta` was read. Ends everything here if its key is unknown.
-    pub(super) async fn keep_to_keys(&self, meta: &Meta) -> Result<(), StoreError> {
-        let is_new = meta.seal_check != self.master.check();
-        if is_new
-            && let (Some(sealer), Some(check)) = (self.master.sealer(), &meta.seal_check)
+    /// Goes to where the store stood when `meta` was read, which was after its check was `known`. `false`: others have learnt
+    /// of another check meanwhile, and this one may be older than theirs.
+    async fn keep_to_keys(&self, meta: &Meta, known: Option<&[u8]>) -> Result<bool, StoreError> {
+        let new = meta.seal_check.as_deref().filter(|check| Some(*check) != known);
+        if let (Some(check), Some(sealer)) = (new, self.master.sealer())
             && let Err(error) = sealer.present(meta.installation, check)
         {
+            if self.master.check().as_deref() != known {
+                return Ok(false);
+            }
             self.end("the store is sealed with a key that is not known here");
             return Err(StoreError::Seal(error));
         }
         self.advance(meta.revision).await?;
         // Whatever is sealed from now on is sealed with what was known when the check was made, or with newer keys.
-        match &meta.seal_check {
-            Some(check) if is_new => self.master.adopt(meta.installation, check).map_err(StoreError::Seal),
-            _ => Ok(()),
-        }
+        new.map_or(Ok(true), |check| self.master.adopt(meta.installation, known, check)).map_err(StoreError::Seal)
     }
 
     /// Makes the seal check anew, with the same key: whoever writes from now on knows all data keys that were written before.
@@ -113,7 +129,7 @@ impl Core {
         loop {
             self.learn_keys().await?;
             let no_key = StoreError::Seal(SealError::NoKey);
-            let (sealer, check) = self.master.sealer().zip(self.master.check()).ok_or(no_key)?;
+            let (sealer, check) = self.master.present().ok_or(no_key)?;
             let is_replaced = self.store.replace_seal_check(&check, &sealer.make_check(self.installation)).await?;
             self.learn_keys().await?;
             if is_replaced {

@@ -267,18 +267,18 @@ impl Storage {
 impl Core {
     /// Replaces the seal check: from then on whatever is written is sealed with the newest key.
     async fn take_newest_key(&self) -> Result<(), RotateError> {
-        self.learn_keys().await?;
-        let (sealer, check) = self.master.sealer().zip(self.master.check()).ok_or(RotateError::NotSealed)?;
-        let Some(newest) = sealer.sealing_with(sealer.newest()).filter(|newest| newest.key_id() != sealer.key_id())
-        else {
-            return Ok(());
-        };
-        let fresh = newest.make_check(self.installation);
-        // Another apiserver may have been quicker; then it is to be asked again which key counts.
-        self.store.replace_seal_check(&check, &fresh).await?;
-        self.learn_keys().await?;
-        tracing::info!(from = %sealer.key_id(), to = %newest.key_id(), "the master key is rotated");
-        Ok(())
+        loop {
+            self.learn_keys().await?;
+            let (sealer, check) = self.master.present().ok_or(RotateError::NotSealed)?;
+            let Some(newest) = sealer.sealing_with(sealer.newest()).filter(|newest| newest.key_id() != sealer.key_id())
+            else {
+                return Ok(());
+            };
+            // Another apiserver may have been quicker; then it is asked again which key counts.
+            if self.store.replace_seal_check(&check, &newest.make_check(self.installation)).await? {
+                tracing::info!(from = %sealer.key_id(), to = %newest.key_id(), "the master key is rotated");
+            }
+        }
     }
 
     /// Looks at every row.

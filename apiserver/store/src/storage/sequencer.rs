@@ -55,7 +55,7 @@ async fn commit(core: &Core, gathered: Vec<Pending>) {
         match core.store.commit(&batch).await {
             // Nothing was written: with the keys that count by now it will be.
             Err(StoreError::NewKeys) if tries < TRIES => match core.learn_keys().await {
-                Ok(()) => (batch, pending) = assemble(core, pending),
+                Ok(_) => (batch, pending) = assemble(core, pending),
                 Err(error) => break (known, began, Err(error)),
             },
             outcome => break (known, began, outcome),

@@ -10,8 +10,10 @@ use crate::conformance::{
     Database, Databases, check_rotation, check_shared_rotation, check_sharing, check_storage, check_store,
 };
 use crate::memory::{Fault, MemoryStore};
+use crate::seal::SealKey;
 use crate::{
-    Change, Expect, Key, ResourceId, Revision, Storage, StorageOptions, Store, StoreError, WatchItem, Write, WriteError,
+    Change, DataKeyRule, Expect, Key, ResourceId, Revision, Sealer, Storage, StorageOptions, Store, StoreError,
+    WatchItem, Write, WriteError,
 };
 
 struct Memory {
@@ -340,4 +342,30 @@ async fn waiting_watch_is_woken_by_the_event_itself() {
     let (item, woken) = waiting.await.unwrap();
     assert!(matches!(item, Some(WatchItem::Event(event)) if event.entry == made));
     assert_eq!(woken, before, "no timer was needed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn late_answer_brings_no_key_back_that_was_rotated_meanwhile() {
+    let (old, new) = (SealKey::generate(), SealKey::generate());
+    let store = MemoryStore::shared(Uuid::new_v4(), Duration::from_secs(1)).without_hints();
+    let sealed = StorageOptions { sealed: vec![things()], ..StorageOptions::default() };
+    let options = StorageOptions { sealer: Sealer::of_all(std::slice::from_ref(&old)), ..sealed.clone() };
+    let storage = Storage::open(Arc::new(store.clone()), options).await.unwrap();
+    storage.write(create("a")).await.unwrap();
+    storage.shutdown().await;
+
+    let options = StorageOptions { sealer: Sealer::of_all(&[old.clone(), new.clone()]), ..sealed };
+    let storage = Storage::open(Arc::new(store.clone()), options).await.unwrap();
+    store.delay_meta(Duration::from_millis(59_500));
+    let late = tokio::spawn({
+        let storage = storage.clone();
+        async move { storage.fresh().await }
+    });
+    tokio::task::yield_now().await;
+    storage.rotate(DataKeyRule::Kept).await.unwrap();
+    assert!(!late.is_finished(), "its answer is still on the way");
+    late.await.unwrap().unwrap();
+    let keys = storage.master_keys().unwrap();
+    assert_eq!(keys.present, new.id(), "what was read before the rotation is no news");
+    assert!(storage.rotation().await.unwrap().is_complete());
 }
