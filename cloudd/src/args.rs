@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use apiserver_store::ResourceId;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use ipnet::Ipv4Net;
 
 use crate::oidc::OidcArgs;
 
@@ -181,6 +182,17 @@ pub(crate) struct ComputeArgs {
     /// The ports that the server picks published ports from: FIRST-LAST, below the kernel's ephemeral ports.
     #[arg(long, env = "CLOUD_PUBLISH_RANGE", default_value = "20000-29999", value_parser = parse_range)]
     pub(crate) publish_range: PortRange,
+
+    /// Where the ranges of Vpcs may be, in CIDR form; more than one with commas. What is in the world or in your network must
+    /// not be: the host itself reaches nothing else there once a Vpc has it.
+    #[arg(
+        long = "vpc-range",
+        env = "CLOUD_VPC_RANGE",
+        value_name = "CIDR",
+        value_delimiter = ',',
+        default_value = "10.0.0.0/8,100.64.0.0/10,172.16.0.0/12,192.168.0.0/16"
+    )]
+    pub(crate) vpc_ranges: Vec<Ipv4Net>,
 
     /// The Docker daemon's socket.
     #[arg(long, env = "CLOUD_DOCKER_SOCKET", default_value = "/var/run/docker.sock")]

@@ -22,7 +22,7 @@ mod wake;
 mod world;
 
 pub use host::{NAME, NAMESPACE};
-pub use options::{DEFAULT_PUBLISH_RANGE, Options};
+pub use options::{DEFAULT_PUBLISH_RANGE, Options, PRIVATE_RANGES};
 pub use run::{Error, run};
 pub use runtime::identity::this_process;
 pub use runtime::{Clock, Metrics, SystemClock};

@@ -6,12 +6,21 @@ use std::sync::Arc;
 
 use controller_backend::Backend;
 use crds::compute::instance::BackendName;
+use ipnet::Ipv4Net;
 use uuid::Uuid;
 
 use crate::runtime::{Clock, Metrics, SystemClock};
 
 /// The ports that the server picks from: below the ones that the kernel hands out by itself.
 pub const DEFAULT_PUBLISH_RANGE: RangeInclusive<u16> = 20000..=29999;
+
+/// What nobody has in the world: a Vpc with other addresses would take what the host sends there, and everybody on it.
+pub const PRIVATE_RANGES: [Ipv4Net; 4] = [
+    Ipv4Net::new_assert(Ipv4Addr::new(10, 0, 0, 0), 8),
+    Ipv4Net::new_assert(Ipv4Addr::new(100, 64, 0, 0), 10),
+    Ipv4Net::new_assert(Ipv4Addr::new(172, 16, 0, 0), 12),
+    Ipv4Net::new_assert(Ipv4Addr::new(192, 168, 0, 0), 16),
+];
 
 /// What the controllers are told.
 #[derive(Clone)]
@@ -30,6 +39,8 @@ pub struct Options {
     pub publish_address: IpAddr,
     /// The ports that the server picks from.
     pub publish_range: RangeInclusive<u16>,
+    /// Where the ranges of Vpcs may be.
+    pub vpc_ranges: Vec<Ipv4Net>,
     /// The name of this process in the Lease, see [`crate::this_process`].
     pub identity: String,
     /// Where the time comes from.
@@ -54,6 +65,7 @@ impl Options {
             default_instance_type: crds::compute::instance_type::DEFAULT.to_owned(),
             publish_address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             publish_range: DEFAULT_PUBLISH_RANGE,
+            vpc_ranges: PRIVATE_RANGES.into(),
             identity: crate::this_process(),
             clock: Arc::new(SystemClock),
             metrics: Metrics::default(),
@@ -72,6 +84,7 @@ impl std::fmt::Debug for Options {
             .field("default_instance_type", &self.default_instance_type)
             .field("publish_address", &self.publish_address)
             .field("publish_range", &self.publish_range)
+            .field("vpc_ranges", &self.vpc_ranges)
             .field("identity", &self.identity)
             .finish_non_exhaustive()
     }

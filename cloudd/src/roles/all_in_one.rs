@@ -77,6 +77,7 @@ async fn round(
     options.default_instance_type = args.serve.instance_type.clone();
     options.publish_address = args.compute.publish_address;
     options.publish_range = args.compute.publish_range.first..=args.compute.publish_range.last;
+    options.vpc_ranges.clone_from(&args.compute.vpc_ranges);
     options.metrics = metrics;
     let held = storage.clone();
     options.may_sweep = Arc::new(move || held.restored().is_none());

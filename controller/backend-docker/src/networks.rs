@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use crate::engine::Engine;
 use crate::error::{message, translate};
+use crate::machines::resolvers;
 use crate::turns::Turns;
 use crate::{labels, routes};
 
@@ -149,20 +150,19 @@ impl Networks for DockerNetworks {
         for network in &networks {
             let ours = found(network).filter(|found| found.network.owner.installation == self.engine.installation());
             for cidr in ranges_of(network) {
-                ranges.push(OccupiedRange {
-                    cidr,
-                    by: network.name.clone().unwrap_or_default(),
-                    owner: ours.as_ref().map(|found| found.network.owner.uid),
-                });
+                ranges.push(OccupiedRange { cidr, owner: ours.as_ref().map(|found| found.network.owner.uid) });
             }
         }
         let routes = routes::read().await.map_err(|error| Error::failed("read the host's routes", error))?;
         for route in routes {
             // A network's own bridge has a route too.
             if ranges.iter().all(|range| range.cidr != route.cidr) {
-                ranges.push(OccupiedRange { cidr: route.cidr, by: route.device, owner: None });
+                ranges.push(OccupiedRange { cidr: route.cidr, owner: None });
             }
         }
+        // Reached by no route of their own, they would be hidden by a network with their addresses.
+        let resolvers = resolvers::of_host().await.into_iter();
+        ranges.extend(resolvers.map(|address| OccupiedRange { cidr: Ipv4Net::from(address), owner: None }));
         ranges.sort_unstable();
         Ok(ranges)
     }

@@ -35,7 +35,8 @@ pub trait Networks: Send + Sync {
     /// `Conflict` (`InUse`) names the running machines in it.
     async fn remove(&self, owner: Uuid) -> Result<(), Error>;
 
-    /// Every range that a route of the host or any network of the engine uses, ours included, sorted by range.
+    /// Every range that a route of the host or any network of the engine uses, ours included, and the addresses where the
+    /// host asks for names; sorted by range.
     async fn occupied_ranges(&self) -> Result<Vec<OccupiedRange>, Error>;
 }
 
@@ -93,8 +94,6 @@ impl Network {
 pub struct OccupiedRange {
     /// The range.
     pub cidr: Ipv4Net,
-    /// What uses it, for people: a device or a network's name.
-    pub by: String,
     /// The uid of the owner where it is a network of this installation.
     pub owner: Option<Uuid>,
 }

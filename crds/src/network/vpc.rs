@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
     category = "all",
     category = "cloud",
     doc = "An isolated network. Machines in it reach each other by name and address; nothing outside reaches in unless a port is published.",
-    annotation("thecloud.dev/schema-version", "1"),
+    annotation("thecloud.dev/schema-version", "2"),
     printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase", description = "One word for people."),
     printcolumn(name = "CIDR", type_ = "string", json_path = ".status.cidr", description = "The addresses."),
     printcolumn(name = "Members", type_ = "integer", json_path = ".status.members", description = "Machines in it."),
@@ -42,7 +42,8 @@ use serde::{Deserialize, Serialize};
     .message("cidr can't be changed: delete the Vpc and make it again, or make a second one"))]
 pub struct VpcSpec {
     /// The addresses of the network, such as `10.20.0.0/20`: an IPv4 range from /8 to /28. When it is not set, the
-    /// next free /20 of 10.128.0.0/9 is taken, and `status.cidr` says which. It can't be changed.
+    /// next free /20 of 10.128.0.0/9 is taken, and `status.cidr` says which. It must be inside one of the server's
+    /// `--vpc-range`, which are the private ranges unless it is told others. It can't be changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = Rule::new("isCIDR(self) && cidr(self).ip().family() == 4 && cidr(self).masked() == cidr(self) && cidr(self).prefixLength() >= 8 && cidr(self).prefixLength() <= 28")
         .message("must be an IPv4 range from /8 to /28 without host bits, such as 10.20.0.0/20"))]

@@ -2,7 +2,7 @@
 
 mod observation;
 mod request;
-mod resolvers;
+pub(crate) mod resolvers;
 mod restore;
 mod rewire;
 

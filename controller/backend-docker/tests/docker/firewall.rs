@@ -243,6 +243,24 @@ async fn published_port_is_reached_from_other_networks_unless_a_group_refuses() 
         add_to_group(&mut rules, &right, server_at, Uuid::from_u128(1), &Group::default());
         enforce(fixture, &rules).await;
         assert!(!reaches(fixture, &client, left.gateway, fixture.port).await, "a group lets nothing in by itself");
+
+        // Whatever a machine says that it publishes, it gets nothing that others send elsewhere: not to an address that
+        // isn't the host's, nor to who answers for names.
+        let elsewhere = Ipv4Addr::new(192, 0, 2, 1);
+        for (address, at) in [(elsewhere, fixture.port), (left.gateway, 53), (Ipv4Addr::UNSPECIFIED, 53)] {
+            let mut rules = open_rules(&[(&left, &[client_at]), (&right, &[server_at])]);
+            let server =
+                rules.networks.get_mut(&right.owner.uid).and_then(|network| network.members.get_mut(&server_at));
+            let publish = Publish { address: address.into(), port: at };
+            server.expect("it is in the rules").published.insert(PublishedPort {
+                port: 80,
+                protocol: Protocol::Tcp,
+                publish,
+            });
+            enforce(fixture, &rules).await;
+            let to = if address.is_unspecified() { left.gateway } else { address };
+            assert!(!reaches(fixture, &client, to, at).await, "{address}:{at}");
+        }
     })
     .await;
 }

@@ -8,6 +8,10 @@ use controller_backend::{Allowed, AllowedPeer, Group, Member, Protocol, Publishe
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+/// Where the clouds that hosts run in tell them their secrets. Only names may be asked for there: a host's resolver may be
+/// the same address.
+const LINK_LOCAL: &str = "169.254.0.0/16";
+
 /// What is asked of the host.
 pub(super) struct Script {
     /// The table's name, one an installation.
@@ -141,7 +145,9 @@ fn content(rules: &Rules, packet_mark: &str) -> String {
     policies(&mut text, rules);
     publications(&mut text, rules);
 
-    // The order of the hooks is: this, then Docker's own, which drops between its networks what bears no mark.
+    // The order of the hooks is: this, then Docker's own, which drops between its networks what bears no mark. Only what is
+    // sent to an address of the host is taken to who publishes there: whatever else a machine says that it publishes, nobody
+    // else's packets go to it. Nor do questions for names.
     let _ = write!(
         text,
         "chain input {{
@@ -170,6 +176,8 @@ iifname . oifname @links goto sent
 oifname @bridges ct status dnat meta mark set {packet_mark} goto sent
 oifname @bridges drop
 iifname @internal drop
+ip daddr {LINK_LOCAL} meta l4proto {{ tcp, udp }} th dport 53 goto sent
+ip daddr {LINK_LOCAL} drop
 goto sent
 }}
 chain sent {{
@@ -194,21 +202,24 @@ ip daddr vmap @receivers
 }}
 chain published {{
 type nat hook prerouting priority -101; policy accept;
+fib daddr type != local return
+iifname . ip daddr @gateways meta l4proto {{ tcp, udp }} th dport 53 return
 iifname @bridges dnat ip addr . port to ip daddr . tcp dport map @tcp_at
-iifname @bridges fib daddr type local dnat ip addr . port to tcp dport map @tcp_anywhere
+iifname @bridges dnat ip addr . port to tcp dport map @tcp_anywhere
 iifname @bridges dnat ip addr . port to ip daddr . udp dport map @udp_at
-iifname @bridges fib daddr type local dnat ip addr . port to udp dport map @udp_anywhere
+iifname @bridges dnat ip addr . port to udp dport map @udp_anywhere
 iifname != @bridges ip daddr != 127.0.0.0/8 jump forwarded_to
 }}
 chain published_to_host {{
 type nat hook output priority -101; policy accept;
+fib daddr type != local return
 jump forwarded_to
 }}
 chain forwarded_to {{
 dnat ip addr . port to ip daddr . tcp dport map @forwarded_tcp_at
-fib daddr type local dnat ip addr . port to tcp dport map @forwarded_tcp_anywhere
+dnat ip addr . port to tcp dport map @forwarded_tcp_anywhere
 dnat ip addr . port to ip daddr . udp dport map @forwarded_udp_at
-fib daddr type local dnat ip addr . port to udp dport map @forwarded_udp_anywhere
+dnat ip addr . port to udp dport map @forwarded_udp_anywhere
 }}
 chain keep_addresses {{
 type nat hook postrouting priority 99; policy accept;

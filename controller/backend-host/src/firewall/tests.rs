@@ -125,3 +125,12 @@ fn each_combination_of_groups_has_one_chain_that_ends_in_a_refusal() {
     assert!(text.contains(receivers), "{text}");
     assert!(!text.contains("chain out_"), "what they may reach is not bounded");
 }
+
+#[test]
+fn what_clouds_tell_their_hosts_is_reached_by_no_machine() {
+    let text = Script::of(INSTALLATION, &rules([network("tc-a", 0, &[(2, &[])])])).text;
+    let leaving =
+        text.split_once("chain leaving {").expect("the chain is there").1.split_once("\n}").expect("it ends").0;
+    let last = leaving.trim_end().lines().rev().take(2).collect::<Vec<_>>();
+    assert_eq!(last, ["goto sent", "ip daddr 169.254.0.0/16 drop"], "{leaving}");
+}

@@ -52,11 +52,9 @@ impl Networks for View {
 
     async fn occupied_ranges(&self) -> Result<Vec<OccupiedRange>, Error> {
         self.perform(Operation::OccupiedRanges, |world, installation| {
-            let routes =
-                world.routes.iter().map(|(cidr, by)| OccupiedRange { cidr: *cidr, by: by.clone(), owner: None });
+            let routes = world.routes.keys().map(|cidr| OccupiedRange { cidr: *cidr, owner: None });
             let networks = world.networks.values().map(|network| OccupiedRange {
                 cidr: network.cidr,
-                by: crate::machine_name(&network.owner),
                 owner: (network.owner.installation == installation).then_some(network.owner.uid),
             });
             let mut ranges: Vec<OccupiedRange> = routes.chain(networks).collect();

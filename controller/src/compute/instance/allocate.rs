@@ -16,6 +16,9 @@ use super::HostPorts;
 use crate::claims::HostPort;
 use crate::runtime::Waiting;
 
+/// Where the host answers for names, at its address in every Vpc.
+const NAME_SERVER: u16 = 53;
+
 /// What may be chosen from.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Supply {
@@ -29,6 +32,8 @@ pub(crate) struct Supply {
     pub(crate) range: RangeInclusive<u16>,
     /// Where ports are published that don't say.
     pub(crate) publish_address: IpAddr,
+    /// The ranges of all Vpcs, where this Instance says on which address it publishes.
+    pub(crate) networks: Vec<Ipv4Net>,
 }
 
 /// Whether its status has all that it is to have in this network. As nobody else has any of that, there is nothing to
@@ -95,12 +100,25 @@ fn host_port(instance: &Instance, port: &Port, own: &[HostPort], supply: &Supply
         }
         None => supply.publish_address,
     };
+    // The host has an address there too, at which the machines of a Vpc ask for names.
+    if let IpAddr::V4(in_network) = address
+        && supply.networks.iter().any(|range| range.contains(&in_network))
+    {
+        let message = format!("{address} is in the range of a Vpc: publish on another address of the host.");
+        return Err(Waiting::on_user("Invalid", message));
+    }
     let protocol = protocol(port.protocol);
     let holder = |wanted: &HostPort| supply.ports.iter().find(|(taken, _)| taken.collides(wanted));
     if let Some(number) = publish.port {
         let number = u16::try_from(number)
             .map_err(|_| Waiting::on_user("Invalid", format!("{number} is not a port of the host.")))?;
         let wanted = HostPort { port: number, protocol, address };
+        if number == NAME_SERVER && address.is_unspecified() {
+            let message = format!(
+                "{protocol} port {wanted} is taken by the name servers of Vpcs: publish it on one address of the host."
+            );
+            return Err(Waiting::on_user("PortTaken", message));
+        }
         return match holder(&wanted) {
             Some((_, who)) => {
                 let by = who.as_ref().map_or("another Instance".to_owned(), |name| format!("Instance `{name}`"));

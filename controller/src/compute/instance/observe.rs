@@ -368,6 +368,7 @@ fn supply(world: &World, instance: &Instance, owner: &Owner, network: &Target<Ne
         refused: if active { HostPorts::new() } else { world.claims.refused(world.now()) },
         range: world.options.publish_range.clone(),
         publish_address: world.options.publish_address,
+        networks: if names_address(instance) { ranges(world) } else { Vec::new() },
     };
     // A thousand Instances that have all that they need must not look at each other.
     let Some(network) = network.known() else { return supply };
@@ -400,6 +401,18 @@ fn supply(world: &World, instance: &Instance, owner: &Owner, network: &Target<Ne
         }
     }
     supply
+}
+
+/// Whether it says on which address of the host it publishes.
+fn names_address(instance: &Instance) -> bool {
+    let mut published = instance.spec.ports.iter().filter_map(|port| port.publish.as_ref());
+    published.any(|publish| publish.address.is_some())
+}
+
+/// The ranges of all Vpcs.
+fn ranges(world: &World) -> Vec<Ipv4Net> {
+    let vpcs = world.stores.vpcs.all();
+    vpcs.iter().filter_map(|vpc| vpc.status.as_ref()?.cidr.as_deref()?.parse().ok()).collect()
 }
 
 /// The ports of the host that are kept for it, where its engine doesn't publish.

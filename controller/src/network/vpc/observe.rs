@@ -22,6 +22,8 @@ pub(crate) struct Observed {
     pub(crate) network: Option<Network>,
     /// What is in use on the host; asked only while there is no network.
     pub(crate) occupied: Vec<OccupiedRange>,
+    /// Where its range may be.
+    pub(crate) allowed: Vec<Ipv4Net>,
     /// The ranges of the other Vpcs, by namespace and name.
     pub(crate) others: Vec<Neighbour>,
     /// Ranges promised to other Vpcs at this moment.
@@ -66,6 +68,7 @@ pub(super) async fn observe(world: &World, goal: Goal, vpc: &Vpc) -> Result<Obse
         now: world.now(),
         network,
         occupied,
+        allowed: world.options.vpc_ranges.clone(),
         others: neighbours.filter_map(|other| neighbour(vpc, other)).collect(),
         promised,
         members: members(world, vpc),

@@ -13,7 +13,7 @@ use super::Step;
 use super::observe::Observed;
 use crate::runtime::{Goal, Plan, Waiting};
 
-/// Where ranges are taken from when none is asked for.
+/// Where ranges are taken from when none is asked for, and all of it may be.
 const POOL: &str = "10.128.0.0/9";
 /// How large they are then.
 const PREFIX: u8 = 20;
@@ -62,7 +62,7 @@ fn present(vpc: &Vpc, observed: &Observed) -> Plan<Step> {
         ]);
     }
     let cidr = match (&vpc.spec.cidr, recorded) {
-        (Some(text), _) => match asked(text) {
+        (Some(text), _) => match asked(text).and_then(|cidr| allowed(cidr, observed)) {
             Ok(cidr) => match overlap(cidr, observed) {
                 None => cidr,
                 Some(waiting) => return again(Plan::wait(waiting), observed),
@@ -73,7 +73,7 @@ fn present(vpc: &Vpc, observed: &Observed) -> Plan<Step> {
         (None, _) => match free(vpc, observed) {
             Some(cidr) => cidr,
             None => {
-                let message = format!("No free /{PREFIX} is left in {POOL}: set spec.cidr.");
+                let message = format!("No free /{PREFIX} is left: set spec.cidr.");
                 return again(Plan::wait(Waiting::on_user("RangesExhausted", message)), observed);
             }
         },
@@ -115,6 +115,20 @@ fn asked(text: &str) -> Result<Ipv4Net, Waiting> {
     if cidr.trunc() == cidr && PREFIXES.contains(&cidr.prefix_len()) { Ok(cidr) } else { Err(invalid()) }
 }
 
+/// The range, if Vpcs may be there: the host and everybody on it reach nothing else by its addresses any more.
+fn allowed(cidr: Ipv4Net, observed: &Observed) -> Result<Ipv4Net, Waiting> {
+    if observed.allowed.iter().any(|range| range.contains(&cidr)) {
+        return Ok(cidr);
+    }
+    let ranges: Vec<String> = observed.allowed.iter().map(Ipv4Net::to_string).collect();
+    let message = format!(
+        "Range {cidr} is not inside one of those that this server has for Vpcs (--vpc-range): {}. Set another, or leave \
+         spec.cidr away.",
+        ranges.join(", ")
+    );
+    Err(Waiting::on_user("Invalid", message))
+}
+
 /// What the range overlaps, if anything that comes first.
 fn overlap(cidr: Ipv4Net, observed: &Observed) -> Option<Waiting> {
     if let Some(other) = observed.others.iter().find(|other| other.first && overlaps(cidr, other.cidr)) {
@@ -125,15 +139,11 @@ fn overlap(cidr: Ipv4Net, observed: &Observed) -> Option<Waiting> {
         return Some(Waiting::on_user(OVERLAP, message));
     }
     let foreign = |owner: Option<uuid::Uuid>| owner != Some(observed.owner.uid);
-    let occupied = observed.occupied.iter().find(|range| foreign(range.owner) && overlaps(cidr, range.cidr))?;
-    let message = match occupied.owner {
-        Some(_) => taken(cidr),
-        None => format!("Range {cidr} overlaps {}, which `{}` uses on the host.", occupied.cidr, occupied.by),
-    };
-    Some(Waiting::on_user(OVERLAP, message))
+    let is_occupied = observed.occupied.iter().any(|range| foreign(range.owner) && overlaps(cidr, range.cidr));
+    is_occupied.then(|| Waiting::on_user(OVERLAP, taken(cidr)))
 }
 
-/// Says no more than it must of what belongs to another namespace.
+/// Says no more than it must of what belongs to another namespace, or to the host.
 fn taken(cidr: Ipv4Net) -> String {
     format!("Range {cidr} overlaps one that is in use on the host: set another, or leave spec.cidr away.")
 }
@@ -142,10 +152,12 @@ fn taken(cidr: Ipv4Net) -> String {
 /// search goes on somewhere else: otherwise both would go on to ask for the same.
 fn free(vpc: &Vpc, observed: &Observed) -> Option<Ipv4Net> {
     let pool: Ipv4Net = POOL.parse().ok()?;
+    let all = observed.allowed.iter();
+    let pools = if all.clone().any(|range| range.contains(&pool)) { vec![pool] } else { all.copied().collect() };
     let ready = vpc.status.as_ref().and_then(|status| condition(&status.conditions, READY));
     let has_lost = ready.is_some_and(|ready| ready.reason == OVERLAP);
-    let ranges: Vec<Ipv4Net> = pool.subnets(PREFIX).ok()?.collect();
-    let start = if has_lost { observed.owner.uid.as_u128() % ranges.len() as u128 } else { 0 };
+    let ranges: Vec<Ipv4Net> = pools.iter().filter_map(|pool| pool.subnets(PREFIX).ok()).flatten().collect();
+    let start = if has_lost { observed.owner.uid.as_u128() % ranges.len().max(1) as u128 } else { 0 };
     let (before, after) = ranges.split_at(usize::try_from(start).ok()?);
     after.iter().chain(before).copied().find(|range| {
         overlap(*range, observed).is_none()

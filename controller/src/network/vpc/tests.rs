@@ -13,6 +13,7 @@ use super::observe::{Neighbour, Observed, neighbour};
 use super::plan::plan;
 use super::report::report;
 use super::{Step, VpcKind};
+use crate::PRIVATE_RANGES;
 use crate::runtime::{Account, Goal};
 
 fn vpc(cidr: Option<&str>) -> Vpc {
@@ -34,14 +35,15 @@ fn observed() -> Observed {
         owner,
         network: None,
         occupied: Vec::new(),
+        allowed: PRIVATE_RANGES.into(),
         others: Vec::new(),
         promised: Vec::new(),
         members: Vec::new(),
     }
 }
 
-fn occupied(cidr: &str, by: &str) -> OccupiedRange {
-    OccupiedRange { cidr: cidr.parse().unwrap(), by: by.to_owned(), owner: None }
+fn occupied(cidr: &str) -> OccupiedRange {
+    OccupiedRange { cidr: cidr.parse().unwrap(), owner: None }
 }
 
 fn model(vpc: &mut Vpc, observed: &mut Observed, step: &Step) {
@@ -107,7 +109,7 @@ fn the_range_is_written_down_before_the_network_is_made() {
 #[test]
 fn without_a_range_the_first_free_one_of_the_pool_is_taken() {
     let (mut vpc, mut observed) = (vpc(None), observed());
-    observed.occupied = vec![occupied("0.0.0.0/0", "eth0"), occupied("10.128.0.0/24", "eth1")];
+    observed.occupied = vec![occupied("0.0.0.0/0"), occupied("10.128.0.0/24")];
     observed.others =
         vec![Neighbour { name: Some("old".to_owned()), cidr: "10.128.16.0/20".parse().unwrap(), first: false }];
     observed.promised = vec!["10.128.32.0/20".parse().unwrap()];
@@ -134,10 +136,9 @@ fn an_overlap_is_a_condition_that_names_the_other() {
     assert_eq!(steps, []);
     assert_eq!(ready(&status), ("CidrOverlap", "Range 10.20.0.0/20 overlaps 10.20.4.0/24 of Vpc `old`."));
     observed.others[0].first = false;
-    observed.occupied = vec![occupied("10.20.0.0/16", "docker0")];
+    observed.occupied = vec![occupied("10.20.0.0/16")];
     let (steps, status) = converge(&mut vpc, &mut observed, Goal::Present);
-    assert_eq!(steps, []);
-    assert!(ready(&status).1.contains("`docker0`"));
+    assert_eq!((steps, ready(&status).0), (Vec::new(), "CidrOverlap"));
     observed.occupied.clear();
     assert_eq!(converge(&mut vpc, &mut observed, Goal::Present).0.len(), 2);
 }
@@ -155,17 +156,45 @@ fn the_older_of_two_that_overlap_comes_first() {
 }
 
 #[test]
-fn an_overlap_with_another_namespace_says_nothing_of_it() {
+fn an_overlap_with_another_namespace_or_the_host_says_nothing_of_it() {
     let (mut vpc, mut observed) = (vpc(Some("10.20.0.0/20")), observed());
     let sentence = "Range 10.20.0.0/20 overlaps one that is in use on the host: set another, or leave spec.cidr away.";
     observed.others = vec![Neighbour { name: None, cidr: "10.20.4.0/24".parse().unwrap(), first: true }];
     let (_, status) = converge(&mut vpc, &mut observed, Goal::Present);
     assert_eq!(ready(&status), ("CidrOverlap", sentence));
     observed.others.clear();
-    let by = "tc-00000001-victim-main";
-    observed.occupied = vec![OccupiedRange { owner: Some(Uuid::from_u128(99)), ..occupied("10.20.4.0/24", by) }];
+    for owner in [Some(Uuid::from_u128(99)), None] {
+        observed.occupied = vec![OccupiedRange { owner, ..occupied("10.20.4.0/24") }];
+        let (_, status) = converge(&mut vpc, &mut observed, Goal::Present);
+        assert_eq!(ready(&status), ("CidrOverlap", sentence));
+    }
+}
+
+#[test]
+fn addresses_of_the_world_are_nobodys_network() {
+    for cidr in ["8.8.8.0/24", "169.254.0.0/16", "100.0.0.0/8", "192.168.0.0/8", "127.0.0.0/24", "224.0.0.0/8"] {
+        let (mut vpc, mut observed) = (vpc(Some(cidr)), observed());
+        let (steps, status) = converge(&mut vpc, &mut observed, Goal::Present);
+        assert_eq!((steps, ready(&status).0), (Vec::new(), "Invalid"), "{cidr}");
+    }
+    let (mut vpc, mut observed) = (vpc(Some("8.8.8.0/24")), observed());
     let (_, status) = converge(&mut vpc, &mut observed, Goal::Present);
-    assert_eq!(ready(&status), ("CidrOverlap", sentence));
+    let sentence = "Range 8.8.8.0/24 is not inside one of those that this server has for Vpcs (--vpc-range): 10.0.0.0/8, \
+                    100.64.0.0/10, 172.16.0.0/12, 192.168.0.0/16. Set another, or leave spec.cidr away.";
+    assert_eq!(ready(&status).1, sentence);
+}
+
+#[test]
+fn a_server_may_have_other_ranges_for_vpcs_and_picks_from_those() {
+    let (mut picked, mut observed) = (vpc(None), observed());
+    observed.allowed = vec!["192.0.2.0/24".parse().unwrap(), "203.0.112.0/20".parse().unwrap()];
+    converge(&mut picked, &mut observed, Goal::Present);
+    assert_eq!(picked.status.unwrap().cidr.as_deref(), Some("203.0.112.0/20"));
+    observed.network = None;
+    let mut asked = vpc(Some("10.20.0.0/20"));
+    assert_eq!(ready(&converge(&mut asked, &mut observed, Goal::Present).1).0, "Invalid");
+    observed.allowed.pop();
+    assert_eq!(ready(&converge(&mut vpc(None), &mut observed, Goal::Present).1).0, "RangesExhausted");
 }
 
 #[test]
@@ -231,7 +260,7 @@ proptest! {
         }
         vpc.spec.internal = internal;
         observed.members = members;
-        observed.occupied = taken.iter().map(|third| occupied(&format!("10.128.{third}.0/24"), "eth0")).collect();
+        observed.occupied = taken.iter().map(|third| occupied(&format!("10.128.{third}.0/24"))).collect();
         let goal = if absent { Goal::Absent } else { Goal::Present };
         converge(&mut vpc, &mut observed, goal);
         let again = plan(goal, &vpc, &observed);

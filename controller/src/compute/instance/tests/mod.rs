@@ -109,6 +109,7 @@ fn scene(spec: InstanceSpec) -> Scene {
             refused: BTreeSet::new(),
             range: 20000..=20009,
             publish_address: "127.0.0.1".parse().unwrap(),
+            networks: Vec::new(),
         },
         held: None,
         probing: None,

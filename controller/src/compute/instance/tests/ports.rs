@@ -50,6 +50,30 @@ fn a_port_that_another_instance_has_is_a_condition_that_names_it() {
 }
 
 #[test]
+fn where_machines_ask_for_names_nobody_publishes() {
+    let ask = |port, address: &str| {
+        let publish = Publish { port: Some(port), address: Some(address.to_owned()) };
+        let mut scene =
+            scene(InstanceSpec { ports: vec![Port { port: 80, publish: Some(publish), ..Port::default() }], ..spec() });
+        scene.observed.supply.networks = vec!["10.9.0.0/20".parse().unwrap()];
+        let steps = scene.converge(Goal::Present).len();
+        let ready = condition(&scene.instance.status.as_ref().unwrap().conditions, READY).unwrap();
+        (steps, ready.reason.clone(), ready.message.clone())
+    };
+    let refused = |reason: &str, message: &str| (0, reason.to_owned(), message.to_owned());
+    let message = "10.9.0.1 is in the range of a Vpc: publish on another address of the host.";
+    assert_eq!(ask(8080, "10.9.0.1"), refused("Invalid", message));
+    for (all, shown) in [("0.0.0.0", "0.0.0.0:53"), ("::", "[::]:53")] {
+        let message =
+            format!("TCP port {shown} is taken by the name servers of Vpcs: publish it on one address of the host.");
+        assert_eq!(ask(53, all), refused("PortTaken", &message));
+    }
+    for (port, address) in [(53, "192.0.2.7"), (8080, "0.0.0.0")] {
+        assert_eq!(ask(port, address).1, "Running", "{address}:{port}");
+    }
+}
+
+#[test]
 fn a_taken_port_does_not_tear_down_what_runs() {
     let mut scene = running(spec());
     scene.instance.spec.ports.push(published(Some(8080)));
