@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use crate::api::ApiError;
 use crate::connect::ConnectError;
+use crate::login::oidc::IssuerError;
 use crate::manifests::ManifestError;
 
 /// What a script can tell from the exit code.
@@ -62,6 +63,9 @@ pub(crate) enum Error {
     /// The server refused, or could not be asked.
     #[error(transparent)]
     Api(#[from] ApiError),
+    /// An OpenID issuer gave no tokens.
+    #[error(transparent)]
+    Issuer(#[from] IssuerError),
     /// A YAML file cannot be used.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
@@ -82,6 +86,7 @@ impl Error {
             Self::Timeout(_) => Exit::Timeout,
             Self::Failed(_) | Self::Output(_) => Exit::Failed,
             Self::Manifest(error) => error.exit(),
+            Self::Issuer(error) => error.exit(),
             Self::Connect(_) => Exit::Unreachable,
             Self::Api(error) => error.exit(),
             Self::Silent(exit) => *exit,

@@ -40,6 +40,8 @@ pub(crate) enum Question {
     Refresh,
     LogOut,
     ChangePassword,
+    /// Which OpenID issuer's users come in.
+    Issuer,
     Unknown,
 }
 
@@ -81,6 +83,7 @@ impl Question {
             "refresh" => Self::Refresh,
             "logout" => Self::LogOut,
             "password" => Self::ChangePassword,
+            "oidc" => Self::Issuer,
             _ => Self::Unknown,
         })
     }
@@ -109,7 +112,8 @@ async fn decide(
     if question == Question::Unknown {
         return Ok(no_such_path());
     }
-    if request.method() != Method::POST {
+    let method = if question == Question::Issuer { Method::GET } else { Method::POST };
+    if request.method() != method {
         return Err(not_allowed());
     }
     let users = &state.authenticator.users;
@@ -137,8 +141,16 @@ async fn decide(
             let tokens = users.change_password(&username, &password, &new_password, from).await;
             Ok(shown(&tokens.map_err(|why| refused(&why, "the user name or the present password is wrong"))?))
         }
+        Question::Issuer => issuer(state),
         Question::Unknown => Ok(no_such_path()),
     }
+}
+
+fn issuer(state: &State) -> Result<Answer, ApiError> {
+    let none =
+        || ApiError::new(Reason::NotFound, "no OpenID issuer lets users in here; cloudd's --oidc-issuer-url names one");
+    let oidc = state.config.oidc.as_ref().ok_or_else(none)?;
+    Ok(response::json(StatusCode::OK, &oidc.told()))
 }
 
 const ENDED: &str = "the login has ended; log in again";

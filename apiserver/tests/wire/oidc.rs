@@ -9,12 +9,14 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{self, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, RsaKeyPair};
 use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
@@ -180,6 +182,23 @@ async fn a_user_of_the_issuer_comes_in_by_an_id_token() {
     assert_eq!(issuer.asked(), 1);
     let several = json!({"iss": issuer.url, "aud": ["x", "cloud"], "sub": "ann", "exp": NOW + 600});
     assert!(server.who(&rsa.sign(&several)).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_stranger_learns_where_to_log_in() {
+    let stranger = [("authorization", "")];
+    let (issuer, clock) = (Issuer::open(&[]).await, Hands::new());
+    let told = issuer.server(&clock).await.send("GET", "/auth/v1/oidc", &stranger, "").await.expect(200);
+    assert_eq!((&told["issuer"], &told["clientId"]), (&json!(issuer.url), &json!("cloud")));
+    let authority = CertificateDer::from_pem_slice(issuer.authority.as_bytes()).unwrap();
+    assert_eq!(told["certificateAuthorities"], json!([STANDARD.encode(authority)]));
+    assert_eq!(issuer.asked(), 0);
+
+    let server = Server::with_users(|_| {}).await;
+    let refused = server.send("GET", "/auth/v1/oidc", &stranger, "").await.expect(404);
+    assert!(refused["message"].as_str().unwrap().contains("--oidc-issuer-url"), "{refused}");
+    server.send("POST", "/auth/v1/oidc", &stranger, "{}").await.expect(405);
+    server.send("GET", "/auth/v1/login", &stranger, "").await.expect(405);
 }
 
 #[tokio::test]

@@ -78,7 +78,7 @@ fn certificate(error: &rustls::Error) -> Explained {
 
     match error {
         rustls::Error::InvalidCertificate(Bad::UnknownIssuer | Bad::BadSignature) => {
-            Explained { cause: "its certificate is not from the authority in that file".to_owned(), hint: ANEW }
+            Explained { cause: "its certificate is not from the authority that is trusted here".to_owned(), hint: ANEW }
         }
         rustls::Error::InvalidCertificate(Bad::NotValidForName | Bad::NotValidForNameContext { .. }) => {
             Explained { cause: "its certificate is for another name".to_owned(), hint: ANEW }

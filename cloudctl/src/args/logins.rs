@@ -11,17 +11,49 @@ pub(crate) struct LoginArgs {
     #[arg(value_name = "SERVER")]
     pub(crate) server: Option<String>,
     /// The user's name; asked for when it is missing
-    #[arg(short, long, value_name = "NAME")]
+    #[arg(short, long, value_name = "NAME", conflicts_with = "oidc")]
     pub(crate) user: Option<String>,
     /// The certificate authority of SERVER, PEM; without it the system's count
     #[arg(long, value_name = "FILE", requires = "server")]
     pub(crate) certificate_authority: Option<PathBuf>,
     /// Read the password from the first line of standard input
-    #[arg(long)]
+    #[arg(long, conflicts_with = "oidc")]
     pub(crate) password_stdin: bool,
+    /// Log in at the OpenID issuer of the server, in a browser
+    #[arg(long)]
+    pub(crate) oidc: bool,
+    #[command(flatten)]
+    pub(crate) at_issuer: AtIssuerArgs,
     /// The kubeconfig to add the login to [default: config in $CLOUD_HOME or ~/.cloud]
     #[arg(long, value_name = "FILE")]
     pub(crate) write: Option<PathBuf>,
+}
+
+/// Arguments of `login --oidc`.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "With --oidc")]
+pub(crate) struct AtIssuerArgs {
+    /// Only print the address of the page
+    #[arg(long, requires = "oidc")]
+    pub(crate) no_browser: bool,
+    /// Log in with a browser anywhere, by a code that is typed there, where the issuer offers that
+    #[arg(long, requires = "oidc", conflicts_with_all = ["no_browser", "port"])]
+    pub(crate) device: bool,
+    /// The port of 127.0.0.1 that the browser comes back to, for issuers that must know it; without it any free one
+    #[arg(long, value_name = "PORT", default_value_t = 0, hide_default_value = true, requires = "oidc")]
+    pub(crate) port: u16,
+    /// A scope to ask for; may be repeated [default: offline_access, profile, email and groups, if offered]
+    #[arg(long = "scope", value_name = "SCOPE", requires = "oidc")]
+    pub(crate) scopes: Vec<String>,
+    /// The issuer, where the server doesn't tell it
+    #[arg(long, value_name = "URL", requires = "oidc", requires = "client_id")]
+    pub(crate) issuer: Option<String>,
+    /// The name by which that issuer knows the cloud
+    #[arg(long, value_name = "ID", requires = "issuer")]
+    pub(crate) client_id: Option<String>,
+    /// The certificate authority of the issuer, PEM; without it those that the server tells, or the system's
+    #[arg(long, value_name = "FILE", requires = "oidc")]
+    pub(crate) issuer_certificate_authority: Option<PathBuf>,
 }
 
 /// Arguments of `logout`.

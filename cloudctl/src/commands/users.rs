@@ -66,10 +66,16 @@ pub(super) async fn passwd(args: &PasswdArgs, global: &Global, screen: &Screen) 
         return Ok(screen.line(&format!("The password of {user} is set; {user}'s logins have ended."))?);
     }
     let held = Held::take(&in_use(global)?.1.ok_or_else(no_login)?)?;
-    let Login { server, tokens } = held.read()?;
+    let Login { server, issuer, tokens } = held.read()?;
+    if let Some(issuer) = issuer {
+        return Err(Error::Usage(format!(
+            "the password of {} is kept at {}: change it there",
+            tokens.username, issuer.url
+        )));
+    }
     let [present, new] = if args.password_stdin { of_stdin()? } else { [ask("Present password")?, ask_new()?] };
     let question: Value = json!({"username": tokens.username, "password": present, "newPassword": new});
     let tokens = server.ask("password", &question).await?;
-    held.write(&Login { server, tokens })?;
+    held.write(&Login { server, issuer: None, tokens })?;
     Ok(screen.line("The password is changed; your other logins have ended.")?)
 }

@@ -36,7 +36,8 @@ pub(super) async fn run(global: &Global, screen: &Screen) -> Result<(), Error> {
     Ok(())
 }
 
-async fn user(session: &Session) -> Result<Value, ApiError> {
+/// Who the server says that we are.
+pub(super) async fn user(session: &Session) -> Result<Value, ApiError> {
     let question = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"});
     let mut answer = session.post("/apis/authentication.k8s.io/v1/selfsubjectreviews", &question).await?;
     Ok(answer["status"]["userInfo"].take())

@@ -18,8 +18,10 @@ use crate::api::Session;
 use crate::error::{Error, chain};
 
 pub(crate) mod kubeconfig;
+pub(crate) mod oidc;
 mod password;
 
+use oidc::{Granted, Issuer};
 pub(crate) use password::{ask, ask_new, of_stdin};
 
 /// A token that ends so soon isn't handed out: a request takes a while.
@@ -40,22 +42,33 @@ pub(crate) struct Server {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Login {
     pub(crate) server: Server,
+    /// Who gives the tokens, where the server doesn't.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) issuer: Option<Issuer>,
     pub(crate) tokens: Tokens,
 }
 
-/// What the server gave.
+/// What the server or the issuer gave.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Tokens {
     pub(crate) username: String,
+    /// What requests bear: an issuer's is its ID token.
     pub(crate) access_token: String,
     pub(crate) access_token_expires: Timestamp,
-    pub(crate) refresh_token: String,
+    /// An issuer may give none: such a login ends with its first token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) refresh_token: Option<String>,
 }
 
 impl Server {
     /// A session without credentials.
     pub(crate) fn session(&self) -> Result<Session, Error> {
+        self.session_of(None)
+    }
+
+    /// A session that bears a token.
+    pub(crate) fn session_of(&self, token: Option<&str>) -> Result<Session, Error> {
         let failed = |why: String| Error::Failed(format!("{} cannot be asked: {why}", self.address));
         let url = self.address.parse().map_err(|_| Error::Usage(format!("`{}` is not a URL", self.address)))?;
         let mut config = Config::new(url);
@@ -63,6 +76,7 @@ impl Server {
             Some(pem) => Some(vec![certificate(pem)?]),
             None => None,
         };
+        config.auth_info.token = token.map(Into::into);
         config.connect_timeout = Some(crate::connect::CONNECT_TIMEOUT);
         config.proxy_url = None;
         // Whoever is to wait is told so, and doesn't try again unasked.
@@ -138,9 +152,31 @@ impl Held {
         if Timestamp::now() + MARGIN < login.tokens.access_token_expires {
             return Ok(login.tokens);
         }
-        let tokens = login.server.ask("refresh", &json!({"refreshToken": login.tokens.refresh_token})).await?;
+        let tokens = login.renewed().await?;
         self.write(&Login { tokens: tokens.clone(), ..login })?;
         Ok(tokens)
+    }
+}
+
+impl Login {
+    /// New tokens.
+    async fn renewed(&self) -> Result<Tokens, Error> {
+        let Tokens { username, access_token, refresh_token, .. } = &self.tokens;
+        match &self.issuer {
+            None => self.server.ask("refresh", &json!({"refreshToken": refresh_token})).await,
+            Some(issuer) => {
+                let granted = issuer.renew(access_token, refresh_token.as_deref()).await?;
+                Ok(Tokens::of_issuer(username.clone(), granted))
+            }
+        }
+    }
+}
+
+impl Tokens {
+    /// What an issuer granted to a user.
+    pub(crate) fn of_issuer(username: String, granted: Granted) -> Self {
+        let Granted { id_token, ends, refresh_token } = granted;
+        Self { username, access_token: id_token, access_token_expires: ends, refresh_token }
     }
 }
 
@@ -170,9 +206,9 @@ mod tests {
             username: "ann".to_owned(),
             access_token: "a".to_owned(),
             access_token_expires: Timestamp::MAX - SignedDuration::from_hours(48),
-            refresh_token: "r".to_owned(),
+            refresh_token: Some("r".to_owned()),
         };
-        held.write(&Login { server: server.clone(), tokens }).unwrap();
+        held.write(&Login { server: server.clone(), issuer: None, tokens }).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::metadata(path.parent().unwrap()).unwrap().permissions().mode() & 0o777, 0o700);
         assert_eq!(held.read().unwrap().server, server);

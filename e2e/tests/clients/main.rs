@@ -4,9 +4,11 @@
 mod fuzzing;
 mod gitops;
 mod helm;
+mod issuer;
 mod kube_rs;
 mod kubectl;
 mod logins;
 mod node;
+mod oidc_logins;
 mod python;
 mod widget;

@@ -8,13 +8,13 @@ mod options;
 use std::sync::Arc;
 
 use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jiff::{SignedDuration, Timestamp};
 use jsonwebtoken::{Algorithm, Validation};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use tokio_util::task::TaskTracker;
 
 use self::keys::{IssuerKeys, Known};
@@ -35,6 +35,8 @@ const LEEWAY: SignedDuration = SignedDuration::from_secs(60);
 pub struct Oidc {
     options: OidcOptions,
     tls: Arc<ClientConfig>,
+    /// Those that the operator named.
+    authorities: Vec<CertificateDer<'static>>,
 }
 
 /// Why an issuer can't be asked, whatever it says.
@@ -63,15 +65,13 @@ impl Oidc {
             return Err(UnusableOidc::Issuer(options.issuer_url));
         }
         let mut roots = RootCertStore::empty();
+        let named: Vec<_> = authorities
+            .map(|pem| CertificateDer::pem_slice_iter(pem.as_bytes()).filter_map(Result::ok).collect())
+            .unwrap_or_default();
         match authorities {
-            Some(pem) => {
-                let all = CertificateDer::pem_slice_iter(pem.as_bytes()).filter_map(Result::ok);
-                roots.add_parsable_certificates(all);
-            }
-            None => {
-                roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            }
-        }
+            Some(_) => roots.add_parsable_certificates(named.iter().cloned()),
+            None => roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs),
+        };
         if roots.is_empty() {
             return Err(UnusableOidc::Authorities);
         }
@@ -81,7 +81,18 @@ impl Oidc {
             .map_err(UnusableOidc::Tls)?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        Ok(Self { options, tls: Arc::new(tls) })
+        Ok(Self { options, tls: Arc::new(tls), authorities: named })
+    }
+
+    /// What whoever wants to log in has to know: the issuer, by which name it knows this cloud, and the authorities (DER,
+    /// base64) by which it proves who it is, unless those are the system's. Nothing of it is a secret.
+    pub(crate) fn told(&self) -> Value {
+        let authorities: Vec<String> = self.authorities.iter().map(|der| STANDARD.encode(der)).collect();
+        json!({
+            "issuer": self.options.issuer_url,
+            "clientId": self.options.client_id,
+            "certificateAuthorities": authorities,
+        })
     }
 }
 

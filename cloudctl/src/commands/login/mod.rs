@@ -1,7 +1,7 @@
 //! `login`, `logout`, `token` and `credential`: a user's login on this machine, and what other programs need of it.
 
 use std::io::{self, BufRead as _, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
@@ -13,9 +13,15 @@ use crate::login::kubeconfig::{self, Context};
 use crate::login::{Held, Login, Server, ask, file, of_stdin};
 use crate::output::Screen;
 
+mod at_issuer;
+
 /// Logs in, and writes where others find it.
 pub(super) async fn login(args: &LoginArgs, global: &Global, screen: &Screen) -> Result<(), Error> {
     let server = server(args, global)?;
+    if args.oidc {
+        let login = at_issuer::log_in(server, &args.at_issuer, screen).await?;
+        return keep(&login, args, global, screen);
+    }
     let user = match &args.user {
         Some(user) => user.clone(),
         None => ask_name(screen)?,
@@ -27,13 +33,19 @@ pub(super) async fn login(args: &LoginArgs, global: &Global, screen: &Screen) ->
         ask(&format!("Password of {user} at {}", server.address))?
     };
     let tokens = server.ask("login", &json!({"username": user, "password": password})).await?;
-    let path = file(&server, &user)?;
-    Held::take(&path)?.write(&Login { server: server.clone(), tokens })?;
+    keep(&Login { server, issuer: None, tokens }, args, global, screen)
+}
+
+/// Keeps a login, and adds it to a kubeconfig.
+fn keep(login: &Login, args: &LoginArgs, global: &Global, screen: &Screen) -> Result<(), Error> {
+    let (server, user) = (&login.server, &login.tokens.username);
+    let path = file(server, user)?;
+    Held::take(&path)?.write(login)?;
     let config = match &args.write {
         Some(config) => config.clone(),
         None => path.parent().and_then(|folder| folder.parent()).map(|home| home.join("config")).unwrap_or_default(),
     };
-    let context = kubeconfig::add(&config, &server, &user, &std::env::current_exe()?, &path)?;
+    let context = kubeconfig::add(&config, server, user, &std::env::current_exe()?, &path)?;
     screen.line(&format!("Logged in as {user}. The context {context} is in {}.", config.display()))?;
     let used = find(&Surroundings::of_process(global.kubeconfig.clone())).ok().map(|found| found.path);
     if used.and_then(|used| used.canonicalize().ok()) != config.canonicalize().ok() {
@@ -51,12 +63,13 @@ fn server(args: &LoginArgs, global: &Global) -> Result<Server, Error> {
     if !address.starts_with("https://") {
         return Err(Error::Usage(format!("`{address}` is not https://HOST:PORT: a password is sent over TLS only")));
     }
-    let read = |path: &PathBuf| {
-        std::fs::read_to_string(path)
-            .map_err(|error| Error::NotFound(format!("{} cannot be read: {error}", path.display())))
-    };
-    let authority = args.certificate_authority.as_ref().map(read).transpose()?;
+    let authority = args.certificate_authority.as_deref().map(read).transpose()?;
     Ok(Server { address: address.trim_end_matches('/').to_owned(), authority })
+}
+
+fn read(path: &Path) -> Result<String, Error> {
+    std::fs::read_to_string(path)
+        .map_err(|error| Error::NotFound(format!("{} cannot be read: {error}", path.display())))
 }
 
 fn ask_name(screen: &Screen) -> Result<String, Error> {
@@ -85,7 +98,12 @@ pub(super) fn no_login() -> Error {
 /// Ends the login.
 pub(super) async fn logout(args: &LogoutArgs, global: &Global, screen: &Screen) -> Result<(), Error> {
     let held = Held::take(&in_use(global)?.1.ok_or_else(no_login)?)?;
-    let Login { server, tokens } = held.read()?;
+    let Login { server, issuer, tokens } = held.read()?;
+    if let Some(issuer) = issuer {
+        at_issuer::log_out(&issuer, &tokens, args, screen).await?;
+        held.remove()?;
+        return Ok(screen.line(&format!("{} is logged out.", tokens.username))?);
+    }
     let question = json!({"refreshToken": tokens.refresh_token, "everywhere": args.everywhere});
     let ended = server.session()?.post("/auth/v1/logout", &question).await;
     // One that the server doesn't know any more is over, too.
