@@ -8,6 +8,7 @@ use apiserver_store::ResourceId;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ipnet::Ipv4Net;
 
+use crate::kubeconfig;
 use crate::oidc::OidcArgs;
 
 /// The daemon of The Cloud: apiserver and controllers in one process.
@@ -35,6 +36,11 @@ pub(crate) enum Role {
     Migrate(MigrateArgs),
     /// Print a new master key: a line to append to the key file of every apiserver, before `cloudctl admin rotate-key`.
     NewKey,
+    /// Make a client certificate for a user in groups, and write a kubeconfig with it: for tools that know nothing else.
+    ///
+    /// It is signed with the cloud's own authority, which lies in --data-dir once cloudd has started there. No User has to be made.
+    /// It can't be taken back: give it few days, or make a User of the name and disable it.
+    NewCertificate(NewCertificateArgs),
     /// Look at what this host offers a cloud, and say what is missing and what to do about it. Changes nothing.
     ///
     /// Takes the options of the daemon. Ends with 1 if something fails; warnings are no failure.
@@ -69,6 +75,29 @@ pub(crate) struct MigrateArgs {
     /// Change nothing; fail if something is missing.
     #[arg(long)]
     pub(crate) check: bool,
+}
+
+/// `new-certificate`.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct NewCertificateArgs {
+    /// The user's name.
+    #[arg(value_name = "USER")]
+    pub(crate) user: String,
+    /// A group that the user is in; may be repeated.
+    #[arg(long = "group", value_name = "GROUP")]
+    pub(crate) groups: Vec<String>,
+    /// For how many days it counts.
+    #[arg(long, value_name = "DAYS", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=365))]
+    pub(crate) days: u16,
+    /// The kubeconfig to write (mode 0600), which must not be there yet.
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// How the user reaches the server, as https://HOST:PORT. Default: as the administrator's kubeconfig beside --data-dir has it.
+    #[arg(long, value_name = "URL")]
+    pub(crate) server: Option<String>,
+    /// Where the daemon keeps its certificates.
+    #[arg(long, env = "CLOUD_DATA_DIR", default_value = ".cloud/data")]
+    pub(crate) data_dir: PathBuf,
 }
 
 /// What is remembered, and where.
@@ -303,7 +332,7 @@ impl Cli {
             Some(Role::Apiserver(args)) => args.state.log_format,
             Some(Role::Migrate(args)) => args.state.log_format,
             Some(Role::Doctor(args)) => args.state.log_format,
-            Some(Role::NewKey) => LogFormat::Text,
+            Some(Role::NewKey | Role::NewCertificate(_)) => LogFormat::Text,
         }
     }
 }
@@ -328,7 +357,7 @@ impl StateArgs {
 impl ServeArgs {
     /// Where the administrator's kubeconfig goes.
     pub(crate) fn kubeconfig_path(&self, state: &StateArgs) -> PathBuf {
-        self.kubeconfig.clone().unwrap_or_else(|| state.data_dir.with_file_name("kubeconfig"))
+        self.kubeconfig.clone().unwrap_or_else(|| kubeconfig::beside(&state.data_dir))
     }
 }
 

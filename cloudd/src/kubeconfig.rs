@@ -1,11 +1,12 @@
-//! Decides what the administrator's kubeconfig says. It holds a token, so only its owner may read the file.
+//! Decides what kubeconfigs say that cloudd writes. They hold a token or a key, so only their owner may read them.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use apiserver::tls::IssuedCertificate;
 use serde_json::{Value, json};
 
 /// The name of the one cluster in a kubeconfig of ours.
@@ -22,15 +23,13 @@ pub(crate) fn write(path: &Path, listen: SocketAddr, ca_pem: &[u8], token: &str)
             "the file is there and holds something else; name another one with --kubeconfig",
         ));
     }
-    let content = render(listen, ca_pem, token);
+    let content = render(&address(listen), ca_pem, "admin", &json!({"token": token}));
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
     let new = path.with_extension("new");
     let _ = fs::remove_file(&new);
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
-    file.write_all(content.as_bytes())?;
-    file.sync_all()?;
+    create(&new, &content)?;
     fs::rename(new, path)
 }
 
@@ -50,7 +49,38 @@ fn is_ours(path: &Path) -> bool {
     matches!(clusters.as_slice(), [only] if only["name"] == CLUSTER)
 }
 
-fn render(listen: SocketAddr, ca_pem: &[u8], token: &str) -> String {
+/// Where the administrator's file is unless somebody says otherwise.
+pub(crate) fn beside(data_dir: &Path) -> PathBuf {
+    data_dir.with_file_name("kubeconfig")
+}
+
+/// The server that a kubeconfig of ours names.
+pub(crate) fn server_of(path: &Path) -> Option<String> {
+    let config = read(path).filter(|_| is_ours(path))?;
+    config["clusters"][0]["cluster"]["server"].as_str().map(str::to_owned)
+}
+
+/// Writes a file of its own, 0600, for a user who comes in by a certificate.
+///
+/// # Errors
+/// The file can't be written, or is there.
+pub(crate) fn write_certificate(path: &Path, server: &str, user: &str, issued: &IssuedCertificate) -> io::Result<()> {
+    let credential = json!({
+        "client-certificate-data": base64(issued.certificate.as_bytes()),
+        "client-key-data": base64(issued.key.as_bytes()),
+    });
+    create(path, &render(server, issued.authority.as_bytes(), user, &credential))
+}
+
+/// Makes a file for its owner alone.
+fn create(path: &Path, content: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(content.as_bytes())?;
+    file.sync_all()
+}
+
+/// How a server that listens there is reached from here.
+fn address(listen: SocketAddr) -> String {
     // A server that listens everywhere is reached here by loopback.
     let host = match listen.ip() {
         ip if ip.is_unspecified() && ip.is_ipv6() => "[::1]".to_owned(),
@@ -58,18 +88,19 @@ fn render(listen: SocketAddr, ca_pem: &[u8], token: &str) -> String {
         ip if ip.is_ipv6() => format!("[{ip}]"),
         ip => ip.to_string(),
     };
+    format!("https://{host}:{}", listen.port())
+}
+
+fn render(server: &str, ca_pem: &[u8], user: &str, credential: &Value) -> String {
     let config = json!({
         "apiVersion": "v1",
         "kind": "Config",
         "clusters": [{
             "name": CLUSTER,
-            "cluster": {
-                "server": format!("https://{host}:{}", listen.port()),
-                "certificate-authority-data": base64(ca_pem),
-            },
+            "cluster": {"server": server, "certificate-authority-data": base64(ca_pem)},
         }],
-        "users": [{"name": "admin", "user": {"token": token}}],
-        "contexts": [{"name": "the-cloud", "context": {"cluster": CLUSTER, "user": "admin", "namespace": "default"}}],
+        "users": [{"name": user, "user": credential}],
+        "contexts": [{"name": "the-cloud", "context": {"cluster": CLUSTER, "user": user, "namespace": "default"}}],
         "current-context": "the-cloud",
     });
     serde_saphyr::to_string(&config).expect("a JSON value can be written as YAML")

@@ -60,6 +60,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Some(Role::Migrate(args)) => roles::migrate::run(&args).await?,
         // Nothing else is written, so that it can be appended to a file.
         Some(Role::NewKey) => println!("{}", apiserver_store::seal::SealKey::generate().to_text()),
+        Some(Role::NewCertificate(args)) => roles::new_certificate::run(&args)?,
         Some(Role::Doctor(args)) => {
             return Ok(if doctor::run(&args).await { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }

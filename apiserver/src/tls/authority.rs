@@ -1,6 +1,7 @@
 //! The certificate authority and what it signs: when a certificate is made, kept, or replaced before it expires.
 
 use std::path::Path;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use rcgen::{
@@ -41,12 +42,21 @@ pub(super) struct Authority {
 }
 
 impl Authority {
-    pub(super) fn load_or_make(directory: &Path, now: Timestamp) -> Result<Self, TlsError> {
+    /// The authority of a directory, if there is one.
+    pub(super) fn load(directory: &Path) -> Result<Option<Self>, TlsError> {
         let (certificate_path, key_path) = (directory.join(AUTHORITY_CERTIFICATE), directory.join(AUTHORITY_KEY));
-        if let (Some(certificate), Some(key)) = (files::read(&certificate_path)?, files::read(&key_path)?) {
-            let key = KeyPair::from_pem(&key).map_err(|_| TlsError::Malformed { path: key_path, what: "key" })?;
-            return Ok(Self { certificate, key });
+        let (Some(certificate), Some(key)) = (files::read(&certificate_path)?, files::read(&key_path)?) else {
+            return Ok(None);
+        };
+        let key = KeyPair::from_pem(&key).map_err(|_| TlsError::Malformed { path: key_path, what: "key" })?;
+        Ok(Some(Self { certificate, key }))
+    }
+
+    pub(super) fn load_or_make(directory: &Path, now: Timestamp) -> Result<Self, TlsError> {
+        if let Some(authority) = Self::load(directory)? {
+            return Ok(authority);
         }
+        let (certificate_path, key_path) = (directory.join(AUTHORITY_CERTIFICATE), directory.join(AUTHORITY_KEY));
         let mut parameters = CertificateParams::default();
         parameters.distinguished_name = name("the-cloud-ca");
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -63,6 +73,11 @@ impl Authority {
     /// The authority's own certificate, PEM.
     pub(super) fn certificate(&self) -> &str {
         &self.certificate
+    }
+
+    /// What signs.
+    pub(super) fn key(&self) -> &KeyPair {
+        &self.key
     }
 
     /// The serving certificate and its key, PEM; a new pair where the old one ends soon or lacks a name.
@@ -105,12 +120,12 @@ fn name(common: &str) -> DistinguishedName {
     name
 }
 
-fn set_period(parameters: &mut CertificateParams, now: Timestamp, days: i32) -> Timestamp {
+/// Sets from when a certificate counts, and returns until when.
+pub(super) fn set_period(parameters: &mut CertificateParams, now: Timestamp, days: i32) -> Timestamp {
     let (start, end) = (now - BACKDATED, now + DAY * days);
     let at = |moment: Timestamp| {
-        let date = moment.to_zoned(jiff::tz::TimeZone::UTC).date();
-        let (month, day) = (u8::try_from(date.month()).unwrap_or(1), u8::try_from(date.day()).unwrap_or(1));
-        rcgen::date_time_ymd(i32::from(date.year()), month, day)
+        let since_1970 = Duration::from_secs(u64::try_from(moment.as_second()).unwrap_or(0));
+        rcgen::date_time_ymd(1970, 1, 1) + since_1970
     };
     parameters.not_before = at(start);
     parameters.not_after = at(end);

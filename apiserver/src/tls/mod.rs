@@ -2,6 +2,7 @@
 //! renews, the administrator's token, and the key of service accounts' tokens. Files lie in one directory, for the owner alone.
 
 mod authority;
+mod client_certificate;
 mod clients;
 mod files;
 mod pair;
@@ -20,6 +21,7 @@ use crate::clock::Clock;
 
 use authority::Authority;
 pub use authority::names;
+pub use client_certificate::{IssuedCertificate, client_certificate};
 pub use files::{FileError, admin_token_hash, bootstrap_token};
 pub(crate) use pair::pair_problem;
 use serving::Serving;
@@ -54,6 +56,22 @@ pub enum TlsError {
     NoAuthority {
         /// The file.
         path: PathBuf,
+    },
+    /// Nothing can sign.
+    #[error(
+        "there is no certificate authority in `{path}`: cloudd makes it at its first start; name its folder with --data-dir"
+    )]
+    NoOwnAuthority {
+        /// Where it would be.
+        path: PathBuf,
+    },
+    /// What a certificate can't call somebody.
+    #[error("`{name}` can't be in a client certificate: {why}")]
+    Subject {
+        /// The user or group.
+        name: String,
+        /// What is wrong with it.
+        why: &'static str,
     },
     /// A certificate can't be made; a name that is none is the likely cause.
     #[error("failed to make a certificate")]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use apiserver::{SystemClock, tls};
+use apiserver::{Clock, SystemClock, tls};
 use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -56,12 +56,18 @@ impl Signer {
     }
 }
 
+fn read(issued: &tls::IssuedCertificate) -> Pair {
+    let certificate = CertificateDer::from_pem_slice(issued.certificate.as_bytes()).unwrap();
+    (certificate, PrivateKeyDer::from_pem_slice(issued.key.as_bytes()).unwrap())
+}
+
 /// A server that listens, with an authority of its own and another that it was told of.
 struct Door {
     server: Server,
     own: Signer,
     other: Signer,
     address: std::net::SocketAddr,
+    pki: tempfile::TempDir,
 }
 
 impl Door {
@@ -70,13 +76,14 @@ impl Door {
         let other = Signer::new();
         let file = directory.path().join("clients.crt");
         std::fs::write(&file, &other.certificate).unwrap();
-        let identity = tls::identity(&directory.path().join("pki"), &[], Some(&file), &SystemClock).unwrap();
+        let pki = tempfile::tempdir().unwrap();
+        let identity = tls::identity(pki.path(), &[], Some(&file), &SystemClock).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let server = Server::with_users(|_| {}).await;
         let serving = server.server.clone();
         tokio::spawn(async move { serving.serve(listener, identity.server).await });
-        Self { server, own: Signer::of(&directory.path().join("pki")), other, address }
+        Self { server, own: Signer::of(pki.path()), other, address, pki }
     }
 
     /// Who somebody is, by a certificate and headers. Nothing if the connection is refused.
@@ -127,6 +134,21 @@ async fn a_certificate_of_an_authority_that_is_trusted_lets_its_owner_in() {
     let bearer = format!("authorization: Bearer {TOKEN}\r\n");
     let who = door.who(Some(door.own.sign("ann", "painters")), &bearer).await.unwrap().unwrap();
     assert_eq!(who["username"], "ann", "a certificate comes before a token");
+}
+
+#[tokio::test]
+async fn a_certificate_that_cloudd_makes_lets_somebody_in_until_it_ends() {
+    let door = Door::open().await;
+    let groups = ["painters".to_owned(), "cleaners".to_owned()];
+    let made = |now| tls::client_certificate(door.pki.path(), "ann", &groups, 1, now).unwrap();
+    let who = door.who(Some(read(&made(SystemClock.now()))), "").await.unwrap().unwrap();
+    assert_eq!(who["username"], "ann");
+    assert_eq!(who["groups"], json!(["painters", "cleaners", "system:authenticated"]));
+    let a_day = jiff::SignedDuration::from_hours(24);
+    let nearly = made(SystemClock.now() - a_day + jiff::SignedDuration::from_mins(5));
+    assert!(door.who(Some(read(&nearly)), "").await.unwrap().is_ok(), "it counts to the minute");
+    let ended = made(SystemClock.now() - a_day - jiff::SignedDuration::from_secs(2));
+    assert_eq!(door.who(Some(read(&ended)), "").await, None);
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 pub(crate) mod all_in_one;
 pub(crate) mod apiserver;
 pub(crate) mod migrate;
+pub(crate) mod new_certificate;
 
 use std::future::Future;
 use std::time::Duration;

@@ -1,6 +1,7 @@
 //! Real clients, as they are published: each drives a cloud of its own over the wire, with the fake backend, so that
 //! no Docker is needed. What a client can't do here is a fault of the apiserver, or stands in docs/compatibility.md.
 
+mod certificates;
 mod fuzzing;
 mod gitops;
 mod helm;
