@@ -1,4 +1,5 @@
-//! Makes a failing schedule smaller: what can be left out while it still fails, is.
+//! Makes a failing schedule smaller: what can be left out while it still fails, is. But every [`Step::Settle`] stays: without one, what
+//! is changed after it may never have been as it was before, and then the schedule fails because it is another story.
 
 use super::judge::judge;
 use super::step::Step;
@@ -13,7 +14,16 @@ pub fn shrink(steps: &[Step], mut budget: usize) -> Vec<Step> {
         let mut at = 0;
         while at < steps.len() {
             let end = (at + size).min(steps.len());
-            let less = [&steps[..at], &steps[end..]].concat();
+            let less: Vec<Step> = steps
+                .iter()
+                .enumerate()
+                .filter(|(place, step)| !(at..end).contains(place) || **step == Step::Settle)
+                .map(|(_, step)| step.clone())
+                .collect();
+            if less.len() == steps.len() {
+                at = end;
+                continue;
+            }
             if budget == 0 {
                 return steps;
             }

@@ -335,16 +335,20 @@ fn start(instance: &Instance, observed: &Observed, machine: &Machine, mut steps:
 /// There is no machine, or another than there should be.
 fn make(instance: &Instance, observed: &Observed, old: Option<&Machine>) -> Plan<Step> {
     let plan = replace(instance, observed, old);
-    match old {
-        // It wasn't stopped to be replaced: that is done only once the image is there.
-        Some(old) if matches!(old.state, MachineState::Exited(_)) && observed.image.is_none() => {
-            meanwhile(drive(instance, observed, old, Vec::new()), plan)
-        }
-        _ => plan,
+    let Some(old) = old.filter(|old| old.state != MachineState::Dead) else { return plan };
+    let restored = restore(instance, observed, old).into_iter().collect();
+    // One that has ended wasn't stopped to be replaced: that is done only once the image is there.
+    if matches!(old.state, MachineState::Exited(_)) && observed.image.is_none() {
+        return meanwhile(drive(instance, observed, old, restored), plan);
     }
+    if plan.steps.iter().all(|step| matches!(step, Step::Pull(_))) {
+        return meanwhile(Plan::of(restored), plan);
+    }
+    plan
 }
 
-/// The old machine goes on until there is something to replace it with, so one that has ended is started again.
+/// The old machine goes on until there is something to replace it with: it keeps its name and its network, and one that has
+/// ended is started again.
 fn meanwhile(old: Plan<Step>, new: Plan<Step>) -> Plan<Step> {
     Plan {
         steps: [old.steps, new.steps].concat(),

@@ -111,6 +111,11 @@ fn the_old_machine_goes_on_while_the_new_image_can_not_be_had() {
     assert_eq!(notes.len(), 1);
     // The same failure again is no news.
     assert_eq!(scene.report(Some(&plan), Some(&failure), Goal::Present), []);
+    // It goes on in its network, too.
+    let before = scene.machine().attachment;
+    scene.machine().attachment = None;
+    assert_eq!(names(&scene.converge(Goal::Present)), ["Restore"]);
+    assert_eq!(scene.machine().attachment, before);
 }
 
 #[test]
