@@ -20,7 +20,8 @@ pub mod virtual_tour;
 pub use cloud::{Cloud, History, INSTALLATION, NAMESPACE};
 pub use crash::Tripwire;
 pub use objects::{
-    Reached, cluster_image, cluster_image_of_snapshot, copy, downloaded_image, image, image_of_snapshot, instance,
-    instance_snapshot, published, secret, snapshot, virtual_machine, volume, volume_mount, vpc,
+    Reached, asking, cluster_image, cluster_image_of_snapshot, copy, downloaded_image, image, image_of_snapshot,
+    instance, instance_policy, instance_snapshot, published, secret, snapshot, virtual_machine, volume, volume_mount,
+    vpc,
 };
 pub use virtual_clock::VirtualClock;

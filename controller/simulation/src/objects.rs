@@ -2,8 +2,10 @@
 
 use crds::compute::cluster_image::{ClusterImage, ClusterImageSource, ClusterImageSpec, SnapshotReference};
 use crds::compute::image::{Image, ImageFormat, ImageSource, ImageSpec};
-use crds::compute::instance::{BackendName, CloudInit, Instance, InstanceSpec, Port, Publish, VolumeMount};
-use crds::compute::instance_policy::InstancePolicy;
+use crds::compute::instance::{
+    BackendName, Capabilities, CloudInit, Instance, InstanceSpec, Port, Publish, SecurityContext, VolumeMount,
+};
+use crds::compute::instance_policy::{Allowance, InstancePolicy, InstancePolicySpec};
 use crds::compute::instance_snapshot::{InstanceSnapshot, InstanceSnapshotSpec};
 use crds::network::security_group::{IngressRule, RuleProtocol, SecurityGroup, SecurityGroupSpec};
 use crds::network::vpc::{Vpc, VpcSpec};
@@ -184,6 +186,22 @@ pub fn instance(name: &str, image: &str) -> Instance {
         ..InstanceSpec::default()
     };
     Instance::new(name, spec)
+}
+
+/// The same Instance, asking for a capability that not everybody has.
+#[must_use]
+pub fn asking(mut instance: Instance, capability: &str) -> Instance {
+    let capabilities = Capabilities { add: vec![capability.to_owned()], drop: Vec::new() };
+    let context = SecurityContext { capabilities: Some(capabilities), ..SecurityContext::default() };
+    instance.spec.security_context = Some(context);
+    instance
+}
+
+/// An InstancePolicy that lets the Instances of a namespace have a capability.
+#[must_use]
+pub fn instance_policy(name: &str, namespace: &str, capability: &str) -> InstancePolicy {
+    let allow = Allowance { capabilities: vec![capability.to_owned()], ..Allowance::default() };
+    InstancePolicy::new(name, InstancePolicySpec { namespaces: vec![namespace.to_owned()], allow })
 }
 
 /// A snapshot of an Instance.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use bytes::Bytes;
 use ipnet::Ipv4Net;
 use uuid::Uuid;
 
@@ -10,7 +11,7 @@ use super::FakeEngine;
 use super::disk_images::FakeDownload;
 use super::faults::{Fault, FaultKind, Operation, Times};
 use super::images::{FakeImage, Program};
-use super::world::{LogEntry, World};
+use super::world::{FileSets, LogEntry, World};
 use crate::{Capacity, Channel, Checksum, Event, Identity, Machine, MachineId, MachineState, Protocol, Publish};
 
 impl FakeEngine {
@@ -262,7 +263,7 @@ impl FakeEngine {
             for id in owned_by(world, owner) {
                 if let Some(fake) = world.machines.get_mut(&id) {
                     let run = fake.log.last().map_or(0, |entry| entry.run);
-                    let line = bytes::Bytes::from(format!("{line}\n"));
+                    let line = Bytes::from(format!("{line}\n"));
                     fake.log.push(LogEntry { at, run, channel: Channel::Stdout, line });
                 }
             }
@@ -277,6 +278,26 @@ impl FakeEngine {
             .filter_map(|id| state.world.machines.get(id))
             .map(|fake| super::mounting::seen(&state.world, fake))
             .collect()
+    }
+
+    /// How often machines of an owner were started, those included that are gone.
+    pub fn starts_of(&self, owner: Uuid) -> u64 {
+        self.lock().world.starts.get(&owner).copied().unwrap_or_default()
+    }
+
+    /// The content of the files that the newest machine of an owner was last started with, those of its environment included.
+    pub fn begun_with(&self, owner: Uuid) -> Vec<Bytes> {
+        let state = self.lock();
+        let newest = owned_by(&state.world, owner).pop();
+        let fake = newest.and_then(|id| state.world.machines.get(&id));
+        fake.map(|fake| contents(&fake.begun_with)).unwrap_or_default()
+    }
+
+    /// The content of the files that the machines of an owner find now.
+    pub fn files_of(&self, owner: Uuid) -> Vec<Bytes> {
+        let state = self.lock();
+        let ours = state.world.files.iter().filter(|((_, uid), _)| *uid == owner);
+        ours.flat_map(|(_, owned)| contents(&owned.sets)).collect()
     }
 
     /// How many machines run, in all installations.
@@ -312,6 +333,10 @@ impl FakeEngine {
     pub fn volume_incarnation(&self, installation: Uuid, owner: Uuid) -> Option<u64> {
         self.lock().world.volumes.get(&(installation, owner)).map(|fake| fake.incarnation)
     }
+}
+
+fn contents(sets: &FileSets) -> Vec<Bytes> {
+    sets.values().flat_map(BTreeMap::values).map(|file| file.content.clone()).collect()
 }
 
 fn owned_by(world: &World, owner: Uuid) -> Vec<MachineId> {

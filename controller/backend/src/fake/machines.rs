@@ -208,11 +208,12 @@ fn create(world: &mut World, installation: Uuid, spec: &MachineSpec) -> Result<M
     };
     world.machine_names.insert(spec.name.clone(), id.clone());
     world.machines_by_owner.entry((installation, spec.owner.uid)).or_default().push(id.clone());
-    let (log, told) = (Vec::new(), BTreeMap::new());
-    let mut fake = FakeMachine { spec: spec.clone(), machine, log, live: None, told, holds_on: false, disk };
+    let (log, told, begun_with) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
+    let spec = spec.clone();
+    let mut fake = FakeMachine { spec, machine, log, live: None, told, holds_on: false, disk, begun_with };
     fake.count_volumes();
+    world.tell(fake.spec.owner.clone(), Happening::Created);
     world.machines.insert(id.clone(), fake);
-    world.tell(spec.owner.clone(), Happening::Created);
     Ok(id)
 }
 
@@ -276,6 +277,8 @@ fn start(world: &mut World, installation: Uuid, id: &MachineId) -> Result<(), Er
     let run = world.next_number();
     let now = world.now;
     let sizes = mounting::sizes(world, installation, &spec.mounts);
+    let files = world.files.get(&(installation, spec.owner.uid)).map(|owned| owned.sets.clone()).unwrap_or_default();
+    *world.starts.entry(spec.owner.uid).or_default() += 1;
     let fake = ours(world, installation, id)?;
     fake.machine.state = MachineState::Running;
     fake.machine.started_at = Some(now);
@@ -284,6 +287,7 @@ fn start(world: &mut World, installation: Uuid, id: &MachineId) -> Result<(), Er
     fake.machine.most_processors = has_its_own.then(|| fake.machine.resources.most_processors());
     fake.live = Some(fake.spec.mounts.clone());
     fake.told = sizes;
+    fake.begun_with = files;
     world.tell(spec.owner.clone(), Happening::Started);
 
     let mut words = spec.command.clone().unwrap_or_default();

@@ -18,6 +18,8 @@ use crate::{
     Volume, Zones,
 };
 
+/// Files by set and path.
+pub(super) type FileSets = BTreeMap<String, BTreeMap<String, ProjectedFile>>;
 /// The host's address that is listened on, and the machine that does.
 type Listener = (IpAddr, Option<MachineId>);
 
@@ -61,6 +63,8 @@ pub(super) struct World {
     pub(super) disk_images: BTreeMap<(Uuid, Uuid), DiskImage>,
     pub(super) machine_snapshots: BTreeMap<(Uuid, Uuid), FakeMachineSnapshot>,
     pub(super) files: BTreeMap<(Uuid, Uuid), OwnedFiles>,
+    /// How often the machines of each owner were started.
+    pub(super) starts: BTreeMap<Uuid, u64>,
 }
 
 #[derive(Debug)]
@@ -76,6 +80,8 @@ pub(super) struct FakeMachine {
     pub(super) holds_on: bool,
     /// Stands for what its disk holds: another one for each machine that is made from an image.
     pub(super) disk: u64,
+    /// The file sets that its program found when it was last started.
+    pub(super) begun_with: FileSets,
 }
 
 #[derive(Debug, Clone)]
@@ -113,7 +119,7 @@ pub(super) struct FakeMachineSnapshot {
 #[derive(Debug)]
 pub(super) struct OwnedFiles {
     pub(super) owner: Owner,
-    pub(super) sets: BTreeMap<String, BTreeMap<String, ProjectedFile>>,
+    pub(super) sets: FileSets,
 }
 
 impl Default for World {
@@ -152,6 +158,7 @@ impl Default for World {
             disk_images: BTreeMap::new(),
             machine_snapshots: BTreeMap::new(),
             files: BTreeMap::new(),
+            starts: BTreeMap::new(),
         }
     }
 }

@@ -7,6 +7,7 @@ use controller_backend::fake::{FaultKind, Operation};
 use crds::compute::cluster_image::ClusterImage;
 use crds::compute::image::Image;
 use crds::compute::instance::{Instance, PowerState, Resources};
+use crds::compute::instance_policy::InstancePolicy;
 use crds::compute::instance_snapshot::InstanceSnapshot;
 use crds::network::security_group::SecurityGroup;
 use crds::network::vpc::Vpc;
@@ -14,20 +15,22 @@ use crds::network::vpc_peering::VpcPeering;
 use crds::quantity::Quantity;
 use crds::storage::volume::{Volume, VolumeMode, VolumeSource};
 use crds::storage::volume_snapshot::VolumeSnapshot;
+use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use kube::{Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use super::draw::{CLUSTER_IMAGE, IMAGE};
+use super::draw::{CAPABILITY, CLUSTER_IMAGE, IMAGE, POLICY};
 use super::lag::Lag;
 use super::step::{Step, Thing};
-use crate::cloud::{Cloud, DISK_FILE};
+use super::taking;
+use crate::cloud::{Cloud, DISK_FILE, NAMESPACE};
 use crate::crash::Tripwire;
 use crate::objects::{
-    Reached, cluster_image, copy, image_of_snapshot, instance, instance_snapshot, published, restored, security_group,
-    snapshot, virtual_machine, volume, volume_mount, vpc, vpc_peering,
+    Reached, asking, cluster_image, copy, image_of_snapshot, instance, instance_policy, instance_snapshot, published,
+    restored, secret, security_group, snapshot, virtual_machine, volume, volume_mount, vpc, vpc_peering,
 };
 
 /// What goes wrong is done to these.
@@ -44,6 +47,13 @@ impl Stage {
             Step::Write(thing) => {
                 self.write(thing).await;
                 // Who was first is told by the second.
+                self.cloud.pass(Duration::from_millis(1100)).await;
+            }
+            Step::Burst(things) => {
+                for thing in things {
+                    self.write(thing).await;
+                    self.cloud.pass(Duration::from_millis(200)).await;
+                }
                 self.cloud.pass(Duration::from_millis(1100)).await;
             }
             Step::Delete(thing) => {
@@ -147,7 +157,25 @@ impl Stage {
                 let snapshot = format!("instancesnapshot{number}");
                 self.apply(&image_of_snapshot(&format!("copy{number}"), &snapshot)).await;
             }
-            Thing::Instance { number, vpc, image, snapshot, cpu, mounts, publishes, is_virtual, power } => {
+            Thing::Secret { number, value } => {
+                self.apply(&secret(&taking::name(*number), &[(taking::KEY, &taking::text(*value))])).await;
+            }
+            Thing::InstancePolicy => {
+                self.apply(&instance_policy(POLICY, NAMESPACE, CAPABILITY)).await;
+            }
+            Thing::Instance {
+                number,
+                vpc,
+                image,
+                snapshot,
+                cpu,
+                mounts,
+                publishes,
+                is_virtual,
+                power,
+                takes,
+                asks,
+            } => {
                 let name = format!("instance{number}");
                 let mut wanted = if *is_virtual { virtual_machine(&name, image) } else { instance(&name, image) };
                 if let Some(snapshot) = snapshot {
@@ -161,6 +189,10 @@ impl Stage {
                 }
                 if *publishes {
                     wanted.spec.ports = vec![published(8000, i32::try_from(8000 + number).ok())];
+                }
+                taking::take(&mut wanted, takes);
+                if *asks {
+                    wanted = asking(wanted, CAPABILITY);
                 }
                 wanted.spec.power_state = match power.as_str() {
                     "Stopped" => PowerState::Stopped,
@@ -185,6 +217,8 @@ impl Stage {
             Thing::ClusterImage => self.remove::<ClusterImage>(CLUSTER_IMAGE).await,
             Thing::Image => self.remove::<Image>(IMAGE).await,
             Thing::ImageOfSnapshot(number) => self.remove::<Image>(&format!("copy{number}")).await,
+            Thing::Secret { number, .. } => self.remove::<Secret>(&taking::name(*number)).await,
+            Thing::InstancePolicy => self.remove::<InstancePolicy>(POLICY).await,
             Thing::Instance { number, .. } => self.remove::<Instance>(&format!("instance{number}")).await,
         }
     }

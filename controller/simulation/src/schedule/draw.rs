@@ -2,13 +2,20 @@
 
 use controller_backend::fake::Operation;
 
-use super::step::{Step, Thing};
+use super::step::{Step, Taking, Thing};
 
 /// How many there are at most of each kind.
 pub(super) const EACH: usize = 3;
 /// Vpcs: as many, and one whose range is that of the first.
 pub(super) const VPCS: usize = EACH + 1;
 
+/// How many Secrets there are at most.
+const SECRETS: usize = 2;
+
+/// The name of the InstancePolicy.
+pub(super) const POLICY: &str = "more";
+/// The capability that it allows.
+pub(super) const CAPABILITY: &str = "NET_ADMIN";
 /// The name of the ClusterImage.
 pub(super) const CLUSTER_IMAGE: &str = "debian";
 /// The name of the Image.
@@ -17,8 +24,11 @@ pub(super) const IMAGE: &str = "own";
 /// The schedule of a seed: things are made, changed, in part deleted, and all deleted, with accidents in between.
 #[must_use]
 pub fn draw(seed: u64) -> Vec<Step> {
-    let mut draw =
-        Draw { state: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5151_5151, steps: Vec::new(), spares: false };
+    let mut draw = Draw {
+        state: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5151_5151,
+        steps: Vec::new(),
+        spared: Spared::Nothing,
+    };
     let mut things = draw.things();
     for thing in draw.shuffled(things.clone()) {
         draw.wish(Step::Write(thing));
@@ -37,19 +47,20 @@ pub fn draw(seed: u64) -> Vec<Step> {
         }
     }
     draw.steps.push(Step::Settle);
+    // By themselves, so that it can be told how often a machine is started for them.
+    draw.change_secrets(&mut things);
+    draw.steps.push(Step::Settle);
     let mut some: Vec<Thing> = things.iter().filter(|_| draw.one_in(3)).cloned().collect();
     let left: Vec<Thing> = things.iter().filter(|thing| !some.contains(thing)).cloned().collect();
     // A snapshot doesn't wait for the machine that was made from it.
     let waits = |thing: &Thing| !matches!(thing, Thing::InstanceSnapshot(_));
-    some.retain(|thing| waits(thing) || !left.iter().any(|other| needs(other, thing)));
-    // A machine whose Vpc, Volume or image is being deleted goes on, and is started again. But none is made any more: that one
-    // is lost tells of the past.
-    draw.spares = some.iter().any(|thing| left.iter().any(|other| needs(other, thing)));
+    some.retain(|thing| waits(thing) || left.iter().all(|other| needs(other, thing) == Spared::Nothing));
+    draw.spared = some.iter().flat_map(|thing| left.iter().map(|other| needs(other, thing))).max().unwrap_or_default();
     for thing in draw.shuffled(some) {
         draw.wish(Step::Delete(thing));
     }
     draw.steps.push(Step::Settle);
-    draw.spares = false;
+    draw.spared = Spared::Nothing;
     for thing in draw.shuffled(things) {
         draw.wish(Step::Delete(thing));
     }
@@ -57,17 +68,43 @@ pub fn draw(seed: u64) -> Vec<Step> {
     draw.steps
 }
 
-/// Whether the one is an Instance that can't be started without the other.
-fn needs(one: &Thing, other: &Thing) -> bool {
-    let Thing::Instance { number, vpc, image, snapshot, mounts, is_virtual, .. } = one else { return false };
-    match other {
+/// What nobody takes away for the time being, as there is no way back.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Spared {
+    #[default]
+    Nothing,
+    /// Machines and networks: none is made anew.
+    Machines,
+    /// Runs of machines, too: none is started again.
+    Runs,
+}
+
+/// What the one, if it is an Instance, loses for good while the other isn't there: a machine whose Vpc, Volume or image is being
+/// deleted goes on, and is started again, but none is made; one whose Secret or InstancePolicy is gone isn't started.
+fn needs(one: &Thing, other: &Thing) -> Spared {
+    let Thing::Instance { number, vpc, image, snapshot, mounts, is_virtual, takes, asks, .. } = one else {
+        return Spared::Nothing;
+    };
+    let is_of_a_disk = *is_virtual && snapshot.is_none();
+    let is_origin = match other {
+        Thing::Secret { number, .. } if takes.secrets.contains(number) => return Spared::Runs,
+        Thing::InstancePolicy if *asks => return Spared::Runs,
         Thing::Vpc(other) => *vpc == Some(*other),
         Thing::Volume { number: other, .. } => *mounts && number == other,
         Thing::InstanceSnapshot(other) => *snapshot == Some(*other),
-        Thing::ClusterImage => *is_virtual && snapshot.is_none() && image == CLUSTER_IMAGE,
-        Thing::Image => *is_virtual && snapshot.is_none() && image == IMAGE,
+        Thing::ClusterImage => is_of_a_disk && image == CLUSTER_IMAGE,
+        Thing::Image => is_of_a_disk && image == IMAGE,
         _ => false,
+    };
+    if is_origin { Spared::Machines } else { Spared::Nothing }
+}
+
+/// The Secret with another value.
+fn changed(secret: &mut Thing) -> Thing {
+    if let Thing::Secret { value, .. } = secret {
+        *value += 1;
     }
+    secret.clone()
 }
 
 /// The Volumes that are there for certain, and are devices: of other mounts a virtual machine changes at its next start only,
@@ -83,8 +120,7 @@ fn devices(things: &[Thing]) -> Vec<usize> {
 struct Draw {
     state: u64,
     steps: Vec<Step>,
-    /// Whether nobody removes machines and networks by hand.
-    spares: bool,
+    spared: Spared,
 }
 
 impl Draw {
@@ -163,8 +199,14 @@ impl Draw {
                     publishes: !is_virtual && self.one_in(2),
                     is_virtual,
                     power: "Running".to_owned(),
+                    takes: self.taking(is_virtual),
+                    asks: !is_virtual && self.one_in(4),
                 });
             }
+        }
+        things.extend((0..SECRETS).filter(|_| !self.one_in(4)).map(|number| Thing::Secret { number, value: 1 }));
+        if !self.one_in(4) {
+            things.push(Thing::InstancePolicy);
         }
         if self.one_in(2) {
             things.push(Thing::VpcPeering { number: 0, vpc: self.below(EACH), peer: self.below(EACH) });
@@ -178,6 +220,43 @@ impl Draw {
         things
     }
 
+    fn taking(&mut self, is_virtual: bool) -> Taking {
+        Taking {
+            secrets: (0..SECRETS).filter(|_| self.one_in(3)).collect(),
+            // A virtual machine has no variables.
+            mounted: is_virtual || self.one_in(2),
+            policy: ["Ignore", "Restart"][self.below(2)].to_owned(),
+        }
+    }
+
+    /// Changes Secrets in every way: one, several at a time, again and again, and by deleting and making them anew.
+    fn change_secrets(&mut self, things: &mut [Thing]) {
+        let mut secrets: Vec<&mut Thing> =
+            things.iter_mut().filter(|thing| matches!(thing, Thing::Secret { .. })).collect();
+        if self.one_in(3) {
+            let all = secrets.iter_mut().map(|secret| changed(secret)).collect();
+            self.wish(Step::Burst(all));
+        }
+        for secret in secrets {
+            match self.below(6) {
+                0 => self.wish(Step::Write(changed(secret))),
+                1 | 2 => {
+                    let twice = vec![changed(secret), changed(secret)];
+                    self.wish(Step::Burst(twice));
+                }
+                3 => {
+                    self.wish(Step::Delete(secret.clone()));
+                    self.wish(Step::Write(secret.clone()));
+                }
+                4 => {
+                    self.wish(Step::Delete(secret.clone()));
+                    self.wish(Step::Write(changed(secret)));
+                }
+                _ => {}
+            }
+        }
+    }
+
     fn image(&mut self) -> String {
         ["web:1", "web:2", "client:1", "nobody-has:1"][self.below(4)].to_owned()
     }
@@ -187,6 +266,7 @@ impl Draw {
         match thing {
             Thing::SecurityGroup { port, .. } => *port += 1,
             Thing::Volume { size, .. } => *size += 32,
+            Thing::Secret { value, .. } => *value += 1,
             Thing::Instance { number, mounts, image, snapshot, cpu, power, is_virtual, .. } => match self.below(4) {
                 0 if !*is_virtual && snapshot.is_none() => *image = self.image(),
                 // As many processors as before: more of them a virtual machine gets at its next start only.
@@ -200,7 +280,8 @@ impl Draw {
             | Thing::InstanceSnapshot(_)
             | Thing::ClusterImage
             | Thing::Image
-            | Thing::ImageOfSnapshot(_) => return false,
+            | Thing::ImageOfSnapshot(_)
+            | Thing::InstancePolicy => return false,
         }
         true
     }
@@ -223,8 +304,10 @@ impl Draw {
             8 => [Step::LoseEvents, Step::DoubleEvents][self.below(2)].clone(),
             9 => Step::Lag([0, 20, 700, 5000][self.below(4)]),
             10 => Step::Cut,
+            11 | 12 | 14 if self.spared == Spared::Runs => Step::Pass(5000),
             11 => Step::Dies(self.below(EACH), [0, 1, 137][self.below(3)]),
-            12 | 13 if self.spares => Step::Reboot,
+            13 if self.spared == Spared::Runs => Step::Cut,
+            12 | 13 if self.spared == Spared::Machines => Step::Reboot,
             12 => Step::MachineRemoved(self.below(EACH)),
             13 => Step::NetworkRemoved(self.below(VPCS)),
             14 => Step::Reboot,

@@ -18,6 +18,7 @@ use uuid::Uuid;
 use super::act::Stage;
 use super::lag::Lag;
 use super::step::Step;
+use super::taking::{self, Starts};
 use super::text::{difference, named};
 use crate::cloud::{Cloud, INSTALLATION};
 use crate::crash::Tripwire;
@@ -64,6 +65,7 @@ async fn play(steps: &[Step], wanted: Option<&[String]>) -> Result<Vec<String>, 
     cloud.start_lagging(&wire, &lag);
     let stage = Stage { cloud, wire, lag };
     let (mut states, mut data) = (Vec::new(), BTreeMap::new());
+    let (mut starts, mut since) = (Starts::default(), 0);
     for (index, step) in steps.iter().enumerate() {
         stage.act(step).await?;
         let never = |what| format!("at step {} ({step:?}): {what}", index + 1);
@@ -72,6 +74,9 @@ async fn play(steps: &[Step], wanted: Option<&[String]>) -> Result<Vec<String>, 
             let wanted = wanted.and_then(|wanted| wanted.get(states.len())).map(String::as_str);
             states.push(settled(&stage.cloud, wanted).await.map_err(never)?);
             always(&stage.cloud, &mut data).await.map_err(never)?;
+            taking::is_as_told(&stage.cloud).await.map_err(never)?;
+            starts.is_bounded(&stage.cloud, &steps[since..index]).await.map_err(never)?;
+            (starts, since) = (Starts::count(&stage.cloud).await, index + 1);
         }
     }
     Ok(states)
@@ -95,6 +100,7 @@ async fn settled(cloud: &Cloud, wanted: Option<&str>) -> Result<String, String> 
 /// What must be so at any moment: no machine runs twice, and no data is lost or exchanged.
 async fn always(cloud: &Cloud, data: &mut BTreeMap<Uuid, u64>) -> Result<(), String> {
     for instance in instances(cloud).await {
+        taking::is_let_alone(&instance)?;
         let Some(uid) = uid(&instance) else { continue };
         let machines = cloud.engine.machines_of(uid);
         let running = machines.iter().filter(|machine| machine.state == MachineState::Running).count();
@@ -147,10 +153,10 @@ async fn addresses(cloud: &Cloud) -> Result<BTreeMap<String, String>, String> {
     Ok(names)
 }
 
-async fn instances(cloud: &Cloud) -> Vec<Instance> {
+pub(super) async fn instances(cloud: &Cloud) -> Vec<Instance> {
     cloud.api::<Instance>().list(&ListParams::default()).await.map(|list| list.items).unwrap_or_default()
 }
 
-fn uid<K: kube::Resource>(object: &K) -> Option<Uuid> {
+pub(super) fn uid<K: kube::Resource>(object: &K) -> Option<Uuid> {
     object.meta().uid.as_deref()?.parse().ok()
 }

@@ -10,11 +10,12 @@ mod lag;
 mod shrink;
 mod step;
 mod sweep;
+mod taking;
 mod text;
 
 pub use draw::draw;
 pub use judge::{Failure, judge};
 pub(crate) use lag::{Lag, Lagging};
 pub use shrink::shrink;
-pub use step::{Step, Thing, read, script};
+pub use step::{Step, Taking, Thing, read, script};
 pub use sweep::{Failed, Sweep, sweep};

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 pub enum Step {
     /// The user makes this, or changes it into this.
     Write(Thing),
+    /// The user makes these, or changes them, all within a second.
+    Burst(Vec<Thing>),
     /// The user deletes this.
     Delete(Thing),
     /// Everything that went wrong is over, and what is there now is compared.
@@ -95,6 +97,15 @@ pub enum Thing {
     Image,
     /// An Image made from the InstanceSnapshot with its number.
     ImageOfSnapshot(usize),
+    /// A Secret.
+    Secret {
+        /// Its number.
+        number: usize,
+        /// Which value it holds.
+        value: u64,
+    },
+    /// The InstancePolicy that lets Instances have more capabilities.
+    InstancePolicy,
     /// An Instance.
     Instance {
         /// Its number.
@@ -116,14 +127,31 @@ pub enum Thing {
         is_virtual: bool,
         /// Its power state.
         power: String,
+        /// What it takes from Secrets.
+        #[serde(default)]
+        takes: Taking,
+        /// Whether it asks for a capability that an InstancePolicy has to allow.
+        #[serde(default)]
+        asks: bool,
     },
+}
+
+/// What an Instance takes from Secrets, and how.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Taking {
+    /// The Secrets, by number.
+    pub secrets: Vec<usize>,
+    /// Whether as files, rather than as variables.
+    pub mounted: bool,
+    /// Its `secretUpdatePolicy`.
+    pub policy: String,
 }
 
 impl Step {
     /// Whether it is something that the user wants, rather than something that goes wrong.
     #[must_use]
     pub fn is_wished(&self) -> bool {
-        matches!(self, Self::Write(_) | Self::Delete(_) | Self::Settle)
+        matches!(self, Self::Write(_) | Self::Burst(_) | Self::Delete(_) | Self::Settle)
     }
 }
 

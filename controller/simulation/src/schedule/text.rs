@@ -37,6 +37,9 @@ fn is_history(line: &str) -> bool {
         "consistency",
         "importFailures",
         "nextImport",
+        // Of a Secret, where that is ignored: an accident has it begin with the last value.
+        "changed",
+        "changedAt",
     ];
     fields.iter().any(|field| line.trim_start().starts_with(&format!("\"{field}\"")))
 }

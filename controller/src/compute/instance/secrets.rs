@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use controller_backend::{Machine, MachineState};
 use crds::compute::instance::{Instance, InstanceStatus, PowerState, SecretStatus, SecretUpdatePolicy};
 use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
 use super::Step;
@@ -14,11 +15,15 @@ use super::inputs::Sources;
 use super::observe::Observed;
 use super::restart;
 use crate::digests::{Digests, comparable, differ};
+use crate::runtime::conditions::whole_seconds;
 use crate::runtime::{Note, uid_of};
 
 /// A machine runs for so long at least before a change of a Secret restarts it: of many changes in a row the last one
 /// counts.
 const APART: SignedDuration = SignedDuration::from_secs(30);
+/// So long after a change was noticed others still come to it: who writes several Secrets, or one twice, has it restarted
+/// once. In whole seconds, so it is one at least.
+const GATHER: SignedDuration = SignedDuration::from_secs(2);
 
 /// Digests of what an Instance takes from each of its Secrets; `None` of one that isn't there.
 pub(super) type Digested = BTreeMap<String, Option<String>>;
@@ -76,10 +81,19 @@ pub(super) fn due(instance: &Instance, observed: &Observed, machine: &Machine) -
         return None;
     }
     let rested = machine.started_at.and_then(|start| start.checked_add(APART).ok());
-    match rested.filter(|rested| *rested > observed.now) {
-        Some(rested) => Some(Due::At(rested)),
+    let gathered = noticed(instance, &changed).unwrap_or(observed.now).checked_add(GATHER).ok();
+    match rested.max(gathered).filter(|time| *time > observed.now) {
+        Some(time) => Some(Due::At(time)),
         None => Some(Due::Now(changed.into_iter().map(str::to_owned).collect())),
     }
+}
+
+/// When the first of these changes was noticed.
+fn noticed(instance: &Instance, changed: &[&str]) -> Option<Timestamp> {
+    let known = instance.status.iter().flat_map(|status| &status.secrets);
+    let times =
+        known.filter(|known| changed.contains(&known.name.as_str())).filter_map(|known| known.changed_at.as_ref());
+    times.map(|Time(time)| *time).min()
 }
 
 /// Whether the machine was stopped to be started with what its Secrets hold now.
@@ -106,7 +120,7 @@ fn listed(digested: &Digested) -> Vec<SecretStatus> {
     let known = |(name, digest): (&String, &Option<String>)| SecretStatus {
         name: name.clone(),
         digest: digest.clone(),
-        changed: false,
+        ..SecretStatus::default()
     };
     digested.iter().map(known).collect()
 }
@@ -145,6 +159,11 @@ pub(super) fn account(
     let mut news = Vec::new();
     for known in &mut status.secrets {
         let before = std::mem::replace(&mut known.changed, changed.contains(&known.name));
+        known.changed_at = match known.changed {
+            true if before => known.changed_at.take(),
+            true => Some(Time(whole_seconds(observed.now))),
+            false => None,
+        };
         if known.changed && !before && instance.spec.secret_update_policy == SecretUpdatePolicy::Ignore {
             news.push(Note::normal(
                 "SecretChanged",

@@ -99,6 +99,9 @@ pub struct SecretStatus {
     /// Whether it holds something else now.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub changed: bool,
+    /// When that was noticed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed_at: Option<Time>,
 }
 
 /// What an Instance is doing, in one word.

@@ -1,6 +1,6 @@
 //! What becomes of a machine when a Secret changes that it takes something from.
 
-use crds::compute::instance::{EnvFrom, EnvSource, EnvVar, KeyRef, ObjectRef, SecretUpdatePolicy};
+use crds::compute::instance::{EnvFrom, EnvSource, EnvVar, KeyRef, ObjectRef, SecretStatus, SecretUpdatePolicy};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use serde_json::json;
 
@@ -28,6 +28,14 @@ impl Scene {
         self.observed.secrets.insert(secret.to_owned(), digest.map(str::to_owned));
     }
 
+    /// What is done once others had time to come to a change.
+    #[track_caller]
+    fn converge_gathered(&mut self) -> Vec<Step> {
+        assert_eq!(self.converge(Goal::Present), [], "others may come to it");
+        self.observed.now = self.observed.now.checked_add(SignedDuration::from_secs(2)).unwrap();
+        self.converge(Goal::Present)
+    }
+
     fn is_changed(&self) -> bool {
         self.instance.status.as_ref().unwrap().secrets.iter().any(|secret| secret.changed)
     }
@@ -40,9 +48,11 @@ fn a_changed_secret_restarts_the_machine_once_whatever_the_restart_policy() {
     for policy in [RestartPolicy::Always, RestartPolicy::Never] {
         let mut scene = using_db(InstanceSpec { restart_policy: policy, ..with(SecretUpdatePolicy::Restart) });
         scene.hold("db", Some("k-2"));
-        let plan = scene.plan(Goal::Present);
-        assert_eq!(plan.steps[0], Step::AnnounceRestart(vec!["db".to_owned()]));
-        assert_eq!(names(&scene.converge(Goal::Present)), RESTARTED);
+        let steps = scene.converge_gathered();
+        assert_eq!(
+            (&steps[0], names(&steps)),
+            (&Step::AnnounceRestart(vec!["db".to_owned()]), RESTARTED.map(str::to_owned).to_vec())
+        );
         assert_eq!(scene.ready(), ("True", "Running"));
         let status = scene.instance.status.clone().unwrap();
         assert_eq!((status.restart_count, status.restarting_for), (Some(0), Vec::new()));
@@ -57,6 +67,8 @@ fn a_restart_for_a_secret_that_is_cut_off_anywhere_goes_on_and_does_not_take_pla
         for done in 0..4 {
             let mut scene = using_db(InstanceSpec { restart_policy: policy, ..with(SecretUpdatePolicy::Restart) });
             scene.hold("db", Some("k-2"));
+            scene.converge(Goal::Present);
+            scene.observed.now = second(1002);
             let taken = scene.converge_cut_off_after(done);
             assert_eq!(names(&taken), RESTARTED, "cut off after {done}");
         }
@@ -64,19 +76,49 @@ fn a_restart_for_a_secret_that_is_cut_off_anywhere_goes_on_and_does_not_take_pla
 }
 
 #[test]
+fn changes_within_a_second_restart_it_once() {
+    let mut scene = using_db(with(SecretUpdatePolicy::Restart));
+    scene.hold("tls", Some("k-1"));
+    assert_eq!(scene.converge(Goal::Present), []);
+    for secret in ["db", "tls"] {
+        scene.hold(secret, Some("k-2"));
+        assert_eq!(scene.converge(Goal::Present), []);
+        scene.observed.now = second(1001);
+    }
+    scene.hold("db", Some("k-3"));
+    let plan = scene.plan(Goal::Present);
+    assert_eq!((plan.steps, plan.look_again), (Vec::new(), Some(second(1002))), "they can't put it off");
+    scene.observed.now = second(1002);
+    assert_eq!(names(&scene.converge(Goal::Present)), RESTARTED);
+    scene.observed.now = second(2000);
+    assert_eq!(scene.converge(Goal::Present), []);
+}
+
+#[test]
+fn a_change_that_is_undone_at_once_restarts_nothing() {
+    let mut scene = using_db(with(SecretUpdatePolicy::Restart));
+    scene.hold("db", Some("k-2"));
+    assert_eq!(scene.converge(Goal::Present), []);
+    scene.hold("db", Some("k-1"));
+    scene.observed.now = second(2000);
+    assert_eq!(scene.converge(Goal::Present), []);
+    assert!(!scene.is_changed());
+}
+
+#[test]
 fn of_many_changes_in_a_row_the_last_one_counts() {
     let mut scene = using_db(with(SecretUpdatePolicy::Restart));
     scene.hold("db", Some("k-2"));
-    assert_eq!(names(&scene.converge(Goal::Present)), RESTARTED);
+    assert_eq!(names(&scene.converge_gathered()), RESTARTED);
     for change in 3..20 {
         scene.hold("db", Some(&format!("k-{change}")));
-        scene.observed.now = second(1000 + change);
+        scene.observed.now = second(1002 + change);
         let plan = scene.plan(Goal::Present);
-        assert_eq!((plan.steps, plan.look_again), (Vec::new(), Some(second(1030))));
+        assert_eq!((plan.steps, plan.look_again), (Vec::new(), Some(second(1032))));
         assert_eq!(scene.converge(Goal::Present), []);
         assert!(scene.is_changed(), "it says so while it waits");
     }
-    scene.observed.now = second(1030);
+    scene.observed.now = second(1032);
     assert_eq!(names(&scene.converge(Goal::Present)), RESTARTED);
     assert!(!scene.is_changed());
 }
@@ -110,7 +152,7 @@ fn a_secret_that_is_deleted_and_made_again_as_it_was_changes_nothing() {
     scene.hold("db", None);
     scene.converge(Goal::Present);
     scene.hold("db", Some("k-2"));
-    assert_eq!(names(&scene.converge(Goal::Present)), RESTARTED);
+    assert_eq!(names(&scene.converge_gathered()), RESTARTED);
 }
 
 #[test]
@@ -120,7 +162,7 @@ fn an_optional_secret_that_comes_is_a_change() {
     scene.converge(Goal::Present);
     scene.observed.now = second(1000);
     scene.hold("db", Some("k-1"));
-    assert_eq!(names(&scene.converge(Goal::Present)), RESTARTED);
+    assert_eq!(names(&scene.converge_gathered()), RESTARTED);
 }
 
 #[test]
@@ -130,16 +172,16 @@ fn what_was_started_before_anybody_looked_or_under_another_key_is_taken_as_it_is
         scene.observed.now = second(1000);
         scene.status().secrets = known
             .iter()
-            .map(|(name, digest)| crds::compute::instance::SecretStatus {
+            .map(|(name, digest)| SecretStatus {
                 name: (*name).to_owned(),
                 digest: Some((*digest).to_owned()),
-                changed: false,
+                ..SecretStatus::default()
             })
             .collect();
         scene.hold("db", Some("k-1"));
         assert_eq!(scene.converge(Goal::Present), []);
         scene.hold("db", Some("k-2"));
-        assert_eq!(names(&scene.converge(Goal::Present)), RESTARTED);
+        assert_eq!(names(&scene.converge_gathered()), RESTARTED);
     }
 }
 
@@ -171,7 +213,7 @@ fn a_virtual_machine_is_restarted_and_not_made_anew() {
     scene.observed.now = second(1000);
     assert_eq!(scene.converge(Goal::Present), []);
     scene.hold("db", Some("k-2"));
-    assert_eq!(names(&scene.converge(Goal::Present)), RESTARTED);
+    assert_eq!(names(&scene.converge_gathered()), RESTARTED);
 }
 
 struct Shelf(Secret);
