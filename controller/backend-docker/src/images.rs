@@ -26,14 +26,7 @@ impl DockerImages {
 #[async_trait]
 impl Images for DockerImages {
     async fn resolve(&self, reference: &str) -> Result<Option<Image>, Error> {
-        let image = match self.engine.client().await?.inspect_image(reference).await {
-            Ok(image) => image,
-            Err(error) if matches!(message(&error), Some((404, _))) => return Ok(None),
-            Err(error) => {
-                let what = format!("image `{reference}`");
-                return Err(translate(&what, &format!("inspect {what}"), error));
-            }
-        };
+        let Some(image) = inspect(&self.engine, reference).await? else { return Ok(None) };
         // It may be another namespace's: who may have it names it in another way.
         let marks = image.config.as_ref().and_then(|config| config.labels.as_ref());
         Ok(if marks.is_some_and(labels::is_snapshot) { None } else { Some(describe(image)) })
@@ -58,6 +51,28 @@ impl Images for DockerImages {
         let pulled = self.resolve(reference).await.map_err(failed)?;
         pulled.ok_or_else(|| PullError::NoSuchImage { reference: reference.to_owned() })
     }
+}
+
+/// What Docker knows of an image by this name, if it has one.
+pub(crate) async fn inspect(engine: &Engine, reference: &str) -> Result<Option<ImageInspect>, Error> {
+    if !is_reference(reference) {
+        return Err(Error::invalid(format!("`{reference}` is no reference of an image, such as `nginx:1.27`")));
+    }
+    match engine.client().await?.inspect_image(reference).await {
+        Ok(image) => Ok(Some(image)),
+        Err(error) if matches!(message(&error), Some((404, _))) => Ok(None),
+        Err(error) => {
+            let what = format!("image `{reference}`");
+            Err(translate(&what, &format!("inspect {what}"), error))
+        }
+    }
+}
+
+/// Whether it can be the name or id of an image. It becomes a part of a path: what leads out of there would ask Docker for
+/// something else, such as its events, which never end, or all of a container's files.
+fn is_reference(text: &str) -> bool {
+    let is_known = |letter: char| letter.is_ascii_alphanumeric() || "._-/:@[]".contains(letter);
+    text.chars().all(is_known) && text.split('/').all(|part| !matches!(part, "" | "." | ".."))
 }
 
 /// What Docker tells of an image.
@@ -132,6 +147,20 @@ mod tests {
         assert_eq!(split("registry.example:5000/team/web"), ("registry.example:5000/team/web", "latest"));
         assert_eq!(split("registry.example:5000/team/web:2"), ("registry.example:5000/team/web", "2"));
         assert_eq!(split("nginx@sha256:0123"), ("nginx", "sha256:0123"));
+    }
+
+    #[test]
+    fn what_leads_to_another_question_is_no_reference() {
+        for reference in
+            ["nginx", "registry.example:5000/team/web:2", "[fd00::1]:5000/web", "nginx@sha256:0123", "a..b"]
+        {
+            assert!(is_reference(reference), "{reference}");
+        }
+        for text in
+            ["", ".", "..", "../events", "a/../../info", "web?", "web#", "%2e%2e/info", "a//b", "/a", "a\\b", "a b"]
+        {
+            assert!(!is_reference(text), "{text}");
+        }
     }
 
     #[test]

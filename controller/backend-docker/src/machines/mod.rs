@@ -30,7 +30,7 @@ use crate::files::HostFiles;
 use crate::init::Init;
 use crate::remap::{self, Root};
 use crate::volumes::{Layout, Offer};
-use crate::{networks, starting};
+use crate::{images, networks, starting};
 use request::Needs;
 
 pub(crate) use observation::{machine as observe, time as parse_time};
@@ -85,11 +85,8 @@ impl DockerMachines {
         }
         if spec.has_secret_environment {
             let environment = self.file_set(spec, SecretEnvironment::SET).await?;
-            let image = self.engine.client().await?.inspect_image(&spec.image).await;
-            let image = image.map_err(|error| match message(&error) {
-                Some((404, _)) => Error::not_found(format!("image `{}`", spec.image)),
-                _ => translate("image", &format!("inspect image `{}`", spec.image), error),
-            })?;
+            let image = images::inspect(&self.engine, &spec.image).await?;
+            let image = image.ok_or_else(|| Error::not_found(format!("image `{}`", spec.image)))?;
             let config = image.config.unwrap_or_default();
             let (entrypoint, command) = (config.entrypoint.unwrap_or_default(), config.cmd.unwrap_or_default());
             needs.init = Some(Init { program: self.init.clone(), environment, entrypoint, command });

@@ -26,6 +26,18 @@ pub async fn shell(fixture: &Fixture, id: &MachineId, script: &str) -> (i64, Str
 }
 
 #[tokio::test]
+async fn what_is_no_name_of_an_image_asks_docker_for_nothing_else() {
+    daemon::run(async |fixture| {
+        for text in ["../version?x=", "../events?x=", "../images/get?names=thecloud.dev/busybox:1&x="] {
+            let asked = fixture.backend.images.resolve(text);
+            let answer = tokio::time::timeout(Duration::from_secs(10), asked).await;
+            assert!(matches!(answer, Ok(Err(Error::Invalid { .. }))), "{text}: {answer:?}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn machine_is_hardened() {
     daemon::run_with(async |world| {
         let fixture = &world.fixture;
