@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
+use crate::error::ApiError;
 use crate::registry::Kind;
 use crate::response::to_bytes;
 
@@ -51,14 +52,32 @@ impl Older {
     }
 }
 
+/// Where a stored history is none.
+#[derive(Debug)]
+struct Unreadable {
+    line: usize,
+    column: usize,
+}
+
 impl History {
     /// What an object held before.
-    pub(crate) fn of(storage: &Storage, object: &Entry) -> Self {
-        storage.get(&key(object)).map(|entry| Self::read(&entry)).unwrap_or_default()
+    ///
+    /// # Errors
+    /// 500 where what is stored of that is none.
+    pub(crate) fn of(storage: &Storage, object: &Entry) -> Result<Self, ApiError> {
+        let Some(entry) = storage.get(&key(object)) else { return Ok(Self::default()) };
+        Self::read(&entry).map_err(|Unreadable { line, column }| {
+            let Key { namespace, name, .. } = &object.key;
+            ApiError::internal(format!(
+                "the older versions of `{namespace}/{name}` can't be read (line {line} column {column} of what is stored): the \
+                 next change begins them anew, a backup may have them"
+            ))
+        })
     }
 
-    fn read(entry: &Entry) -> Self {
-        serde_json::from_slice(&entry.body).unwrap_or_default()
+    fn read(entry: &Entry) -> Result<Self, Unreadable> {
+        // The error's own words may show what is there.
+        serde_json::from_slice(&entry.body).map_err(|error| Unreadable { line: error.line(), column: error.column() })
     }
 
     /// The older versions, oldest first.
@@ -141,7 +160,12 @@ pub(crate) fn bound_to(
     if before.text() == after.text() {
         return None;
     }
-    let mut history = known.map(|entry| History::read(&entry)).unwrap_or_default();
+    let read = known.map_or_else(|| Ok(History::default()), |entry| History::read(&entry));
+    let mut history = read.unwrap_or_else(|Unreadable { line, column }| {
+        let Key { namespace, name, .. } = &old.key;
+        tracing::warn!(namespace, name, line, column, "the older versions can't be read and are begun anew");
+        History::default()
+    });
     let made = before.metadata.creation_timestamp.unwrap_or_default();
     let empty = RawValue::from_string("{}".to_owned()).ok();
     history.add(before.data.or(empty.as_deref())?, &made, &now());

@@ -19,7 +19,7 @@ pub(crate) async fn versions(call: &Call) -> Result<Answer, ApiError> {
     let wanted = call.query.number("version")?;
     call.state.refresh().await?;
     let entry = call.entry()?;
-    let history = History::of(call.state.storage(), &entry);
+    let history = History::of(call.state.storage(), &entry)?;
     let object = call.served.value(&entry);
     if !call.query.has("version") {
         return present::document(call, StatusCode::OK, &listed(call, &history, &object));

@@ -2,6 +2,7 @@
 //! Secret, and which goes with it.
 
 use apiserver::secret_versions;
+use apiserver_store::{Change, Expect, Write};
 use serde_json::{Value, json};
 
 use crate::harness::{Server, namespace};
@@ -39,6 +40,22 @@ impl Server {
     async fn word(&self, version: u64) -> Value {
         self.get(&format!("{VERSIONS}?version={version}")).await.expect(200)["data"]["word"].clone()
     }
+}
+
+#[tokio::test]
+async fn versions_that_cannot_be_read_are_told_of_and_keep_nobody_from_changing_the_secret() {
+    let server = with_two().await;
+    let (snapshot, _) = server.storage.snapshot_and_watch(&secret_versions());
+    let entry = snapshot.entries.iter().next().expect("a history");
+    let change = Change::Put { uid: entry.uid, body: br#"{"versions": [{"version": "hush"}]}"#.to_vec() };
+    let write = Write { key: entry.key.clone(), expect: Expect::Revision(entry.revision), change };
+    server.storage.write(write).await.unwrap();
+    let (_, message) = server.get(VERSIONS).await.refusal(500);
+    assert!(message.contains("the older versions of `a/s` can't be read"), "{message}");
+    assert!(!message.contains("hush"), "{message}");
+    server.get(ONE).await.expect(200);
+    server.put(ONE, secret("three")).await.expect(200);
+    assert_eq!((server.versions().await, server.word(1).await), (vec![2, 1], json!("dHdv")));
 }
 
 #[tokio::test]
