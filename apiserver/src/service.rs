@@ -4,6 +4,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -14,7 +15,7 @@ use http_body::Body as _;
 use tokio::time::Instant;
 
 use crate::access::{Identity, impersonated};
-use crate::audit::Trail;
+use crate::audit::{Incoming, Trail};
 use crate::body::{BoxError, RequestBody, ResponseBody, full, read};
 use crate::error::{ApiError, Reason};
 use crate::login::Peer;
@@ -138,7 +139,7 @@ impl Service {
         let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
         let plan = Plan::of(request.method(), request.uri().path(), request.uri().query());
         let trail = match (&state.config.audit, &plan) {
-            (Some(audit), Some(plan)) => audit.begin_login(plan, (request.uri(), request.headers()), peer),
+            (Some(audit), Some(plan)) => audit.begin_login(incoming(plan, &request, peer)),
             _ => Ok(None),
         };
         let trail = match trail {
@@ -171,7 +172,7 @@ impl Service {
             None => state.authenticator.authenticate(request.headers(), request.extensions().get()).await.inspect_err(
                 |_| {
                     if let (Some(audit), Some(plan)) = (&config.audit, &plan) {
-                        *trail = audit.begin_stranger(plan, (request.uri(), request.headers()), peer);
+                        *trail = audit.begin_stranger(incoming(plan, &request, peer));
                     }
                 },
             )?,
@@ -199,11 +200,11 @@ impl Service {
             }
         };
         if let (Some(audit), Some(plan)) = (&config.audit, &plan) {
-            *trail = match audit.begin(&known, plan, (request.uri(), request.headers()), peer) {
+            *trail = match audit.begin(&known, incoming(plan, &request, peer)) {
                 Ok(trail) => trail,
                 Err(_) => {
                     Box::pin(audit.recovers()).await;
-                    audit.begin(&known, plan, (request.uri(), request.headers()), peer)?
+                    audit.begin(&known, incoming(plan, &request, peer))?
                 }
             };
         }
@@ -238,6 +239,10 @@ impl Service {
             }
         }
     }
+}
+
+fn incoming<'a>(plan: &'a Plan, request: &'a Request<RequestBody>, peer: Option<IpAddr>) -> Incoming<'a> {
+    Incoming { plan, uri: request.uri(), headers: request.headers(), peer }
 }
 
 /// What an answer holds until it is sent.

@@ -38,7 +38,7 @@ use writer::{Message, Room, Standing, Writer};
 pub use anchor::audit_anchors;
 pub use policy::{Level, Policy, UnusablePolicy};
 pub(crate) use query::Filter;
-pub(crate) use trail::{Named, Trail};
+pub(crate) use trail::{Incoming, Named, Trail};
 
 /// Since when the store knows a line, for the sentence.
 const NOTED: &str = "when it was noted in the store";
@@ -167,15 +167,15 @@ impl Audit {
         let folder = self.folder.clone();
         let known = vec![Known { head: noted, from: NOTED }];
         let is_here = noted.sequence <= head.sequence;
-        let problems = match blocking(move || verify::verify(&folder, head, &known)).await {
-            Ok(report) => report.problems,
-            Err(error) => vec![error.to_string()],
+        let (problems, contradiction) = match blocking(move || verify::verify(&folder, head, &known)).await {
+            Ok(report) => (report.problems, report.contradiction),
+            Err(error) => (vec![error.to_string()], None),
         };
         for problem in &problems {
             tracing::error!(problem, "the audit log is not as it was");
         }
         // What the lines themselves don't show is said in one, for ever.
-        let Some(finding) = problems.into_iter().find(|problem| problem.contains(NOTED)) else { return };
+        let Some(finding) = contradiction else { return };
         if !is_here {
             self.send(Message::Skip(noted.sequence)).await;
         }

@@ -114,6 +114,8 @@ async fn log_that_was_made_anew_while_the_server_was_away_is_noticed_for_ever() 
             let found = problems(&audit, &storage).await;
             assert!(!found.is_empty(), "cut: {cut}");
             assert!(found.iter().any(|problem| problem.contains("found when the server started")), "{found:?}");
+            let lines: String = files(place.path()).iter().map(|file| fs::read_to_string(file).unwrap()).collect();
+            assert_eq!(lines.matches(event::FINDING).count(), 1, "it is found once: {lines}");
         }
     }
 }

@@ -56,6 +56,15 @@ struct Request {
     annotations: Map<String, Value>,
 }
 
+/// A request as it came.
+#[derive(Clone, Copy)]
+pub(crate) struct Incoming<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) uri: &'a Uri,
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) peer: Option<IpAddr>,
+}
+
 /// Put on an answer: the name of the object, or of the user who logs in, where the path doesn't say it.
 #[derive(Debug, Clone)]
 pub(crate) struct Named(pub(crate) String);
@@ -68,18 +77,20 @@ impl Audit {
     pub(crate) fn begin(
         self: &Arc<Self>,
         user: &Arc<Identity>,
-        plan: &Plan,
-        (uri, headers): (&Uri, &HeaderMap),
-        peer: Option<IpAddr>,
+        incoming: Incoming<'_>,
     ) -> Result<Option<Trail>, ApiError> {
-        let level = self.policy.level(user, plan.verb, &plan.target, uri.path());
+        let level = self.level(user, incoming);
         if level == Level::None {
             return Ok(None);
         }
         if let Some(failure) = self.standing.failure() {
             return Err(self.refusal(&failure));
         }
-        Ok(Some(self.trail(level, Some(Arc::clone(user)), plan, (uri, headers), peer)))
+        Ok(Some(self.trail(level, Some(Arc::clone(user)), incoming)))
+    }
+
+    fn level(&self, user: &Identity, Incoming { plan, uri, .. }: Incoming<'_>) -> Level {
+        self.policy.level(user, plan.verb, &plan.target, uri.path())
     }
 
     /// 507 where the disk is full, as for the store, and else 503.
@@ -108,14 +119,8 @@ impl Audit {
     }
 
     /// What is to be kept of a request of a stranger, which is refused.
-    pub(crate) fn begin_stranger(
-        self: &Arc<Self>,
-        plan: &Plan,
-        (uri, headers): (&Uri, &HeaderMap),
-        peer: Option<IpAddr>,
-    ) -> Option<Trail> {
-        let level = self.policy.level(&nobody(), plan.verb, &plan.target, uri.path());
-        if level == Level::None {
+    pub(crate) fn begin_stranger(self: &Arc<Self>, incoming: Incoming<'_>) -> Option<Trail> {
+        if self.level(&nobody(), incoming) == Level::None {
             return None;
         }
         if self.standing.failure().is_some() {
@@ -124,7 +129,7 @@ impl Audit {
             return None;
         }
         let unheard = self.strangers().take(self.clock.now())?;
-        let mut trail = self.trail(Level::Metadata, None, plan, (uri, headers), peer);
+        let mut trail = self.trail(Level::Metadata, None, incoming);
         trail.went_unheard(unheard);
         Some(trail)
     }
@@ -133,30 +138,18 @@ impl Audit {
     ///
     /// # Errors
     /// 507 or 503 while the log can't be written.
-    pub(crate) fn begin_login(
-        self: &Arc<Self>,
-        plan: &Plan,
-        (uri, headers): (&Uri, &HeaderMap),
-        peer: Option<IpAddr>,
-    ) -> Result<Option<Trail>, ApiError> {
-        let level = self.policy.level(&nobody(), plan.verb, &plan.target, uri.path());
-        if level == Level::None {
+    pub(crate) fn begin_login(self: &Arc<Self>, incoming: Incoming<'_>) -> Result<Option<Trail>, ApiError> {
+        if self.level(&nobody(), incoming) == Level::None {
             return Ok(None);
         }
         if let Some(failure) = self.standing.failure() {
             return Err(self.refusal(&failure));
         }
-        Ok(Some(self.trail(Level::Metadata, None, plan, (uri, headers), peer)))
+        Ok(Some(self.trail(Level::Metadata, None, incoming)))
     }
 
-    fn trail(
-        self: &Arc<Self>,
-        level: Level,
-        user: Option<Arc<Identity>>,
-        plan: &Plan,
-        (uri, headers): (&Uri, &HeaderMap),
-        peer: Option<IpAddr>,
-    ) -> Trail {
+    fn trail(self: &Arc<Self>, level: Level, user: Option<Arc<Identity>>, incoming: Incoming<'_>) -> Trail {
+        let Incoming { plan, uri, headers, peer } = incoming;
         let agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let request = Request {
             level,

@@ -38,6 +38,9 @@ pub(crate) struct Report {
     pub(crate) hash: String,
     /// What is wrong. Nothing, where it is whole.
     pub(crate) problems: Vec<String>,
+    /// The first of what is wrong that only somebody else's knowledge of a line shows.
+    #[serde(skip)]
+    pub(super) contradiction: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -106,7 +109,7 @@ impl Walk<'_> {
         }
         for known in self.known {
             if known.head.sequence == link.sequence && known.head.hash != hash {
-                self.problem(format!("{place}: line {} is not what it was {}", link.sequence, known.from));
+                self.contradict(format!("{place}: line {} is not what it was {}", link.sequence, known.from));
             }
         }
         if event.user.username == SELF {
@@ -139,13 +142,18 @@ impl Walk<'_> {
         for known in self.known {
             let Head { sequence, .. } = known.head;
             if sequence > until.sequence {
-                self.problem(format!("line {sequence} is missing, which was there {}", known.from));
+                self.contradict(format!("line {sequence} is missing, which was there {}", known.from));
             }
         }
         self.report.kind = "AuditReport";
         self.report.last = last.sequence;
         self.report.hash = last.hash.to_string();
         self.report
+    }
+
+    fn contradict(&mut self, text: String) {
+        self.report.contradiction.get_or_insert_with(|| text.clone());
+        self.problem(text);
     }
 
     fn problem(&mut self, text: String) {
