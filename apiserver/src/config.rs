@@ -110,6 +110,8 @@ pub struct Limits {
     pub user_request_burst: u32,
     /// Connections that are open at the same time; more wait to be accepted.
     pub connections: usize,
+    /// Those of them on which nobody has said who they are; for one more the oldest is closed.
+    pub strangers: usize,
     /// Bytes of a request body.
     pub body_bytes: usize,
     /// The time for a request that is no stream.
@@ -136,6 +138,7 @@ impl Default for Limits {
             user_requests_per_second: 500,
             user_request_burst: 2_000,
             connections: 10_000,
+            strangers: 5_000,
             body_bytes: 3 << 20,
             request_timeout: Duration::from_secs(60),
             untaken: Duration::from_secs(60),

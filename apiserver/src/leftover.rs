@@ -12,6 +12,7 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 
 use crate::body::{BoxError, RequestBody};
+use crate::serve::Line;
 
 /// For what a client still sends. The answer waits as long.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -19,13 +20,15 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Where a body comes back that was not read to its end.
 pub(crate) struct Leftover(Arc<Mutex<Option<RequestBody>>>);
 
-/// The request with a body that comes back, if there is any. Who waits to be told before sending it sends none.
+/// The request with a body that comes back, if there is any. Who waits to be told before sending it sends none, and a stranger
+/// who asks for much is not waited for.
 pub(crate) fn lend<B>(request: Request<B>) -> (Request<RequestBody>, Option<Leftover>)
 where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BoxError>,
 {
-    if request.body().is_end_stream() || request.headers().contains_key(header::EXPECT) {
+    let is_crowded = request.extensions().get().is_some_and(Line::is_crowded);
+    if is_crowded || request.body().is_end_stream() || request.headers().contains_key(header::EXPECT) {
         return (request.map(boxed), None);
     }
     let left = Arc::default();

@@ -83,12 +83,18 @@ impl Service {
         let state = &self.state;
         let limits = &state.config.limits;
         let line = request.extensions_mut().remove::<Line>();
+        let is_crowded = line.as_ref().is_some_and(Line::is_crowded);
         let pace = line.as_ref().map(Line::begin);
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         if endpoints::is_health(&path) {
             return endpoints::health(state, &path, &Query::parse(request.uri().query())).await;
         }
         if let Some(question) = login::Question::of(&path) {
+            if is_crowded {
+                let message = "too many requests on a connection without a login, please try again later";
+                let error = response::retry_later(Reason::TooManyRequests, message);
+                return response::error(&error, negotiate::Encoding::Json);
+            }
             // Apart, as all that few requests need, so that reading takes no room for it.
             return Box::pin(self.log_in(question, request)).await;
         }

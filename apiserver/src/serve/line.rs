@@ -3,9 +3,9 @@
 //!
 //! Nothing is timed while nothing is sent but a look every now and then; a busy connection costs one timer.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -16,6 +16,9 @@ const STRANGER: Duration = Duration::from_secs(10);
 /// How long a connection may stay without a request.
 const IDLE: Duration = Duration::from_secs(120);
 
+/// Requests that a stranger may have open at once, and still be told more than that it is too much.
+const STRANGERS_REQUESTS: usize = 16;
+
 /// A connection. Clones are the same.
 #[derive(Debug, Clone)]
 pub(crate) struct Line(Arc<Inner>);
@@ -24,6 +27,7 @@ pub(crate) struct Line(Arc<Inner>);
 struct Inner {
     began: Instant,
     is_known: AtomicBool,
+    is_sent_away: AtomicBool,
     /// Answers that are being made or sent.
     open: AtomicUsize,
     /// When the last answer was sent, in milliseconds since the beginning.
@@ -41,6 +45,8 @@ pub(super) enum End {
     Idle,
     /// The client doesn't take what it asked for.
     Stalled,
+    /// It is a stranger's, and there are too many.
+    SentAway,
 }
 
 impl Line {
@@ -48,6 +54,7 @@ impl Line {
         Self(Arc::new(Inner {
             began: Instant::now(),
             is_known: AtomicBool::new(false),
+            is_sent_away: AtomicBool::new(false),
             open: AtomicUsize::new(0),
             ended: AtomicU64::new(0),
             next: AtomicU64::new(0),
@@ -59,6 +66,17 @@ impl Line {
     /// Somebody on it has said who they are.
     pub(crate) fn known(&self) {
         self.0.is_known.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether nobody on it has said who they are, and so much is asked already that one more is too much.
+    pub(crate) fn is_crowded(&self) -> bool {
+        !self.0.is_known.load(Ordering::Relaxed) && self.0.open.load(Ordering::Relaxed) >= STRANGERS_REQUESTS
+    }
+
+    /// Closes it, if it is a stranger's.
+    fn send_away(&self) {
+        self.0.is_sent_away.store(true, Ordering::Relaxed);
+        self.0.changed.notify_one();
     }
 
     /// A request has come.
@@ -76,6 +94,9 @@ impl Line {
     pub(super) async fn end(&self) -> End {
         let inner = &self.0;
         loop {
+            if inner.is_sent_away.load(Ordering::Relaxed) && !inner.is_known.load(Ordering::Relaxed) {
+                return End::SentAway;
+            }
             let now = Instant::now();
             let due = inner.due().values().min().copied();
             if due.is_some_and(|due| due <= now) {
@@ -108,6 +129,35 @@ impl Line {
 impl Inner {
     fn due(&self) -> MutexGuard<'_, HashMap<u64, Instant>> {
         self.due.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The connections on which nobody has said who they are. They have no more than so many places: for one more the oldest of
+/// them goes, so that whoever says soon who they are comes in, however many others say nothing.
+#[derive(Debug)]
+pub(super) struct Strangers {
+    most: usize,
+    lines: Mutex<VecDeque<Weak<Inner>>>,
+}
+
+impl Strangers {
+    pub(super) fn new(most: usize) -> Self {
+        Self { most, lines: Mutex::default() }
+    }
+
+    /// One more is there.
+    pub(super) fn enter(&self, line: &Line) {
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        if lines.len() >= self.most {
+            let is_stranger = |inner: Arc<Inner>| !inner.is_known.load(Ordering::Relaxed);
+            lines.retain(|line| line.upgrade().is_some_and(is_stranger));
+        }
+        while lines.len() >= self.most.max(1) {
+            if let Some(oldest) = lines.pop_front().and_then(|line| line.upgrade()) {
+                Line(oldest).send_away();
+            }
+        }
+        lines.push_back(Arc::downgrade(&line.0));
     }
 }
 
@@ -168,6 +218,28 @@ mod tests {
         assert!(tokio::time::timeout(Duration::from_secs(3600), line.end()).await.is_err(), "a watch is open");
         drop(request);
         assert_eq!(end_after(&line).await, (End::Idle, 120));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_oldest_stranger_goes_for_a_new_one_and_who_is_known_stays() {
+        let strangers = Strangers::new(2);
+        let lines: Vec<Line> = (0..4).map(|_| Line::new()).collect();
+        lines[0].known();
+        lines.iter().for_each(|line| strangers.enter(line));
+        assert_eq!(end_after(&lines[1]).await, (End::SentAway, 0));
+        for line in [&lines[0], &lines[2], &lines[3]] {
+            assert!(tokio::time::timeout(Duration::from_secs(1), line.end()).await.is_err());
+        }
+    }
+
+    #[test]
+    fn stranger_with_many_requests_is_crowded_until_they_say_who_they_are() {
+        let line = Line::new();
+        let requests: Vec<Pace> = (0..STRANGERS_REQUESTS).map(|_| line.begin()).collect();
+        assert!(line.is_crowded());
+        line.known();
+        assert!(!line.is_crowded());
+        drop(requests);
     }
 
     #[tokio::test(start_paused = true)]

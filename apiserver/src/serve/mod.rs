@@ -21,12 +21,10 @@ use crate::access::ClientCertificate;
 use crate::login::Peer;
 use crate::server::ApiServer;
 
-use line::End;
 pub(crate) use line::Line;
+use line::{End, Strangers};
 pub(crate) use sending::{Patience, sending};
 
-/// For the TLS handshake.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// For the head of a request on HTTP/1.1, and for the next request. Who hasn't said who they are has less.
 const HEAD: Duration = Duration::from_secs(120);
 /// Every watch holds a stream of its connection.
@@ -50,6 +48,7 @@ impl ApiServer {
     pub async fn serve(&self, listener: TcpListener, tls: Arc<rustls::ServerConfig>) {
         let acceptor = TlsAcceptor::from(tls);
         let connections = Arc::new(Semaphore::new(self.state.config.limits.connections));
+        let strangers = Strangers::new(self.state.config.limits.strangers);
         let open = TaskTracker::new();
         let shutdown = self.state.config.shutdown.clone();
         loop {
@@ -68,10 +67,11 @@ impl ApiServer {
                 },
                 () = shutdown.cancelled() => break,
             };
-            let (server, acceptor) = (self.clone(), acceptor.clone());
+            let (server, acceptor, line) = (self.clone(), acceptor.clone(), Line::new());
+            strangers.enter(&line);
             self.state.config.tasks.spawn(open.track_future(async move {
                 let _permit = permit;
-                if let Err(error) = server.talk(stream, Peer(peer.ip()), acceptor).await {
+                if let Err(error) = server.talk(stream, Peer(peer.ip()), line, acceptor).await {
                     tracing::debug!(error = &*error, "a connection ended early");
                 }
             }));
@@ -87,6 +87,7 @@ impl ApiServer {
         &self,
         stream: TcpStream,
         peer: Peer,
+        line: Line,
         acceptor: TlsAcceptor,
     ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         // Events are small and wanted at once.
@@ -96,9 +97,11 @@ impl ApiServer {
         rustix::net::sockopt::set_tcp_keepidle(&stream, KEEP_ALIVE)?;
         rustix::net::sockopt::set_tcp_keepintvl(&stream, KEEP_ALIVE)?;
         rustix::net::sockopt::set_tcp_user_timeout(&stream, u32::try_from(UNTAKEN.as_millis())?)?;
-        let stream = tokio::time::timeout(PATIENCE, acceptor.accept(stream))
-            .await
-            .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+        // A stranger has as long for it as for saying who they are.
+        let stream = tokio::select! {
+            accepted = acceptor.accept(stream) => accepted?,
+            _ = line.end() => return Err(io::Error::from(io::ErrorKind::TimedOut).into()),
+        };
         let chain = stream.get_ref().1.peer_certificates();
         let certificate = chain.and_then(|chain| ClientCertificate::of(chain.first()?));
         let mut builder = auto::Builder::new(TokioExecutor::new());
@@ -113,7 +116,6 @@ impl ApiServer {
             .max_local_error_reset_streams(RESETS)
             .keep_alive_interval(KEEP_ALIVE)
             .keep_alive_timeout(KEEP_ALIVE);
-        let line = Line::new();
         let lines = line.clone();
         let service = self.service().map_request(move |mut request: http::Request<hyper::body::Incoming>| {
             request.extensions_mut().insert(lines.clone());
@@ -129,9 +131,13 @@ impl ApiServer {
         let shutdown = &self.state.config.shutdown;
         tokio::select! {
             ended = connection.as_mut() => return ended,
-            end = line.end() => if end == End::Stalled {
-                tracing::debug!("a client doesn't take what it asked for, its connection is closed");
-                return Ok(());
+            end = line.end() => match end {
+                End::Idle => {}
+                End::Stalled => {
+                    tracing::debug!("a client doesn't take what it asked for, its connection is closed");
+                    return Ok(());
+                }
+                End::SentAway => return Ok(()),
             },
             () = shutdown.cancelled() => {}
         }

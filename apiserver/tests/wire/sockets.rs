@@ -253,6 +253,56 @@ async fn connections_beyond_the_limit_wait() {
 }
 
 #[tokio::test]
+async fn strangers_keep_nobody_out_who_says_who_they_are() {
+    let server = Server::with(|config| (config.limits.connections, config.limits.strangers) = (6, 3)).await;
+    let door = Door::open(&server).await;
+    let mut known = door.asking("GET /version").await;
+    let mut head = [0; 12];
+    soon(known.read_exact(&mut head)).await.unwrap();
+    let mut strangers = Vec::new();
+    for number in 0..12 {
+        if number % 3 == 0 {
+            strangers.push(door.connect("http/1.1").await.into_inner().0);
+        } else {
+            strangers.push(TcpStream::connect(door.address).await.unwrap());
+        }
+    }
+    // Without them going, nobody comes in for ten seconds.
+    let other = tokio::time::timeout(Duration::from_secs(5), door.asking("GET /version"));
+    let mut other = other.await.expect("there is a place");
+    tokio::time::timeout(Duration::from_secs(5), other.read_exact(&mut head)).await.expect("it is soon").unwrap();
+    assert_eq!(&head, b"HTTP/1.1 200");
+    known.write_all(b"GET /version HTTP/1.1\r\nhost: cloud\r\nauthorization: Bearer x\r\n\r\n").await.unwrap();
+    let read = tokio::time::timeout(Duration::from_secs(5), known.read(&mut head)).await.expect("it is soon");
+    assert!(read.unwrap() > 0, "who has said who they are stays");
+}
+
+#[tokio::test]
+async fn stranger_who_begins_many_logins_is_told_to_wait() {
+    let server = Server::start().await;
+    let door = Door::open(&server).await;
+    let io = hyper_util::rt::TokioIo::new(door.connect("h2").await);
+    let builder = hyper::client::conn::http2::Builder::new(hyper_util::rt::TokioExecutor::new());
+    let (sender, connection) = builder.handshake(io).await.unwrap();
+    tokio::spawn(connection);
+    let mut answers = futures::stream::FuturesUnordered::new();
+    for _ in 0..40 {
+        // The body never comes.
+        let body = http_body_util::StreamBody::new(futures::stream::pending::<
+            Result<hyper::body::Frame<bytes::Bytes>, std::io::Error>,
+        >());
+        let request = http::Request::post("https://cloud/auth/v1/login").body(body).unwrap();
+        let mut sender = sender.clone();
+        answers.push(async move { sender.send_request(request).await.unwrap().status() });
+    }
+    use futures::StreamExt;
+    for _ in 0..40 - 16 {
+        let answer = tokio::time::timeout(Duration::from_secs(4), answers.next()).await.expect("it is refused at once");
+        assert_eq!(answer.unwrap(), 429);
+    }
+}
+
+#[tokio::test]
 async fn stranger_who_says_nothing_is_sent_away() {
     let server = Server::start().await;
     let door = Door::open(&server).await;

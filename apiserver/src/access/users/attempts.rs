@@ -18,6 +18,8 @@ const FORGOTTEN: SignedDuration = SignedDuration::from_mins(30);
 /// Tries that an address has at once, and the time in which it gets one back.
 const BURST: i64 = 30;
 const REFILL: SignedDuration = SignedDuration::from_secs(2);
+/// The longest name of an object.
+const LONGEST_NAME: usize = 253;
 /// Names and addresses that are remembered; the longest unused go first.
 const REMEMBERED: usize = 10_000;
 
@@ -52,6 +54,8 @@ impl Attempts {
     /// # Errors
     /// How long to wait before the next.
     pub(super) fn begin(&self, name: &str, from: Option<IpAddr>, now: Timestamp) -> Result<(), SignedDuration> {
+        // No User has such a name, and nobody fills the memory with them.
+        let name = if name.len() > LONGEST_NAME { "" } else { name };
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let State { names, addresses } = &mut *state;
         let address = from.map(network);
@@ -170,6 +174,15 @@ mod tests {
         }
         assert_eq!(wait(&attempts, "user30", Some("2001:db8::ffff"), 0), Some(2));
         assert_eq!(wait(&attempts, "user31", Some("2001:db8:0:1::1"), 0), None);
+    }
+
+    #[test]
+    fn names_that_no_user_can_have_take_no_room() {
+        let attempts = Attempts::default();
+        for number in 0..4 {
+            assert_eq!(wait(&attempts, &format!("{number}{}", "x".repeat(8_000)), None, 0), None);
+        }
+        assert!(attempts.0.lock().unwrap().names.keys().map(String::len).sum::<usize>() <= LONGEST_NAME);
     }
 
     #[test]
