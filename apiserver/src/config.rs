@@ -124,6 +124,8 @@ pub struct Limits {
     pub taking_timeout: Duration,
     /// The time between two bookmarks of a watch.
     pub bookmark_interval: Duration,
+    /// How often it is asked whether who has a watch, a log or a session may have it still.
+    pub tenure_interval: Duration,
     /// How long an Event is kept after it last happened.
     pub event_lifetime: Duration,
 }
@@ -145,6 +147,7 @@ impl Default for Limits {
             stream_untaken: Duration::from_secs(300),
             taking_timeout: Duration::from_secs(600),
             bookmark_interval: Duration::from_secs(60),
+            tenure_interval: Duration::from_secs(10),
             event_lifetime: Duration::from_secs(3600),
         }
     }

@@ -49,6 +49,7 @@ mod shipped;
 mod state;
 mod streams;
 pub mod table;
+mod tenure;
 pub mod tls;
 mod verbs;
 mod warnings;

@@ -185,7 +185,11 @@ fn not_supported(call: &Call, verb: &str) -> ApiError {
     ApiError::new(Reason::MethodNotAllowed, message).about(&kind.group, &kind.plural, "")
 }
 
-fn authorize(
+/// Asks the rules.
+///
+/// # Errors
+/// 403 where nothing allows it.
+pub(crate) fn authorize(
     state: &State,
     who: &Identity,
     verb: &str,

@@ -27,6 +27,7 @@ use crate::router::{self, Plan};
 use crate::serve::{Line, Patience, sending};
 use crate::state::State;
 use crate::streams::StreamPermit;
+use crate::tenure::Tenure;
 use crate::{compress, endpoints, leftover, login, negotiate, pretty};
 
 /// The apiserver as a tower service: for hyper, and for a client in the same process.
@@ -228,13 +229,8 @@ impl Service {
         }
         let Some(plan) = plan else { return Ok((response::no_such_path(), Held::default())) };
         if plan.is_stream {
-            let permit = place.map(StreamPermit::new);
-            if let Some(permit) = &permit {
-                // A session outlives its answer.
-                request.extensions_mut().insert(permit.clone());
-            }
-            let answer = router::answer(state, &who, plan, request).await?;
-            return Ok((answer, Held { _stream: permit, ..Held::default() }));
+            // Apart, so that other requests take no room for it.
+            return Box::pin(self.answer_stream((&known, &who), plan, request, place)).await;
         }
         let _counted = state.metrics.begin();
         match tokio::time::timeout(timeout, router::answer(state, &who, plan, request)).await {
@@ -244,6 +240,28 @@ impl Service {
                 Err(ApiError { shows_details: true, ..ApiError::new(Reason::Timeout, message) })
             }
         }
+    }
+
+    async fn answer_stream(
+        &self,
+        (known, who): (&Arc<Identity>, &Arc<Identity>),
+        plan: Plan,
+        mut request: Request<RequestBody>,
+        place: Option<Place>,
+    ) -> Result<(Answer, Held), ApiError> {
+        // What runs in this process has what it has.
+        let tenure = self.identity.is_none().then(|| Tenure::of(&self.state, &plan, &request, (known, who)));
+        let permit = place.map(StreamPermit::new);
+        if let Some(permit) = &permit {
+            // A session outlives its answer.
+            request.extensions_mut().insert(permit.clone());
+        }
+        let answer = router::answer(&self.state, who, plan, request).await?;
+        let answer = match (&permit, tenure) {
+            (Some(permit), Some(tenure)) => tenure.begin(&self.state, permit, answer),
+            _ => answer,
+        };
+        Ok((answer, Held { _stream: permit, ..Held::default() }))
     }
 }
 

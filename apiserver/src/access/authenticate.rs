@@ -6,7 +6,7 @@ use apiserver_store::Storage;
 use http::{HeaderMap, header};
 
 use super::oidc::IdTokens;
-use super::service_account::{AUDIENCE, Accounts};
+use super::service_account::{self, AUDIENCE, Accounts};
 use super::signing::Signer;
 use super::users::{Account, ApiKeys, Users, is_access_token, is_api_key};
 use super::{ClientCertificate, Identity, TokenTable};
@@ -34,6 +34,13 @@ pub(crate) struct Authenticator {
 pub(crate) struct Found {
     pub(crate) identity: Arc<Identity>,
     pub(crate) audiences: Vec<String>,
+}
+
+/// Somebody who came in, and what they brought: no token where that was a certificate.
+#[derive(Debug, Clone)]
+pub(crate) struct CameIn {
+    identity: Arc<Identity>,
+    token: Option<String>,
 }
 
 impl Authenticator {
@@ -73,6 +80,41 @@ impl Authenticator {
         // Apart, so that requests with other tokens take no room for it.
         let found = Box::pin(self.made_here(token, &[])).await.map_err(|_| unauthorized())?;
         Ok(found.identity)
+    }
+
+    /// What is to be kept of a request whose owner is found, to ask later whether they may still come in.
+    pub(crate) fn came_in(
+        &self,
+        identity: &Arc<Identity>,
+        headers: &HeaderMap,
+        certificate: Option<&ClientCertificate>,
+    ) -> CameIn {
+        let is_certified = certificate.is_some_and(|certificate| certificate.counts(self.clock.now()));
+        let token = if is_certified { None } else { bearer(headers).map(str::to_owned) };
+        CameIn { identity: Arc::clone(identity), token }
+    }
+
+    /// Who somebody is by now who came in before; `None` where what let them in was taken back. A certificate or a token of
+    /// minutes that has ended by its time takes nothing back: their owners bring the next to their next request.
+    pub(crate) async fn still(&self, came: &CameIn) -> Option<Arc<Identity>> {
+        let CameIn { identity, token } = came;
+        let same = || Some(Arc::clone(identity));
+        let Some(token) = token else { return same().filter(|_| !self.keeps_out(identity)) };
+        if self.tokens.owner(token).is_some() {
+            return same();
+        }
+        if is_api_key(token) {
+            return self.api_keys.owner(token, &[]).await.ok().map(|found| found.identity);
+        }
+        if is_access_token(token) {
+            return self.users.still(token);
+        }
+        match service_account::parts(&identity.user) {
+            Some((namespace, name)) => {
+                same().filter(|_| service_account::is_there(&self.storage, namespace, name, &identity.uid))
+            }
+            None => same().filter(|_| !self.keeps_out(identity)),
+        }
     }
 
     /// The owner of a token, and for which of the audiences that are asked for it is meant. None asked for means this

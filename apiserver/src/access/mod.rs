@@ -14,7 +14,7 @@ pub(crate) mod signing;
 mod tokens;
 pub(crate) mod users;
 
-pub(crate) use authenticate::Authenticator;
+pub(crate) use authenticate::{Authenticator, CameIn};
 pub use authorize::{Attributes, Authorizer, Decision, Grant, Object, ResourceAttributes, Rights};
 pub(crate) use certificate::ClientCertificate;
 pub use identity::Identity;

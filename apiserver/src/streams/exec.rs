@@ -22,7 +22,8 @@ use tokio_tungstenite::tungstenite::protocol::{Message, Role, WebSocketConfig};
 
 use super::websocket::{self, Said};
 use super::{
-    ExecOptions, ExecSession, Exit, Output, StreamError, StreamPermit, StreamTarget, Streams, TerminalSize, refused,
+    ExecOptions, ExecSession, Exit, Output, StreamError, StreamPermit, StreamTarget, Streams, TerminalSize, end,
+    refused,
 };
 use crate::body::RequestBody;
 use crate::error::ApiError;
@@ -52,10 +53,9 @@ pub(super) async fn exec(
     let session = streams.exec(&target, options).await.map_err(|error| refused(call, &error))?;
     let shutdown = call.state.config.shutdown.clone();
     call.state.config.tasks.spawn(async move {
-        let _permit = permit;
         tokio::select! {
             () = run(upgrade, session) => {}
-            () = shutdown.cancelled() => {}
+            () = end(shutdown, permit) => {}
         }
     });
     Ok(answer)

@@ -20,7 +20,7 @@ use tokio_tungstenite::tungstenite::protocol::{Message, Role, WebSocketConfig};
 use tokio_util::io::ReaderStream;
 
 use super::exec::{MESSAGE_BYTES, PING, SILENCE, send};
-use super::{Dialled, StreamError, StreamPermit, StreamTarget, Streams, refused, websocket};
+use super::{Dialled, StreamError, StreamPermit, StreamTarget, Streams, end, refused, websocket};
 use crate::body::RequestBody;
 use crate::error::ApiError;
 use crate::query::Query;
@@ -60,10 +60,9 @@ pub(super) async fn forward(
     }
     let shutdown = call.state.config.shutdown.clone();
     call.state.config.tasks.spawn(async move {
-        let _permit = permit;
         tokio::select! {
             () = run(upgrade, ports) => {}
-            () = shutdown.cancelled() => {}
+            () = end(shutdown, permit) => {}
         }
     });
     Ok(answer)

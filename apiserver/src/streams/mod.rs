@@ -21,6 +21,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::body::RequestBody;
 use crate::error::{ApiError, Reason};
@@ -188,19 +189,53 @@ pub trait Streams: Send + Sync + 'static {
     async fn dial(&self, target: &StreamTarget, port: u16) -> Result<Dialled, StreamError>;
 }
 
-/// Keeps a place among the open streams for as long as it lives.
+/// Keeps a place among the open streams for as long as any of its copies lives, and tells when it was taken back.
 #[derive(Debug, Clone)]
-pub(crate) struct StreamPermit(#[expect(dead_code, reason = "held, not read")] Arc<Place>);
+pub(crate) struct StreamPermit(Arc<Permit>);
+
+#[derive(Debug)]
+struct Permit {
+    _place: Place,
+    revoked: CancellationToken,
+    over: DropGuard,
+}
 
 impl StreamPermit {
-    pub(crate) fn new(permit: Place) -> Self {
-        Self(Arc::new(permit))
+    pub(crate) fn new(place: Place) -> Self {
+        let over = CancellationToken::new().drop_guard();
+        Self(Arc::new(Permit { _place: place, revoked: CancellationToken::new(), over }))
+    }
+
+    /// Cancelled once nobody holds it any more.
+    pub(crate) fn over(&self) -> CancellationToken {
+        self.0.over.token().clone()
+    }
+
+    /// Cancelled when who holds it has to let go.
+    pub(crate) fn revoked(&self) -> CancellationToken {
+        self.0.revoked.clone()
+    }
+}
+
+/// Waits until a session has to end: the server does, or who has it may not any more. Whoever is in this process has none.
+async fn end(shutdown: CancellationToken, permit: Option<StreamPermit>) {
+    match permit {
+        None => shutdown.cancelled().await,
+        Some(permit) => tokio::select! {
+            () = shutdown.cancelled() => {}
+            () = permit.0.revoked.cancelled() => {}
+        },
     }
 }
 
 /// Whether a subresource may be one of these.
 pub(crate) fn is_connect(subresource: &str) -> bool {
     matches!(subresource, "log" | "exec" | "attach" | "portforward" | "console" | "metrics")
+}
+
+/// Whether it is one in which more is done than to look.
+pub(crate) fn is_session(subresource: &str) -> bool {
+    is_connect(subresource) && !is_read(subresource)
 }
 
 /// Whether it only looks.

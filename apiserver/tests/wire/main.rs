@@ -37,6 +37,7 @@ mod service_accounts;
 mod signing_keys;
 mod sockets;
 mod streams;
+mod tenure;
 mod update;
 mod users;
 mod watch;

@@ -78,9 +78,9 @@ impl Streams for Echo {
 }
 
 /// A machine that says one thing and then no more, or goes on for ever; it tells when nobody listens any longer.
-struct Endless {
-    talks: bool,
-    left: mpsc::UnboundedSender<&'static str>,
+pub(crate) struct Endless {
+    pub(crate) talks: bool,
+    pub(crate) left: mpsc::UnboundedSender<&'static str>,
 }
 
 /// Says on being dropped what was dropped.
@@ -153,12 +153,12 @@ async fn log_and_session_end_when_the_client_leaves() {
     }
 }
 
-async fn soon<T>(what: impl Future<Output = T>) -> T {
+pub(crate) async fn soon<T>(what: impl Future<Output = T>) -> T {
     tokio::time::timeout(std::time::Duration::from_secs(20), what).await.expect("it happens soon")
 }
 
 /// A client on a real connection, and the task that serves it.
-async fn over_tls(server: &Server) -> (kube::Client, tokio::task::JoinHandle<()>) {
+pub(crate) async fn over_tls(server: &Server) -> (kube::Client, tokio::task::JoinHandle<()>) {
     let directory = tempfile::tempdir().unwrap();
     let identity = tls::identity(directory.path(), &[], None, &SystemClock).unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

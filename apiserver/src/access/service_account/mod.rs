@@ -8,8 +8,10 @@ pub(crate) use accounts::{Accounts, CREDENTIAL, Wish};
 pub(crate) use claims::Reference;
 pub use key::{ServiceAccountKey, UnusableKey};
 
+use apiserver_store::{Key, ResourceId, Storage};
 use jiff::SignedDuration;
 
+use crate::admission::metadata;
 use crate::schema::fields::names::{label_problems, subdomain_problems};
 
 const PREFIX: &str = "system:serviceaccount:";
@@ -30,6 +32,12 @@ pub(crate) fn user(namespace: &str, name: &str) -> String {
 /// The groups that a service account of a namespace is in, beside that of all whom we know.
 pub(crate) fn groups(namespace: &str) -> [String; 2] {
     [EVERY.to_owned(), format!("{EVERY}:{namespace}")]
+}
+
+/// Whether the service account of this uid is there, and not being deleted.
+pub(crate) fn is_there(storage: &Storage, namespace: &str, name: &str, uid: &str) -> bool {
+    let entry = storage.get(&Key::new(ResourceId::new("", "serviceaccounts"), namespace, name));
+    entry.is_some_and(|entry| entry.uid.to_string() == uid && !metadata::is_deleting(&entry.value()))
 }
 
 /// Namespace and name of the service account that a user is; `None` for other users.
