@@ -13,6 +13,7 @@ state=$(realpath -m "${CLOUD_TEST_HOME:-${XDG_CACHE_HOME:-$HOME/.cache}/the-clou
 mkdir -p "$state"
 ensure_docker "$state"
 ensure_busybox local
+ensure_servers
 ensure_clients
 ensure_libvirt
 ensure_tiny_vm

@@ -24,6 +24,7 @@ mod reboot;
 mod retained;
 mod secrets;
 mod security;
+mod servers;
 mod storage;
 mod three_apiservers;
 mod tour;
