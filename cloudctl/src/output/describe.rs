@@ -16,6 +16,7 @@ const HIDDEN_ANNOTATIONS: [&str; 1] = [crate::manifests::LAST_APPLIED];
 
 /// Describes an object.
 pub(crate) fn describe(object: &Value, events: &[Value], now: Timestamp, paint: Paint) -> String {
+    let object = &harmless(object);
     let mut text = String::new();
     head(&mut text, object, now, paint);
     for (key, value) in object.as_object().into_iter().flatten() {
@@ -38,6 +39,20 @@ pub(crate) fn describe(object: &Value, events: &[Value], now: Timestamp, paint: 
     conditions(&mut text, &object["status"]["conditions"], now, paint);
     happened(&mut text, events, now, paint);
     text
+}
+
+/// The object without what a terminal would take for a command: whoever looks at it may not be who wrote it.
+fn harmless(value: &Value) -> Value {
+    let plain = |text: &str| -> String {
+        let is_command = |letter: char| letter.is_control() && !matches!(letter, '\n' | '\t');
+        text.chars().map(|letter| if is_command(letter) { ' ' } else { letter }).collect()
+    };
+    match value {
+        Value::String(text) => Value::String(plain(text)),
+        Value::Array(items) => items.iter().map(harmless).collect(),
+        Value::Object(map) => map.iter().map(|(key, value)| (plain(key), harmless(value))).collect(),
+        other => other.clone(),
+    }
 }
 
 fn head(text: &mut String, object: &Value, now: Timestamp, paint: Paint) {
@@ -304,6 +319,16 @@ mod tests {
 
     fn now() -> Timestamp {
         "2026-11-22T21:30:00Z".parse().unwrap()
+    }
+
+    #[test]
+    fn what_a_terminal_would_obey_is_not_shown_to_it() {
+        let object = json!({"kind": "Widget", "metadata": {"name": "w", "annotations": {"note": "\u{1b}]0;a"}},
+            "spec": {"image": "b\u{1b}[2J", "list": ["\u{9b}31m"], "deep": [{"text": "c\u{7}\nd"}]},
+            "data": {"\u{1b}key": "e"}});
+        let text = describe(&object, &[], now(), Paint::new(false));
+        assert!(!text.contains(|letter: char| letter.is_control() && letter != '\n'), "{text:?}");
+        assert!(["]0;a", "b [2J", "31m", "key"].iter().all(|word| text.contains(word)), "{text}");
     }
 
     #[test]
