@@ -1,6 +1,7 @@
 //! Three apiservers on one PostgreSQL: what is written through one is read and watched through the others, in order and
 //! with nothing missing, while each in turn is killed, and the database too.
 
+mod credentials;
 mod load;
 
 use std::sync::Arc;
