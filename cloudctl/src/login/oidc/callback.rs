@@ -2,6 +2,7 @@
 //! there is refused, and the wait goes on.
 
 use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -37,6 +38,8 @@ struct Awaited {
     attempt: Arc<Attempt>,
     issuer: String,
     screen: Screen,
+    /// Any page in the browser may come here as often as it likes.
+    is_warned: AtomicBool,
     found: mpsc::Sender<Result<String, IssuerError>>,
 }
 
@@ -69,8 +72,13 @@ impl Callback {
     ) -> Result<String, IssuerError> {
         let nobody = || IssuerError::Nobody { issuer: issuer.to_owned(), minutes: limit.as_secs() / 60 };
         let (found, mut answers) = mpsc::channel(1);
-        let awaited =
-            Awaited { attempt: Arc::clone(attempt), issuer: issuer.to_owned(), screen: screen.clone(), found };
+        let awaited = Awaited {
+            attempt: Arc::clone(attempt),
+            issuer: issuer.to_owned(),
+            screen: screen.clone(),
+            is_warned: AtomicBool::default(),
+            found,
+        };
         let found = async {
             tokio::select! {
                 never = self.accept(Arc::new(awaited)) => never,
@@ -134,7 +142,9 @@ fn respond(request: &Request<Incoming>, awaited: &Awaited) -> (Response<String>,
     match awaited.attempt.judge(request.uri().query().unwrap_or_default(), &awaited.issuer) {
         Brought::Answer(answer) => (page(StatusCode::OK, THANKS), Some(answer)),
         Brought::Stray(why) => {
-            awaited.screen.warning(&format!("somebody came to {PATH} and was refused: {why}"));
+            if !awaited.is_warned.swap(true, Ordering::Relaxed) {
+                awaited.screen.warning(&format!("somebody came to {PATH} and was refused: {why}"));
+            }
             (page(StatusCode::BAD_REQUEST, &format!("{why}; cloudctl goes on waiting\n")), None)
         }
     }

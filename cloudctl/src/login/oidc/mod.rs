@@ -78,10 +78,13 @@ impl Issuer {
             ("redirect_uri", redirect),
             ("code_verifier", attempt.verifier()),
         ];
-        let answer = self.token(provider, &form).await?;
-        let granted = self.granted(&answer)?.ok_or_else(|| self.no_id_token())?;
-        let nonce = IdToken::read(&granted.id_token).and_then(|token| token.text("nonce").map(str::to_owned));
-        if nonce.as_deref() != Some(attempt.nonce()) {
+        self.redeemed(&self.token(provider, &form).await?, attempt.nonce())
+    }
+
+    /// What was given for a code, if that is for the login with this nonce.
+    fn redeemed(&self, answer: &Value, nonce: &str) -> Result<Granted, IssuerError> {
+        let granted = self.granted(answer)?.ok_or_else(|| self.no_id_token())?;
+        if claim(&granted.id_token, "nonce").as_deref() != Some(nonce) {
             return Err(self.odd("it is of another login (its nonce differs)"));
         }
         Ok(granted)
@@ -89,19 +92,22 @@ impl Issuer {
 
     /// New tokens for those of before.
     pub(crate) async fn renew(&self, id_token: &str, refresh_token: Option<&str>) -> Result<Granted, IssuerError> {
-        let ended = |why: String| IssuerError::Ended { issuer: self.url.clone(), why };
-        let refresh_token = refresh_token.ok_or_else(|| ended("it gave nothing to renew the login by".to_owned()))?;
+        let none = || self.ended("it gave nothing to renew the login by".to_owned());
+        let refresh_token = refresh_token.ok_or_else(none)?;
         let provider = self.discover().await?;
         let form = [("grant_type", "refresh_token"), ("refresh_token", refresh_token)];
         let answer = self.token(&provider, &form).await.map_err(|error| match error {
-            IssuerError::Refused { code, why, .. } if code == "invalid_grant" => ended(why),
+            IssuerError::Refused { code, why, .. } if code == "invalid_grant" => self.ended(why),
             error => error,
         })?;
-        let granted = self
-            .granted(&answer)?
-            .ok_or_else(|| ended("it renews no ID tokens, by which the cloud knows its users".to_owned()))?;
-        let owner = |token: &str| IdToken::read(token).and_then(|token| token.text("sub").map(str::to_owned));
-        if owner(&granted.id_token) != owner(id_token) {
+        self.renewed(&answer, id_token, refresh_token)
+    }
+
+    /// What was given for a refresh token, if that is for the same user. An issuer that gives no other goes on with the old one.
+    fn renewed(&self, answer: &Value, id_token: &str, refresh_token: &str) -> Result<Granted, IssuerError> {
+        let none = || self.ended("it renews no ID tokens, by which the cloud knows its users".to_owned());
+        let granted = self.granted(answer)?.ok_or_else(none)?;
+        if claim(&granted.id_token, "sub") != claim(id_token, "sub") {
             return Err(self.odd("it is of another user than the login"));
         }
         let refresh_token = granted.refresh_token.or_else(|| Some(refresh_token.to_owned()));
@@ -135,6 +141,10 @@ impl Issuer {
         Ok(Some(Granted { id_token: text.to_owned(), ends, refresh_token }))
     }
 
+    fn ended(&self, why: String) -> IssuerError {
+        IssuerError::Ended { issuer: self.url.clone(), why }
+    }
+
     fn no_id_token(&self) -> IssuerError {
         IssuerError::NoIdToken { issuer: self.url.clone(), client: self.client_id.clone() }
     }
@@ -142,6 +152,11 @@ impl Issuer {
     fn odd(&self, why: &'static str) -> IssuerError {
         IssuerError::OddIdToken { issuer: self.url.clone(), why }
     }
+}
+
+/// A claim of a token that is a text.
+fn claim(token: &str, name: &str) -> Option<String> {
+    IdToken::read(token)?.text(name).map(str::to_owned)
 }
 
 #[cfg(test)]

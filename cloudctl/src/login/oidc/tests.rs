@@ -124,6 +124,39 @@ fn a_refusal_says_whose_it_is_and_why_and_nothing_that_a_terminal_obeys() {
     assert!(refused(json!({"error": "x".repeat(10_000)})).len() < 400);
 }
 
+#[test]
+fn a_code_gives_the_tokens_of_its_own_login_or_says_what_is_missing() {
+    let given = |claims: Value| json!({"id_token": token(&claims), "refresh_token": "r"});
+    let claims = json!({"iss": URL, "aud": "cloud", "exp": 1_900_000_000, "nonce": "n"});
+    let granted = issuer().redeemed(&given(claims.clone()), "n").unwrap();
+    assert_eq!(granted.refresh_token.as_deref(), Some("r"));
+    let refused = |answer: &Value| chain(&issuer().redeemed(answer, "n").err().expect("it is refused"));
+    for (answer, why) in [
+        (json!({"access_token": "x"}), "gave no ID token, by which the cloud knows its users; the client `cloud`"),
+        (json!({"id_token": "x"}), "it is no JWT"),
+        (given(json!({"iss": URL, "aud": "cloud", "exp": 1_900_000_000})), "its nonce differs"),
+        (given(json!({"iss": URL, "aud": "other", "exp": 1_900_000_000, "nonce": "n"})), "meant for another client"),
+    ] {
+        assert!(refused(&answer).contains(why), "{}", refused(&answer));
+    }
+    let single = issuer().redeemed(&json!({"id_token": token(&claims)}), "n").unwrap();
+    assert_eq!(single.refresh_token, None);
+}
+
+#[test]
+fn a_refresh_token_goes_on_until_there_is_another_and_for_the_same_user_alone() {
+    let of = |user: &str| token(&json!({"iss": URL, "aud": "cloud", "exp": 1_900_000_000, "sub": user}));
+    let renewed = |answer: &Value| issuer().renewed(answer, &of("ann"), "old");
+    let kept = renewed(&json!({"id_token": of("ann")})).unwrap();
+    assert_eq!(kept.refresh_token.as_deref(), Some("old"));
+    let rotated = renewed(&json!({"id_token": of("ann"), "refresh_token": "new"})).unwrap();
+    assert_eq!(rotated.refresh_token.as_deref(), Some("new"));
+    let another = chain(&renewed(&json!({"id_token": of("bob")})).err().expect("it is refused"));
+    assert!(another.contains("it is of another user"), "{another}");
+    let none = chain(&renewed(&json!({"refresh_token": "new"})).err().expect("it is refused"));
+    assert!(none.contains("it renews no ID tokens") && none.contains("cloudctl login --oidc"), "{none}");
+}
+
 /// What the page that a browser asked for says.
 async fn visit(port: u16, target: &str) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
@@ -156,7 +189,7 @@ async fn the_browser_brings_the_code_and_whoever_else_comes_is_sent_away() {
         assert!(page.starts_with(&format!("HTTP/1.1 {status}")), "{target}: {page}");
         assert!(!awaited.is_finished(), "{target}");
     }
-    assert!(captured.text().contains("its state differs"), "{}", captured.text());
+    assert_eq!(captured.text().matches("its state differs").count(), 1, "{}", captured.text());
     let page = visit(port, &format!("/callback?code=a%2Fb&state={state}&iss={URL}")).await;
     assert!(page.contains("Close this window"), "{page}");
     assert_eq!(awaited.await.unwrap().unwrap(), "a/b");
