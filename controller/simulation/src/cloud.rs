@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use apiserver::{ApiServer, Config, Identity, Rbac, TokenTable};
@@ -56,6 +56,12 @@ pub const DISK_CHECKSUM: &str = "sha256:abababababababababababababababababababab
 /// How often the user looks.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// What every cloud is given. Made once: it would be a third of what a new cloud costs, and thousands are made.
+static KINDS: LazyLock<Vec<Value>> = LazyLock::new(|| {
+    crds::all().iter().map(|kind| serde_json::to_value(kind).expect("a definition is JSON")).collect()
+});
+static SHIPPED: LazyLock<Vec<Value>> = LazyLock::new(|| [crds::access::shipped(), rights::shipped()].concat());
+
 /// A cloud in memory.
 pub struct Cloud {
     /// The engine.
@@ -107,11 +113,8 @@ impl Cloud {
             ..Config::new(storage.clone(), TokenTable::default())
         };
         let server = ApiServer::new(config).await.expect("the apiserver starts");
-        let kinds: Vec<Value> =
-            crds::all().iter().map(|kind| serde_json::to_value(kind).expect("a definition is JSON")).collect();
-        server.install_kinds(&kinds).await.expect("the kinds are installed");
-        let shipped = [crds::access::shipped(), rights::shipped()].concat();
-        server.install_shipped(&shipped).await.expect("what is shipped is installed");
+        server.install_kinds(&KINDS).await.expect("the kinds are installed");
+        server.install_shipped(&SHIPPED).await.expect("what is shipped is installed");
         let client = Client::new(server.service_as(Identity::master("user")), NAMESPACE);
         let restored = Arc::default();
         let metrics = Metrics::default();
