@@ -43,7 +43,7 @@ ensure_busybox() {
 # ensure_servers: builds the image of the tests' ordinary servers, once for each recipe.
 ensure_servers() {
     local image=thecloud.dev/servers:test recipe
-    recipe=$(cat images/servers/* | sha256sum | cut -c1-12)
+    recipe=$(cat images/packages.sh images/servers/* | sha256sum | cut -c1-12)
     [ "$(docker image inspect --format '{{.Config.Labels.recipe}}' $image 2> /dev/null)" != "$recipe" ] || return 0
     images/servers/build.sh $image || echo "MISSING: the image of ordinary servers; the test of them will be skipped" >&2
 }

@@ -38,7 +38,7 @@ ensure_libvirt() {
 ensure_tiny_vm() {
     command -v virsh > /dev/null || return 0
     local recipe wanted
-    recipe=$(cat images/tiny-vm/* | sha256sum | cut -c1-12)
+    recipe=$(cat images/packages.sh images/tiny-vm/* | sha256sum | cut -c1-12)
     wanted=$tiny_vm.recipe
     if [ -f "$tiny_vm" ] && [ "$(cat "$wanted" 2> /dev/null)" = "$recipe" ]; then
         return

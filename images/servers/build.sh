@@ -6,7 +6,7 @@ set -euo pipefail
 
 tag=${1:?usage: images/servers/build.sh TAG}
 here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
-debs="${XDG_CACHE_HOME:-$HOME/.cache}/the-cloud/debs"
+. "$here/../packages.sh"
 for tool in apt-get dpkg-deb docker; do
     command -v "$tool" > /dev/null || { echo "error: $tool is missing; scripts/install.sh test installs it" >&2; exit 1; }
 done
@@ -14,21 +14,8 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
 
-# As for a machine with no packages at all, so that everything that is needed comes, whatever is installed here.
-mkdir -p "$debs/partial" names/partial
-: > status
-fetch() {
-    apt-get -qq -y -o Dir::State::status="$work/status" -o Debug::NoLocking=1 -o APT::Install-Recommends=0 \
-        -o APT::Keep-Downloaded-Packages=1 -o DPkg::Post-Invoke::= -o APT::Sandbox::User=root "$@" install \
-        base-files base-passwd bash coreutils dash grep sed util-linux nginx-light postgresql openssh-server openssh-client curl
-}
-# The names of all of them: what is in the cache already would be left out.
-fetch -o Dir::Cache::archives="$work/names" --print-uris 2> /dev/null | sed -n "s/^'[^']*' \([^ ]*\) .*/\1/p" > wanted
-fetch -o Dir::Cache::archives="$debs" -d > apt.log 2>&1 && [ -s wanted ] || {
-    tail -n 5 apt.log >&2
-    echo "error: the packages can't be fetched; apt-get update may help" >&2
-    exit 1
-}
+fetch_packages base-files base-passwd bash coreutils dash grep sed util-linux nginx-light postgresql openssh-server \
+    openssh-client curl
 # The database's compiler of queries is as big as all the rest, and does without being asked.
 mkdir -p root/{usr/{bin,sbin,lib,lib64},var,dev,proc,sys,tmp,run/{sshd,postgresql},root}
 ln -s ../run root/var/run
@@ -65,6 +52,6 @@ install -D -m 755 "$here/serve" root/usr/local/bin/serve
 
 # Sorted, without times of this machine: the same input makes the same image.
 tar --sort=name --mtime=@0 --numeric-owner -C root -c . \
-    | docker import --change 'ENTRYPOINT ["serve"]' --change "LABEL recipe=$(cat "$here"/* | sha256sum | cut -c1-12)" \
+    | docker import --change 'ENTRYPOINT ["serve"]' --change "LABEL recipe=$(cat "$here/../packages.sh" "$here"/* | sha256sum | cut -c1-12)" \
         --change 'ENV PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' - "$tag" > /dev/null
 echo "built $tag"

@@ -6,7 +6,7 @@ set -euo pipefail
 
 out=$(realpath -m "${1:?usage: images/tiny-vm/build.sh OUT.qcow2}")
 here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
-debs="${XDG_CACHE_HOME:-$HOME/.cache}/the-cloud/debs"
+. "$here/../packages.sh"
 for tool in apt-get dpkg-deb busybox mke2fs qemu-img python3; do
     command -v "$tool" > /dev/null || { echo "error: $tool is missing; scripts/install.sh test installs it" >&2; exit 1; }
 done
@@ -14,21 +14,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
 
-# As for a machine with no packages at all, so that everything that is needed comes, whatever is installed here.
-mkdir -p "$debs/partial" names/partial
-: > status
-fetch() {
-    apt-get -qq -y -o Dir::State::status="$work/status" -o Debug::NoLocking=1 -o APT::Install-Recommends=0 \
-        -o APT::Keep-Downloaded-Packages=1 -o DPkg::Post-Invoke::= -o APT::Sandbox::User=root "$@" install \
-        linux-image-cloud-amd64 dropbear-bin busybox-static syslinux syslinux-common mtools dosfstools
-}
-# The names of all of them: what is in the cache already would be left out.
-fetch -o Dir::Cache::archives="$work/names" --print-uris 2> /dev/null | sed -n "s/^'[^']*' \([^ ]*\) .*/\1/p" > wanted
-fetch -o Dir::Cache::archives="$debs" -d > apt.log 2>&1 && [ -s wanted ] || {
-    tail -n 5 apt.log >&2
-    echo "error: the packages can't be fetched; apt-get update may help" >&2
-    exit 1
-}
+fetch_packages linux-image-cloud-amd64 dropbear-bin busybox-static syslinux syslinux-common mtools dosfstools
 mkdir packages
 grep -E '^(linux-image-[0-9].*cloud|dropbear-bin|busybox-static|libtom|libcrypt1|libgmp10|zlib1g|libc6|syslinux|mtools|dosfstools)' wanted \
     | while read -r name; do
