@@ -51,6 +51,8 @@ fn parse(uid: &str) -> Result<Uuid, OrphanError> {
 fn told(orphan: controller::orphans::Orphan) -> Orphan {
     Orphan {
         size: orphan.size().0,
+        taken_at: orphan.taken_at.map(|taken| taken.to_string()),
+        backend: orphan.backend().map(|backend| backend.as_str().to_owned()),
         of: orphan.owner.kind,
         namespace: orphan.owner.namespace,
         name: orphan.owner.name,

@@ -114,7 +114,11 @@ pub fn at_home() -> Vec<Right> {
 /// What is done for whoever may decide about data without an object.
 #[must_use]
 pub fn of_orphans() -> Vec<Right> {
-    vec![Right::on::<Volume>(&["create", "list"]), Right::on::<VolumeSnapshot>(&["create", "list"])]
+    vec![
+        Right::on::<Volume>(&["create", "list"]),
+        Right::on::<VolumeSnapshot>(&["create", "list"]),
+        Right::on::<InstanceSnapshot>(&["create", "list"]),
+    ]
 }
 
 /// The namespace, the accounts, their roles and bindings, in the order in which they are installed.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use controller_backend::{Backend, Error, MachineSummary, Network, Owner};
 use crds::compute::instance::Instance;
+use crds::compute::instance_snapshot::InstanceSnapshot;
 use crds::network::vpc::Vpc;
 use crds::storage::volume::Volume;
 use crds::storage::volume_snapshot::VolumeSnapshot;
@@ -36,12 +37,13 @@ struct Suspects {
     files: BTreeSet<Uuid>,
     volumes: BTreeSet<Uuid>,
     snapshots: BTreeSet<Uuid>,
+    machine_snapshots: BTreeSet<Uuid>,
 }
 
 impl Suspects {
     fn is_empty(&self) -> bool {
-        let Self { machines, networks, files, volumes, snapshots } = self;
-        [machines, networks, files, volumes, snapshots].iter().all(|uids| uids.is_empty())
+        let Self { machines, networks, files, volumes, snapshots, machine_snapshots } = self;
+        [machines, networks, files, volumes, snapshots, machine_snapshots].iter().all(|uids| uids.is_empty())
     }
 }
 
@@ -90,6 +92,10 @@ async fn sweep(world: &World, before: &Suspects) -> Result<Suspects, Failure> {
         files: files.into_iter().filter(|uid| !instances.contains(uid)).collect(),
         volumes: data.volumes.without(&world.stores.volumes.uids()),
         snapshots: data.snapshots.without(&world.stores.volume_snapshots.uids()),
+        machine_snapshots: answering
+            .iter()
+            .flat_map(|(_, found)| found.snapshots.without(&world.stores.instance_snapshots.uids()))
+            .collect(),
     };
     if suspects.is_empty() {
         return Ok(suspects);
@@ -104,6 +110,10 @@ async fn sweep(world: &World, before: &Suspects) -> Result<Suspects, Failure> {
         let (volumes, snapshots) = (most_recent::<Volume>(world).await?, most_recent::<VolumeSnapshot>(world).await?);
         suspects.volumes.retain(|uid| !volumes.contains(uid));
         suspects.snapshots.retain(|uid| !snapshots.contains(uid));
+    }
+    if !suspects.machine_snapshots.is_empty() {
+        let snapshots = most_recent::<InstanceSnapshot>(world).await?;
+        suspects.machine_snapshots.retain(|uid| !snapshots.contains(uid));
     }
 
     if !(world.options.may_sweep)() {
@@ -147,6 +157,12 @@ async fn sweep(world: &World, before: &Suspects) -> Result<Suspects, Failure> {
     for uid in suspects.snapshots.intersection(&before.snapshots) {
         tell_retained(&data.snapshots, uid, backend.snapshots.retain(*uid).await);
     }
+    for (backend, found) in &answering {
+        let lost = suspects.machine_snapshots.intersection(&before.machine_snapshots);
+        for uid in lost.filter(|uid| found.snapshots.0.contains_key(uid)) {
+            tell_retained(&found.snapshots, uid, backend.machine_snapshots.retain(*uid).await);
+        }
+    }
     Ok(suspects)
 }
 
@@ -154,6 +170,10 @@ async fn sweep(world: &World, before: &Suspects) -> Result<Suspects, Failure> {
 struct Marked(BTreeMap<Uuid, Owner>);
 
 impl Marked {
+    fn of(data: impl Iterator<Item = (Owner, bool)>) -> Self {
+        Self(data.filter(|(_, retained)| !retained).map(|(owner, _)| (owner.uid, owner)).collect())
+    }
+
     fn without(&self, objects: &BTreeSet<Uuid>) -> BTreeSet<Uuid> {
         self.0.keys().filter(|uid| !objects.contains(uid)).copied().collect()
     }
@@ -166,11 +186,11 @@ struct Data {
 
 impl Data {
     async fn look(backend: &Backend) -> Result<Self, Error> {
-        let marked = |(owner, retained): (Owner, bool)| (!retained).then_some((owner.uid, owner));
-        let volumes = backend.volumes.list().await?.into_iter().map(|real| (real.owner, real.retained));
-        let snapshots = backend.snapshots.list().await?.into_iter().map(|real| (real.owner, real.retained));
-        let volumes = Marked(volumes.filter_map(marked).collect());
-        Ok(Self { volumes, snapshots: Marked(snapshots.filter_map(marked).collect()) })
+        let (volumes, snapshots) = (backend.volumes.list().await?, backend.snapshots.list().await?);
+        Ok(Self {
+            volumes: Marked::of(volumes.into_iter().map(|real| (real.owner, real.retained))),
+            snapshots: Marked::of(snapshots.into_iter().map(|real| (real.owner, real.retained))),
+        })
     }
 }
 
@@ -192,10 +212,16 @@ fn tell_retained(data: &Marked, uid: &Uuid, retained: Result<(), Error>) {
 struct Found {
     machines: Vec<MachineSummary>,
     files: Vec<Uuid>,
+    snapshots: Marked,
 }
 
 async fn look(backend: &Backend) -> Result<Found, Error> {
-    Ok(Found { machines: backend.machines.list().await?, files: backend.files.list().await? })
+    let snapshots = backend.machine_snapshots.list().await?;
+    Ok(Found {
+        machines: backend.machines.list().await?,
+        files: backend.files.list().await?,
+        snapshots: Marked::of(snapshots.into_iter().map(|real| (real.owner, real.retained))),
+    })
 }
 
 /// Says what would go.

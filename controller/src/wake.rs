@@ -99,7 +99,7 @@ impl World {
             let name = instance.name_any();
             for snapshot in self.stores.instance_snapshots.in_namespace(&instance.namespace().unwrap_or_default()) {
                 let is_ready = snapshot.status.as_ref().is_some_and(|status| status.ready_to_use == Some(true));
-                if snapshot.spec.instance == name && !is_ready {
+                if snapshot.spec.instance.as_deref() == Some(name.as_str()) && !is_ready {
                     self.queues.instance_snapshots.wake(Key::of(snapshot.as_ref()));
                 }
             }
@@ -143,6 +143,11 @@ impl World {
         self.wake_instances(|instance| {
             instance.namespace() == namespace && instance.spec.image_snapshot.as_ref() == Some(&name)
         });
+        for heir in self.stores.instance_snapshots.in_namespace(namespace.as_deref().unwrap_or_default()) {
+            if heir.spec.retained.is_some() && heir.spec.retained == snapshot.uid() {
+                self.queues.instance_snapshots.wake(Key::of(heir.as_ref()));
+            }
+        }
         let named = (namespace.unwrap_or_default(), name);
         self.wake_images_of::<Image>(&named);
         self.wake_images_of::<ClusterImage>(&named);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use controller_backend::{Backend, DiskImages, Owner};
+use controller_backend::{Backend, DiskImages, MachineSnapshot, Owner};
 use crds::compute::cluster_image::ClusterImage;
 use crds::compute::image::Image;
 use crds::compute::instance::{BackendName, Instance};
@@ -114,6 +114,11 @@ impl World {
         }
     }
 
+    /// All that run Instances.
+    pub(crate) fn backends(&self) -> impl Iterator<Item = (BackendName, &Backend)> {
+        backends(&self.options.backend, self.options.virtual_machines.as_ref())
+    }
+
     /// Where disk images are kept.
     pub(crate) fn disk_images(&self) -> Result<&dyn DiskImages, Failure> {
         let machines = self.options.virtual_machines.as_ref();
@@ -143,6 +148,19 @@ impl World {
         let api = Api::namespaced(self.client.clone(), &object.namespace().unwrap_or_default());
         patch_status(&api, object, status).await
     }
+}
+
+/// All that run Instances, by their names.
+pub(crate) fn backends<'a>(
+    host: &'a Backend,
+    virtual_machines: Option<&'a Backend>,
+) -> impl Iterator<Item = (BackendName, &'a Backend)> {
+    std::iter::once((BackendName::Docker, host)).chain(virtual_machines.map(|backend| (BackendName::Libvirt, backend)))
+}
+
+/// Whether Instances of this backend are made from the snapshot: one engine may stand for two.
+pub(crate) fn runs(name: BackendName, snapshot: &MachineSnapshot) -> bool {
+    snapshot.disk_bytes.is_some() == (name == BackendName::Libvirt)
 }
 
 /// Writes some fields of an object's status, if nobody has changed the object since it was read.

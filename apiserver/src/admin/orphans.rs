@@ -25,6 +25,12 @@ pub struct Orphan {
     pub uid: String,
     /// The size, as a quantity.
     pub size: String,
+    /// When it was taken, in RFC 3339, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub taken_at: Option<String>,
+    /// What runs machines made from it, if machines are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backend: Option<String>,
     /// Whether it was left behind on purpose, or marked since.
     pub retained: bool,
     /// Which object is about to adopt it.

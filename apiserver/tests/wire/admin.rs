@@ -212,8 +212,17 @@ impl Orphans for OneOrphan {
         if uid != "u" {
             return Err(OrphanError::Conflict(format!("{uid} is somebody's")));
         }
-        let (of, namespace, name) = ("Volume".into(), "a".into(), "data".into());
-        Ok(Orphan { of, namespace, name, uid: uid.into(), size: "1Gi".into(), retained: true, claimed_by: None })
+        Ok(Orphan {
+            of: "InstanceSnapshot".into(),
+            namespace: "a".into(),
+            name: "data".into(),
+            uid: uid.into(),
+            size: "1Gi".into(),
+            taken_at: Some("2026-01-02T03:04:05Z".into()),
+            backend: Some("docker".into()),
+            retained: true,
+            claimed_by: None,
+        })
     }
 }
 
@@ -223,7 +232,10 @@ async fn data_without_an_object_is_decided_about_where_the_controllers_run() {
     alone.get("/admin/v1/orphans").await.refusal(503);
     let server = Server::with(|config| config.orphans = Some(Arc::new(OneOrphan))).await;
     let listed = server.get("/admin/v1/orphans").await.expect(200);
-    let orphan = json!({"of": "Volume", "namespace": "a", "name": "data", "uid": "u", "size": "1Gi", "retained": true});
+    let orphan = json!({
+        "of": "InstanceSnapshot", "namespace": "a", "name": "data", "uid": "u", "size": "1Gi",
+        "takenAt": "2026-01-02T03:04:05Z", "backend": "docker", "retained": true,
+    });
     assert_eq!(listed, json!({"kind": "OrphanList", "items": [orphan]}));
     let adopted = server.post("/admin/v1/orphans/u/adopt", json!({"namespace": "b", "name": "n"})).await.expect(200);
     assert_eq!(adopted["object"], json!({"of": "Volume", "namespace": "b", "name": "n"}));

@@ -93,12 +93,13 @@ pub(crate) struct RotateKeyArgs {
     pub(crate) status: bool,
 }
 
-/// Data that has no object any more: of Volumes and VolumeSnapshots with `deletionPolicy: Retain`, or orphaned by a restore.
+/// Data that has no object any more: of Volumes, VolumeSnapshots and InstanceSnapshots with `deletionPolicy: Retain`, or
+/// orphaned by a restore.
 #[derive(Debug, Subcommand)]
 pub(crate) enum OrphansCommand {
     /// Show all of it
     List(OrphanListArgs),
-    /// Make a Volume or VolumeSnapshot that takes data over
+    /// Make a Volume, VolumeSnapshot or InstanceSnapshot that takes data over
     Adopt(AdoptArgs),
     /// Remove data for good
     Purge(PurgeArgs),

@@ -68,7 +68,8 @@ async fn round(
         let identity = Identity::service_account(controller::NAMESPACE, account);
         kube::Client::new(serving.server.service_as(identity), "default")
     };
-    orphans.begin(controller::orphans::Orphans::new(client(rights::ORPHANS_ACCOUNT), backend.clone()));
+    let deciding = client(rights::ORPHANS_ACCOUNT);
+    orphans.begin(controller::orphans::Orphans::new(deciding, backend.clone(), virtual_machines.clone()));
     let mut options = controller::Options::new(installation, backend);
     options.virtual_machines = virtual_machines;
     if args.compute.compute_backend == BackendChoice::Libvirt {

@@ -1,6 +1,6 @@
 //! Decides how marks are written on Docker's things and read back. Pure.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use bollard::models::ContainerInspectResponse;
 use controller_backend::{Consistency, MachineSpec, MountSource, Owner, SecurityContext, dns_names, machine_name};
@@ -16,6 +16,7 @@ const NETWORK: &str = "thecloud.dev/network";
 const VOLUMES: &str = "thecloud.dev/volumes";
 const SECURITY: &str = "thecloud.dev/security-context";
 const CONSISTENCY: &str = "thecloud.dev/consistency";
+const FORMER_OWNERS: &str = "thecloud.dev/former-owners";
 /// On what a snapshot is made of, and on nothing that stays.
 pub(crate) const HALF_TAKEN: &str = "thecloud.dev/half-taken";
 
@@ -57,11 +58,18 @@ pub(crate) fn of_machine(spec: &MachineSpec) -> HashMap<String, String> {
     labels
 }
 
-/// What a snapshot bears, over what it has from the image that its machine was made from.
-pub(crate) fn of_snapshot(owner: &Owner, consistency: Consistency) -> HashMap<String, String> {
+/// What a snapshot bears, over what it has from the image that its machine was made from, which may be a snapshot too.
+pub(crate) fn of_snapshot(owner: &Owner, consistency: Consistency, former: &BTreeSet<Uuid>) -> HashMap<String, String> {
     let mut labels = of_owner(owner);
     labels.insert(CONSISTENCY.to_owned(), format!("{consistency:?}"));
+    let former: Vec<String> = former.iter().map(Uuid::to_string).collect();
+    labels.insert(FORMER_OWNERS.to_owned(), former.join(","));
     labels
+}
+
+/// Those whose snapshot it was before it was adopted.
+pub(crate) fn former_owners(labels: &HashMap<String, String>) -> BTreeSet<Uuid> {
+    uids(labels, FORMER_OWNERS).collect()
 }
 
 /// What the image bears that a snapshot is made of.
@@ -141,8 +149,12 @@ pub(crate) fn security(labels: &HashMap<String, String>) -> SecurityContext {
 
 /// Sorted, as they were written.
 pub(crate) fn volumes(labels: &HashMap<String, String>) -> Vec<Uuid> {
-    let list = labels.get(VOLUMES).map(String::as_str).unwrap_or_default();
-    list.split(',').filter_map(|uid| uid.parse().ok()).collect()
+    uids(labels, VOLUMES).collect()
+}
+
+fn uids<'a>(labels: &'a HashMap<String, String>, mark: &str) -> impl Iterator<Item = Uuid> + 'a {
+    let list = labels.get(mark).map(String::as_str).unwrap_or_default();
+    list.split(',').filter_map(|uid| uid.parse().ok())
 }
 
 #[cfg(test)]

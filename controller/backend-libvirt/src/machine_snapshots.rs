@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use controller_backend::{
-    Consistency, DiskImages, Error, Machine, MachineId, MachineSnapshot, MachineSnapshotSpec, MachineSnapshots,
-    MachineState, Progress,
+    Consistency, DiskImages, Error, Machine, MachineId, MachineSnapshot, MachineSnapshotSource, MachineSnapshotSpec,
+    MachineSnapshots, MachineState, Owner, Progress,
 };
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::time::Instant;
@@ -35,6 +35,23 @@ pub(crate) struct LibvirtMachineSnapshots {
 impl LibvirtMachineSnapshots {
     pub(crate) fn new(engine: Arc<Engine>, places: Places, images: Arc<HostImages>) -> Self {
         Self { engine, places, images, taking: Arc::default() }
+    }
+
+    /// Takes a snapshot of a machine.
+    async fn take(
+        &self,
+        owner: &Owner,
+        machine: &MachineId,
+        turn: OwnedMutexGuard<()>,
+        progress: &Progress,
+    ) -> Result<(), Error> {
+        let machine = self.engine.on_machine(machine, "look at", machines::observe).await?;
+        self.images.make_folders()?;
+        let path = self.places.image(owner.uid).with_extension("new");
+        let turn = Arc::new(Turn { path: path.clone(), _guard: turn });
+        let fresh = Fresh { path, _turn: turn };
+        let consistency = self.copy(&machine, &fresh, progress).await?;
+        self.images.keep_snapshot(owner, &fresh.path, consistency).await
     }
 
     /// Copies the disk, and tells in which state it was.
@@ -156,16 +173,12 @@ impl MachineSnapshots for LibvirtMachineSnapshots {
 
     async fn ensure(&self, spec: &MachineSnapshotSpec, progress: &Progress) -> Result<MachineSnapshot, Error> {
         let turn = self.taking.clone().lock_owned().await;
-        if let Some(snapshot) = self.find(spec.owner.uid).await? {
-            return Ok(snapshot);
+        match (self.find(spec.owner.uid).await?, &spec.source) {
+            (Some(snapshot), _) if !snapshot.retained => return Ok(snapshot),
+            (Some(_), _) => self.images.take_snapshot_back(&spec.owner).await?,
+            (None, MachineSnapshotSource::Retained(from)) => self.images.adopt_snapshot(&spec.owner, *from).await?,
+            (None, MachineSnapshotSource::Machine(machine)) => self.take(&spec.owner, machine, turn, progress).await?,
         }
-        let machine = self.engine.on_machine(&spec.machine, "look at", machines::observe).await?;
-        self.images.make_folders()?;
-        let path = self.places.image(spec.owner.uid).with_extension("new");
-        let turn = Arc::new(Turn { path: path.clone(), _guard: turn });
-        let fresh = Fresh { path, _turn: turn };
-        let consistency = self.copy(&machine, &fresh, progress).await?;
-        self.images.keep_snapshot(&spec.owner, &fresh.path, consistency).await?;
         progress.begin(1);
         progress.complete();
         let what = format!("snapshot of `{}`", spec.owner.uid);
@@ -175,6 +188,21 @@ impl MachineSnapshots for LibvirtMachineSnapshots {
     async fn remove(&self, owner: Uuid) -> Result<(), Error> {
         let _taking = self.taking.lock().await;
         self.images.remove(owner).await
+    }
+
+    async fn retain(&self, owner: Uuid) -> Result<(), Error> {
+        let _taking = self.taking.lock().await;
+        self.images.retain_snapshot(owner).await
+    }
+
+    async fn hand_over(&self, owner: Uuid, namespace: &str) -> Result<(), Error> {
+        let _taking = self.taking.lock().await;
+        self.images.hand_snapshot_over(owner, namespace).await
+    }
+
+    async fn purge(&self, owner: Uuid) -> Result<(), Error> {
+        let _taking = self.taking.lock().await;
+        self.images.purge_snapshot(owner).await
     }
 
     async fn thaw(&self, machine: &MachineId) -> Result<(), Error> {

@@ -39,7 +39,9 @@ pub use firewall::{Allowed, AllowedPeer, Firewall, Group, GuardedNetwork, Member
 pub use host::{Capacity, Host, Identity};
 pub use host_ports::HostPorts;
 pub use images::{Image, Images, PullError};
-pub use machine_snapshots::{Consistency, MachineSnapshot, MachineSnapshotSpec, MachineSnapshots};
+pub use machine_snapshots::{
+    Consistency, MachineSnapshot, MachineSnapshotSource, MachineSnapshotSpec, MachineSnapshots,
+};
 pub use machines::{
     Attachment, EnvVar, ExitState, FirstBoot, Machine, MachineId, MachineSpec, MachineState, MachineSummary, Machines,
     Mount, MountSource, NetworkAttachment, PortSpec, Protocol, Publish, PublishedPort, Resources, Usage,

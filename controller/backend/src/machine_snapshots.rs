@@ -2,6 +2,7 @@
 //! uid, never swept.
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -19,17 +20,17 @@ use crate::{Error, Image, MachineId, Owner, Progress};
 /// - A reference that a user writes never finds it, whatever namespace it is of.
 #[async_trait]
 pub trait MachineSnapshots: Send + Sync {
-    /// All snapshots of the installation, sorted by owner's uid.
+    /// All snapshots of the installation, retained ones included, sorted by owner's uid.
     async fn list(&self) -> Result<Vec<MachineSnapshot>, Error>;
 
-    /// The snapshot of one owner. One that is being taken is not there yet.
+    /// The snapshot of one owner, retained or not. One that is being taken is not there yet.
     async fn find(&self, owner: Uuid) -> Result<Option<MachineSnapshot>, Error>;
 
     /// Takes the snapshot unless it exists, and tells on the way how far it is where that is known. It takes as long as
     /// copying the data does; dropping the call ends it.
     ///
     /// # Errors
-    /// `NotFound` if there is no such machine.
+    /// `NotFound` if what it is of does not exist. `Conflict` (`State`) if it is to adopt what is not retained.
     async fn ensure(&self, spec: &MachineSnapshotSpec, progress: &Progress) -> Result<MachineSnapshot, Error>;
 
     /// Removes a snapshot, also a half-taken one; `Ok` if there is none.
@@ -37,6 +38,25 @@ pub trait MachineSnapshots: Send + Sync {
     /// # Errors
     /// `Conflict` (`InUse`) names the machines that were made from it.
     async fn remove(&self, owner: Uuid) -> Result<(), Error>;
+
+    /// Marks the snapshot as kept when its object went.
+    ///
+    /// # Errors
+    /// `NotFound` if there is none.
+    async fn retain(&self, owner: Uuid) -> Result<(), Error>;
+
+    /// Marks a retained snapshot as of another namespace, so that it can be adopted there.
+    ///
+    /// # Errors
+    /// `NotFound` if there is none. `Conflict` (`State`) if it is not retained.
+    async fn hand_over(&self, owner: Uuid, namespace: &str) -> Result<(), Error>;
+
+    /// Removes a retained snapshot for good.
+    ///
+    /// # Errors
+    /// `NotFound` if there is none. `Conflict` (`State`) if it is not retained, (`InUse`) if machines were made from it;
+    /// nothing is removed then.
+    async fn purge(&self, owner: Uuid) -> Result<(), Error>;
 
     /// Has the guest go on that a snapshot froze which was cut off; `Ok` if there is none, or none that is frozen.
     ///
@@ -53,8 +73,18 @@ pub trait MachineSnapshots: Send + Sync {
 pub struct MachineSnapshotSpec {
     /// The marks.
     pub owner: Owner,
-    /// The machine that it is of; of no account once it is there.
-    pub machine: MachineId,
+    /// Where its data comes from; of no account once it is there and not retained.
+    pub source: MachineSnapshotSource,
+}
+
+/// Where the data of a snapshot comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MachineSnapshotSource {
+    /// The disk of this machine.
+    Machine(MachineId),
+    /// The retained snapshot of this owner itself: it is the new owner's from then on, at one stroke. Machines that were
+    /// made from it go on.
+    Retained(Uuid),
 }
 
 /// In which state the data was.
@@ -79,4 +109,8 @@ pub struct MachineSnapshot {
     pub disk_bytes: Option<u64>,
     /// In which state the data was.
     pub consistency: Consistency,
+    /// Whether it was kept when its object went.
+    pub retained: bool,
+    /// When it was taken, where that is known.
+    pub taken_at: Option<Timestamp>,
 }

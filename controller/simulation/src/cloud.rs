@@ -171,7 +171,8 @@ impl Cloud {
     #[must_use]
     pub fn orphans(&self, wire: &Tripwire) -> Orphans {
         let service = Wired { inner: self.server.service_as(account(rights::ORPHANS_ACCOUNT)), wire: wire.clone() };
-        Orphans::new(Client::new(service, NAMESPACE), wired(self.engine.backend(self.installation), wire))
+        let backend = wired(self.engine.backend(self.installation), wire);
+        Orphans::new(Client::new(service, NAMESPACE), backend.clone(), Some(backend))
     }
 
     /// The client of somebody.

@@ -10,12 +10,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use controller_backend::{
     Backend, Detached, DiskImage, DiskImageSpec, DiskImages, Error, FileSet, Files, Image, Images, ImportError,
-    Machine, MachineId, MachineSpec, MachineSummary, Machines, Mount, Mounting, Network, NetworkAttachment,
-    NetworkSpec, Networks, OccupiedRange, Owner, Progress, PullError, Resources, Snapshot, SnapshotSpec, Snapshots,
-    Usage, Volume, VolumeSpec, Volumes,
+    Machine, MachineId, MachineSnapshot, MachineSnapshotSpec, MachineSnapshots, MachineSpec, MachineSummary, Machines,
+    Mount, Mounting, Network, NetworkAttachment, NetworkSpec, Networks, OccupiedRange, Owner, Progress, PullError,
+    Resources, Snapshot, SnapshotSpec, Snapshots, Usage, Volume, VolumeSpec, Volumes,
 };
 use http::{Method, Request};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use tower::Service;
 use uuid::Uuid;
 
@@ -104,6 +105,7 @@ pub(crate) fn wired(backend: Backend, wire: &Tripwire) -> Backend {
         networks: ports.clone(),
         volumes: ports.clone(),
         snapshots: ports.clone(),
+        machine_snapshots: ports.clone(),
         images: ports.clone(),
         disk_images: backend.disk_images.as_ref().map(|_| ports.clone() as Arc<dyn DiskImages>),
         files: ports,
@@ -298,6 +300,45 @@ impl Snapshots for Ports {
 
     async fn purge(&self, owner: Uuid) -> Result<(), Error> {
         self.after(self.backend.snapshots.purge(owner).await).await
+    }
+}
+
+#[async_trait]
+impl MachineSnapshots for Ports {
+    async fn list(&self) -> Result<Vec<MachineSnapshot>, Error> {
+        self.backend.machine_snapshots.list().await
+    }
+
+    async fn find(&self, owner: Uuid) -> Result<Option<MachineSnapshot>, Error> {
+        self.backend.machine_snapshots.find(owner).await
+    }
+
+    async fn ensure(&self, spec: &MachineSnapshotSpec, progress: &Progress) -> Result<MachineSnapshot, Error> {
+        self.after(self.backend.machine_snapshots.ensure(spec, progress).await).await
+    }
+
+    async fn remove(&self, owner: Uuid) -> Result<(), Error> {
+        self.after(self.backend.machine_snapshots.remove(owner).await).await
+    }
+
+    async fn retain(&self, owner: Uuid) -> Result<(), Error> {
+        self.after(self.backend.machine_snapshots.retain(owner).await).await
+    }
+
+    async fn hand_over(&self, owner: Uuid, namespace: &str) -> Result<(), Error> {
+        self.after(self.backend.machine_snapshots.hand_over(owner, namespace).await).await
+    }
+
+    async fn purge(&self, owner: Uuid) -> Result<(), Error> {
+        self.after(self.backend.machine_snapshots.purge(owner).await).await
+    }
+
+    async fn thaw(&self, machine: &MachineId) -> Result<(), Error> {
+        self.after(self.backend.machine_snapshots.thaw(machine).await).await
+    }
+
+    fn held_still(&self, machine: &MachineId, since: Instant) -> bool {
+        self.backend.machine_snapshots.held_still(machine, since)
     }
 }
 

@@ -21,7 +21,7 @@ pub use cloud::{Cloud, History, INSTALLATION, NAMESPACE};
 pub use crash::Tripwire;
 pub use objects::{
     Reached, asking, cluster_image, cluster_image_of_snapshot, copy, downloaded_image, image, image_of_snapshot,
-    instance, instance_policy, instance_snapshot, published, secret, snapshot, virtual_machine, volume, volume_mount,
-    vpc,
+    instance, instance_policy, instance_snapshot, published, restored, secret, snapshot, virtual_machine, volume,
+    volume_mount, vpc,
 };
 pub use virtual_clock::VirtualClock;

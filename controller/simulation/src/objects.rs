@@ -207,7 +207,8 @@ pub fn instance_policy(name: &str, namespace: &str, capability: &str) -> Instanc
 /// A snapshot of an Instance.
 #[must_use]
 pub fn instance_snapshot(name: &str, instance: &str) -> InstanceSnapshot {
-    InstanceSnapshot::new(name, InstanceSnapshotSpec { instance: instance.to_owned(), deletion_protection: false })
+    let spec = InstanceSnapshotSpec { instance: Some(instance.to_owned()), ..InstanceSnapshotSpec::default() };
+    InstanceSnapshot::new(name, spec)
 }
 
 /// The same Instance, made from this InstanceSnapshot instead.

@@ -8,16 +8,26 @@ use controller::orphans::Adoption;
 use controller::rights::{self, Right};
 use controller_simulation::record::{Used, used};
 use controller_simulation::schedule::{Sweep, sweep};
-use controller_simulation::{Cloud, Tripwire, retained_tour, snapshot, tour, virtual_tour, volume};
+use controller_simulation::{
+    Cloud, Tripwire, instance, instance_snapshot, retained_tour, snapshot, tour, virtual_tour, volume,
+};
+use crds::compute::instance_snapshot::InstanceSnapshot;
 use crds::storage::volume::{DeletionPolicy, Volume};
 use crds::storage::volume_snapshot::VolumeSnapshot;
 
 /// The verb that the driver uses only after it lost a race, whatever the kind: used for one, it is needed for all.
 const AFTER_A_LOST_RACE: &str = "get";
 
-/// Leaves a Volume and a snapshot behind, and adopts both.
+/// Leaves a Volume and snapshots behind, and adopts all of them.
 async fn adopt_what_is_left(cloud: &Cloud) {
     let (mut left, mut copy) = (volume("left", "64Mi"), snapshot("left", "left"));
+    let mut disk = instance_snapshot("left", "left");
+    disk.spec.deletion_policy = DeletionPolicy::Retain;
+    cloud.create(&instance("left", "web:1")).await;
+    cloud.create(&disk).await;
+    cloud.until_ready::<InstanceSnapshot>("left").await;
+    cloud.delete::<InstanceSnapshot>("left").await;
+    cloud.until_gone::<InstanceSnapshot>("left").await;
     left.spec.deletion_policy = DeletionPolicy::Retain;
     copy.spec.deletion_policy = DeletionPolicy::Retain;
     cloud.create(&left).await;
@@ -30,7 +40,7 @@ async fn adopt_what_is_left(cloud: &Cloud) {
     cloud.until_gone::<Volume>("left").await;
     let orphans = cloud.orphans(&Tripwire::default());
     let list = orphans.list().await.expect("orphans are listed");
-    assert_eq!(list.len(), 2);
+    assert_eq!(list.len(), 3);
     for orphan in list {
         orphans.adopt(orphan.owner.uid, &Adoption::default()).await.expect("it is adopted");
     }

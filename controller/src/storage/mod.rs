@@ -10,7 +10,7 @@ pub(crate) mod volume_snapshot;
 const MEBIBYTE: u64 = 1 << 20;
 
 /// Why data can't be adopted, in the same words whether it isn't there or is another namespace's.
-fn no_retained_data(uid: &str, namespace: &str) -> String {
+pub(crate) fn no_retained_data(uid: &str, namespace: &str) -> String {
     format!(
         "There is no retained data `{uid}` of namespace `{namespace}`. An administrator sees what there is with \
          `cloudctl admin orphans list`, and brings it here with `cloudctl admin orphans adopt`."
@@ -18,7 +18,7 @@ fn no_retained_data(uid: &str, namespace: &str) -> String {
 }
 
 /// What is told of data that stays.
-fn is_retained(uid: Uuid, field: &str) -> String {
+pub(crate) fn is_retained(uid: Uuid, field: &str) -> String {
     format!("The data stays on the host: it is adopted by `{field}: {uid}`.")
 }
 

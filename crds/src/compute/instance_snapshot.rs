@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::instance::BackendName;
 use crate::quantity::Quantity;
+use crate::storage::volume::DeletionPolicy;
 
 /// What the root disk of an Instance held at one moment. Instances can be made from it, as from an image.
 #[derive(CustomResource, Serialize, Deserialize, KubeSchema, Debug, Clone, Default, PartialEq)]
@@ -21,7 +22,7 @@ use crate::quantity::Quantity;
     category = "all",
     category = "cloud",
     doc = "What the root disk of an Instance held at one moment. Instances can be made from it, as from an image.",
-    annotation("thecloud.dev/schema-version", "1"),
+    annotation("thecloud.dev/schema-version", "2"),
     printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase", description = "One word for people."),
     printcolumn(
         name = "Instance",
@@ -65,15 +66,30 @@ use crate::quantity::Quantity;
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("self.instance == oldSelf.instance")
+#[x_kube(validation = Rule::new("has(self.instance) != has(self.retained)")
+    .message("an InstanceSnapshot is either of an instance or retained"))]
+#[x_kube(validation = Rule::new("has(self.instance) == has(oldSelf.instance) && (!has(self.instance) || self.instance == oldSelf.instance)")
     .message("instance can't be changed: make a second InstanceSnapshot"))]
+#[x_kube(validation = Rule::new("!has(self.retained) || !has(oldSelf.retained) || self.retained == oldSelf.retained")
+    .message("retained can't be changed: make a second InstanceSnapshot"))]
 pub struct InstanceSnapshotSpec {
     /// The name of the Instance, in the same namespace. It may run, and goes on: `status.consistency` tells what that
     /// means for the data. What it mounts (Volumes, Secrets, ConfigMaps, empty directories), its memory and its
     /// environment aren't in the snapshot. If there is no such Instance yet, or it has never run, the snapshot is taken as
     /// soon as it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]
-    pub instance: String,
+    pub instance: Option<String>,
+    /// Instead of `instance`: the uid of the data that a deleted InstanceSnapshot of the same namespace has left behind
+    /// (`deletionPolicy: Retain`). It is taken over, not copied: nobody else can adopt it then. Administrators bring data
+    /// here from other namespaces: `cloudctl admin orphans adopt`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$"))]
+    pub retained: Option<String>,
+    /// What becomes of the data when the object is deleted. The deletion of the Instance changes nothing. Retained data is
+    /// adopted with `retained`.
+    #[serde(default)]
+    pub deletion_policy: DeletionPolicy,
     /// Refuse to delete the object until this is set to false.
     #[serde(default)]
     pub deletion_protection: bool,

@@ -8,14 +8,14 @@ use crate::virtual_machine::{self, IMAGE, SKIPPED, boots, domain, machine, page}
 
 const SECRET: &str = "correct-horse-battery-staple";
 
-fn snapshot(name: &str, instance: &str) -> String {
+pub(crate) fn snapshot(name: &str, instance: &str) -> String {
     format!(
         "apiVersion: thecloud.dev/v1alpha1\nkind: InstanceSnapshot\nmetadata:\n  name: {name}\nspec:\n  instance: {instance}\n"
     )
 }
 
 /// The same Instance, made from this snapshot instead.
-fn restored(instance: &str, snapshot: &str) -> String {
+pub(crate) fn restored(instance: &str, snapshot: &str) -> String {
     let line = instance.lines().find(|line| line.trim_start().starts_with("image: ")).expect("it has an image");
     instance.replace(line, &format!("  imageSnapshot: {snapshot}"))
 }

@@ -3,7 +3,8 @@
 use e2e::{Cloud, docker_is_there, skip_unless};
 use serde_json::Value;
 
-use crate::machine::{documents, volume};
+use crate::instance_snapshot::{restored, snapshot};
+use crate::machine::{documents, sleeper, volume};
 use crate::storage::{shell, user};
 
 const BEFORE: &str = "apiVersion: thecloud.dev/v1alpha1\nkind: VolumeSnapshot\nmetadata:\n  name: before\nspec:\n  \
@@ -71,6 +72,45 @@ fn retained_data_is_listed_adopted_under_another_name_and_purged() {
     assert!(gone.contains("Volume team/heir"), "{gone}");
     let volumes = cloud.data_dir().join(cloud.installation()).join("volumes");
     assert_eq!(std::fs::read_dir(volumes).expect("the folder").count(), 0, "nothing is left of it");
+}
+
+#[test]
+fn what_an_instance_had_written_outlives_its_snapshots_object_and_is_an_instance_again() {
+    skip_unless!(docker_is_there(), "no Docker daemon answers");
+    let mut cloud = Cloud::start();
+    cloud.apply(&sleeper("web", ""));
+    cloud.await_ready("instances", "web");
+    shell(&cloud, "web", "echo precious > /file; sync");
+    cloud.apply(&(snapshot("before", "web") + "  deletionPolicy: Retain\n"));
+    cloud.await_ready("instancesnapshots", "before");
+    let _ = cloud.cloudctl(&["delete", "inst", "web"]).ok();
+    let _ = cloud.cloudctl(&["delete", "isnap", "before"]).ok();
+
+    // It is found on the host, not remembered.
+    cloud.kill();
+    cloud.launch();
+    let left = orphans(&cloud);
+    let [orphan] = &left[..] else { panic!("there is one: {left:?}") };
+    assert_eq!((&orphan["of"], &orphan["backend"]), (&"InstanceSnapshot".into(), &"docker".into()), "{orphan}");
+    let table = cloud.cloudctl(&["admin", "orphans", "list"]).ok();
+    assert!(table.contains(uid(orphan)) && table.contains("docker") && table.contains("retained"), "{table}");
+    let _ = cloud.cloudctl(&["admin", "orphans", "adopt", uid(orphan), "--name", "heir"]).ok();
+    cloud.apply(&restored(&sleeper("again", ""), "heir"));
+    cloud.await_ready("instances", "again");
+    assert_eq!(shell(&cloud, "again", "cat /file").trim(), "precious");
+    assert_eq!(orphans(&cloud), Vec::<Value>::new());
+
+    // What was adopted is retained again, and goes when it is purged.
+    let heir = cloud.object("instancesnapshots", "heir")["metadata"]["uid"].as_str().expect("a uid").to_owned();
+    let refused = cloud.cloudctl(&["admin", "orphans", "purge", &heir]).failed();
+    assert!(refused.contains("InstanceSnapshot `default/heir`"), "{refused}");
+    let _ = cloud.cloudctl(&["delete", "inst", "again"]).ok();
+    let _ = cloud.cloudctl(&["delete", "isnap", "heir"]).ok();
+    let label = format!("label=thecloud.dev/installation={}", cloud.installation());
+    let images = || cloud.docker().call(&["images", "--all", "--quiet", "--filter", &label]).ok();
+    assert_ne!(images(), "", "it is still there");
+    let _ = cloud.cloudctl(&["admin", "orphans", "purge", &heir]).ok();
+    assert_eq!(images(), "", "nothing is left of it");
 }
 
 #[test]

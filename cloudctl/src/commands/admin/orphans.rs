@@ -1,14 +1,16 @@
 //! `admin orphans`: data that outlived its object stays until somebody adopts it or says that it may go.
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::args::Global;
 use crate::args::admin::OrphansCommand;
 use crate::connect;
 use crate::error::Error;
-use crate::output::{Screen, table};
+use crate::output::{Screen, age, table};
 
 const PATH: &str = "/admin/v1/orphans";
+const HEADINGS: &[&str] = &["NAMESPACE", "KIND", "NAME", "SIZE", "AGE", "BACKEND", "STATE", "UID"];
 
 /// Lists, adopts or purges.
 pub(super) async fn run(command: &OrphansCommand, global: &Global, screen: &Screen) -> Result<(), Error> {
@@ -20,12 +22,14 @@ pub(super) async fn run(command: &OrphansCommand, global: &Global, screen: &Scre
                 screen.line(&serde_json::to_string_pretty(&told).unwrap_or_default())?;
                 return Ok(());
             }
-            let rows: Vec<Vec<String>> = told["items"].as_array().into_iter().flatten().map(row).collect();
+            let now = Timestamp::now();
+            let orphans = told["items"].as_array().into_iter().flatten();
+            let rows: Vec<Vec<String>> = orphans.map(|orphan| row(orphan, now)).collect();
             if rows.is_empty() {
                 screen.note("All data has an object.");
                 return Ok(());
             }
-            for line in table::lines(&["NAMESPACE", "KIND", "NAME", "SIZE", "STATE", "UID"], &rows, screen.paint()) {
+            for line in table::lines(HEADINGS, &rows, screen.paint()) {
                 screen.line(&line)?;
             }
         }
@@ -50,7 +54,7 @@ pub(super) async fn run(command: &OrphansCommand, global: &Global, screen: &Scre
     Ok(())
 }
 
-fn row(orphan: &Value) -> Vec<String> {
+fn row(orphan: &Value, now: Timestamp) -> Vec<String> {
     let state = match orphan["claimedBy"].as_str() {
         Some(heir) => format!("wanted by {heir}"),
         None if orphan["retained"] == true => "retained".to_owned(),
@@ -58,7 +62,10 @@ fn row(orphan: &Value) -> Vec<String> {
     };
     let [namespace, kind, name, size] =
         ["namespace", "of", "name", "size"].map(|field| text(&orphan[field]).to_owned());
-    vec![namespace, kind, name, size, state, text(&orphan["uid"]).to_owned()]
+    // Only of snapshots of machines are these known.
+    let age = age::since(text(&orphan["takenAt"]), now);
+    let backend = text(&orphan["backend"]).to_owned();
+    vec![namespace, kind, name, size, age, backend, state, text(&orphan["uid"]).to_owned()]
 }
 
 fn shown(object: &Value) -> String {
@@ -83,12 +90,15 @@ mod tests {
 
     #[test]
     fn a_row_says_whose_it_was_and_what_becomes_of_it() {
+        let now = "2026-01-02T05:04:05Z".parse().unwrap();
         let mut orphan = json!({"of": "Volume", "namespace": "shop", "name": "data", "size": "64Mi", "uid": "u"});
-        assert_eq!(row(&orphan), ["shop", "Volume", "data", "64Mi", "without an object", "u"]);
+        assert_eq!(row(&orphan, now), ["shop", "Volume", "data", "64Mi", "", "", "without an object", "u"]);
         orphan["retained"] = true.into();
-        assert_eq!(row(&orphan)[4], "retained");
+        assert_eq!(row(&orphan, now)[6], "retained");
         orphan["claimedBy"] = "Volume `shop/heir`".into();
-        assert_eq!(row(&orphan)[4], "wanted by Volume `shop/heir`");
+        assert_eq!(row(&orphan, now)[6], "wanted by Volume `shop/heir`");
+        (orphan["takenAt"], orphan["backend"]) = ("2026-01-02T03:04:05Z".into(), "libvirt".into());
+        assert_eq!(row(&orphan, now)[4..6], ["120m", "libvirt"]);
     }
 
     #[test]

@@ -7,8 +7,8 @@ use bollard::models::ContainerConfig;
 use bollard::query_parameters::{CommitContainerOptionsBuilder, ListImagesOptionsBuilder};
 use controller_backend::conformance::Fixture;
 use controller_backend::{
-    EnvVar, FileSet, MachineId, MachineSnapshot, MachineSnapshotSpec, MachineSpec, Mount, MountSource, Progress,
-    ProjectedFile,
+    EnvVar, FileSet, MachineId, MachineSnapshot, MachineSnapshotSource, MachineSnapshotSpec, MachineSpec, Mount,
+    MountSource, Progress, ProjectedFile,
 };
 
 use crate::daemon::{self, World};
@@ -17,7 +17,8 @@ use crate::machines::shell;
 const SECRET: &str = "correct-horse-battery-staple";
 
 fn spec(fixture: &Fixture, machine: &MachineId) -> MachineSnapshotSpec {
-    MachineSnapshotSpec { owner: fixture.owner("InstanceSnapshot", "before", 9), machine: machine.clone() }
+    let source = MachineSnapshotSource::Machine(machine.clone());
+    MachineSnapshotSpec { owner: fixture.owner("InstanceSnapshot", "before", 9), source }
 }
 
 async fn take(fixture: &Fixture, spec: &MachineSnapshotSpec) -> MachineSnapshot {
@@ -146,6 +147,45 @@ async fn snapshot_that_nobody_waits_for_any_more_leaves_nothing() {
             let options = ListImagesOptionsBuilder::default().all(true).filters(&filter).build();
             assert_eq!(world.docker.list_images(Some(options)).await.expect("list"), []);
         }
+    })
+    .await;
+}
+
+/// Has Docker do something with images.
+fn docker(args: &[&str]) {
+    let done = std::process::Command::new("docker").args(args).output().expect("docker runs");
+    assert!(done.status.success(), "docker {args:?}: {}", String::from_utf8_lossy(&done.stderr));
+}
+
+#[tokio::test]
+async fn adoption_that_was_cut_off_is_the_heirs_and_what_it_has_left_goes_with_it() {
+    daemon::run_with(async |world| {
+        let fixture = &world.fixture;
+        let id = fixture.start(&fixture.machine("web", 2)).await;
+        let spec = spec(fixture, &id);
+        let uid = spec.owner.uid;
+        let snapshots = &fixture.backend.machine_snapshots;
+        take(fixture, &spec).await;
+        snapshots.retain(uid).await.expect("retain");
+        let (whole, kept) = (format!("thecloud.dev/instance-snapshot:{uid}"), format!("kept-by-a-test:{uid}"));
+        let marked = format!("thecloud.dev/retained-instance-snapshot/{}:{uid}", spec.owner.namespace);
+        docker(&["tag", &marked, &kept]);
+        let heir = |number| {
+            let owner = fixture.owner("InstanceSnapshot", "heir", number);
+            MachineSnapshotSpec { owner, source: MachineSnapshotSource::Retained(uid) }
+        };
+        let adopted = take(fixture, &heir(10)).await;
+        // As it is as soon as the heir's image is whole.
+        docker(&["tag", &kept, &whole]);
+        docker(&["tag", &kept, &marked]);
+        docker(&["rmi", &kept]);
+        assert_eq!(snapshots.list().await.expect("list"), [adopted]);
+        assert_eq!(snapshots.find(uid).await.expect("find"), None);
+        let late = snapshots.ensure(&heir(11), &Progress::default()).await.expect_err("somebody has it");
+        assert!(late.is_not_found(), "{late:?}");
+        snapshots.remove(heir(10).owner.uid).await.expect("remove");
+        assert!(world.docker.inspect_image(&marked).await.is_err(), "nothing is left");
+        assert_eq!(snapshots.list().await.expect("list"), []);
     })
     .await;
 }

@@ -44,7 +44,8 @@ conforms! {
         retained_snapshot_is_adopted_or_purged;
     machine_snapshots: machine_snapshot_is_taken_once_and_outlives_its_machine,
         machine_is_made_from_a_snapshot_and_holds_it, snapshot_of_a_missing_machine_is_not_found,
-        snapshot_is_no_image_that_a_user_could_name;
+        snapshot_is_no_image_that_a_user_could_name, retained_machine_snapshot_is_kept_and_told_of,
+        retained_machine_snapshot_is_adopted_or_purged, adopted_machine_snapshot_keeps_the_machines_made_from_it;
     files: file_sets_come_and_go, sets_that_are_wanted_no_more_go, paths_that_leave_the_set_are_refused,
         empty_directories_leave_nothing_behind;
     consoles: logs_tell_what_was_written, previous_logs_are_kept_apart, command_output_and_exit_code_are_told,

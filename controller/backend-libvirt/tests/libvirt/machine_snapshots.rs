@@ -6,7 +6,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use controller_backend::conformance::Fixture;
-use controller_backend::{Consistency, FirstBoot, LogOptions, MachineSnapshotSpec, MachineSpec, Progress};
+use controller_backend::{
+    Consistency, FirstBoot, LogOptions, MachineId, MachineSnapshotSource, MachineSnapshotSpec, MachineSpec, Progress,
+};
 use futures::StreamExt;
 
 use crate::{daemon, guest};
@@ -17,7 +19,8 @@ async fn snapshot_of_a_running_machine_stands_alone_and_is_roots() {
         let fixture = &world.fixture;
         let id = fixture.start(&fixture.machine("vm", 2)).await;
         let chain = daemon::virsh(&["domblklist", &id.0]);
-        let owner = fixture.owner("InstanceSnapshot", "before", 3);
+        let spec = spec(fixture, &id);
+        let owner = spec.owner.clone();
         // What a process that was killed has left.
         let file = world.images().join(format!("{}.qcow2", owner.uid));
         let fresh = file.with_extension("new");
@@ -25,7 +28,6 @@ async fn snapshot_of_a_running_machine_stands_alone_and_is_roots() {
         let snapshots = &fixture.backend.machine_snapshots;
         assert_eq!(snapshots.find(owner.uid).await.expect("find"), None, "half of one is none");
 
-        let spec = MachineSnapshotSpec { owner: owner.clone(), machine: id.clone() };
         let taken = snapshots.ensure(&spec, &Progress::default()).await.expect("ensure");
         assert_eq!(taken.consistency, Consistency::Crash);
         assert_eq!(daemon::virsh(&["domblklist", &id.0]), chain, "the machine writes where it wrote");
@@ -66,8 +68,8 @@ exec 3<> $(ls /dev/vport*p1)
 setsid sleep 100000 > /dev/null 2>&1 &
 "#;
 
-/// A machine that runs such an agent, and its marks for a snapshot.
-async fn guest_with(fixture: &Fixture, agent: &str) -> MachineSnapshotSpec {
+/// A machine that runs such an agent, and a snapshot of it.
+async fn guest_with(fixture: &Fixture, agent: &str) -> (MachineId, MachineSnapshotSpec) {
     let first_boot = FirstBoot { user_data: Some(agent.to_owned()), ..FirstBoot::default() };
     let machine = MachineSpec { first_boot: Some(first_boot), ..fixture.machine("vm", 2) };
     let id = fixture.start(&machine).await;
@@ -77,15 +79,21 @@ async fn guest_with(fixture: &Fixture, agent: &str) -> MachineSnapshotSpec {
         }
     };
     tokio::time::timeout(Duration::from_secs(120), connected).await.expect("the agent is there");
-    MachineSnapshotSpec { owner: fixture.owner("InstanceSnapshot", "before", 3), machine: id }
+    let spec = spec(fixture, &id);
+    (id, spec)
+}
+
+fn spec(fixture: &Fixture, machine: &MachineId) -> MachineSnapshotSpec {
+    let source = MachineSnapshotSource::Machine(machine.clone());
+    MachineSnapshotSpec { owner: fixture.owner("InstanceSnapshot", "before", 3), source }
 }
 
 #[tokio::test]
 async fn guest_with_an_agent_is_frozen_for_the_moment_and_thawed() {
     daemon::run(async |fixture| {
-        let spec = guest_with(fixture, AGENT).await;
+        let (id, spec) = guest_with(fixture, AGENT).await;
         let taken = fixture.backend.machine_snapshots.ensure(&spec, &Progress::default()).await.expect("ensure");
-        let log = fixture.backend.consoles.logs(&spec.machine, LogOptions::default()).await.expect("logs");
+        let log = fixture.backend.consoles.logs(&id, LogOptions::default()).await.expect("logs");
         let log: Vec<_> =
             log.collect::<Vec<_>>().await.into_iter().flat_map(|piece| piece.expect("a piece").bytes).collect();
         let log = String::from_utf8_lossy(&log).into_owned();
@@ -100,7 +108,7 @@ async fn guest_with_an_agent_is_frozen_for_the_moment_and_thawed() {
 #[tokio::test]
 async fn guest_that_a_killed_process_left_frozen_is_thawed_by_the_next() {
     daemon::run(async |fixture| {
-        let id = guest_with(fixture, AGENT).await.machine;
+        let (id, _) = guest_with(fixture, AGENT).await;
         let find = async || fixture.only(fixture.machine("vm", 2).owner.uid).await;
         assert!(!find().await.left_frozen);
         // As far as a process came that was killed between the two.
@@ -121,7 +129,7 @@ async fn guest_that_a_killed_process_left_frozen_is_thawed_by_the_next() {
 #[tokio::test]
 async fn guest_whose_agent_says_nothing_holds_nobody_up() {
     daemon::run(async |fixture| {
-        let spec = guest_with(fixture, SILENT_AGENT).await;
+        let (_, spec) = guest_with(fixture, SILENT_AGENT).await;
         let progress = Progress::default();
         let taking = fixture.backend.machine_snapshots.ensure(&spec, &progress);
         let taken = tokio::time::timeout(Duration::from_secs(60), taking).await.expect("it waits for no guest");
@@ -135,7 +143,7 @@ async fn snapshot_that_nobody_waits_for_any_more_leaves_nothing() {
     daemon::run_with(async |world| {
         let fixture = &world.fixture;
         let id = fixture.start(&fixture.machine("vm", 2)).await;
-        let spec = MachineSnapshotSpec { owner: fixture.owner("InstanceSnapshot", "before", 3), machine: id.clone() };
+        let spec = spec(fixture, &id);
         let snapshots = &fixture.backend.machine_snapshots;
         for wait in [0, 30, 60, 120, 250] {
             // Dropped wherever it is by then.
@@ -150,6 +158,36 @@ async fn snapshot_that_nobody_waits_for_any_more_leaves_nothing() {
             assert_eq!(left, Vec::<std::ffi::OsString>::new());
         }
         snapshots.ensure(&spec, &Progress::default()).await.expect("it is taken afresh");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn adoption_and_purge_that_were_cut_off_are_finished() {
+    daemon::run_with(async |world| {
+        let fixture = &world.fixture;
+        let id = fixture.start(&fixture.machine("vm", 2)).await;
+        let spec = spec(fixture, &id);
+        let snapshots = &fixture.backend.machine_snapshots;
+        let (uid, owner) = (spec.owner.uid, fixture.owner("InstanceSnapshot", "heir", 4));
+        let heir = MachineSnapshotSpec { owner, source: MachineSnapshotSource::Retained(uid) };
+        snapshots.ensure(&spec, &Progress::default()).await.expect("ensure");
+        snapshots.retain(uid).await.expect("retain");
+        let file = |uid: uuid::Uuid, ending: &str| world.images().join(format!("{uid}.{ending}"));
+        // As it is as soon as it is the heir's.
+        std::fs::hard_link(file(uid, "qcow2"), file(heir.owner.uid, "qcow2")).expect("it is ours");
+        std::fs::rename(file(uid, "json"), file(heir.owner.uid, "json")).expect("it is ours");
+        assert_eq!(snapshots.find(uid).await.expect("find"), None);
+        let adopted = snapshots.ensure(&heir, &Progress::default()).await.expect("ensure");
+        assert_eq!((&adopted.owner, adopted.retained), (&heir.owner, false));
+        assert!(!file(uid, "qcow2").exists(), "it is called otherwise now");
+
+        snapshots.retain(heir.owner.uid).await.expect("retain");
+        std::fs::remove_file(file(heir.owner.uid, "qcow2")).expect("it is ours");
+        assert_eq!(snapshots.list().await.expect("list"), []);
+        snapshots.purge(heir.owner.uid).await.expect("the rest goes");
+        assert!(!file(heir.owner.uid, "json").exists());
+        assert!(snapshots.purge(heir.owner.uid).await.expect_err("it is gone").is_not_found());
     })
     .await;
 }

@@ -43,7 +43,7 @@ fn machine_snapshots(world: &World, installation: Uuid) -> Vec<String> {
     let ours = world.machine_snapshots.range((installation, Uuid::nil())..=(installation, Uuid::max()));
     ours.map(|(_, fake)| {
         let snapshot = &fake.snapshot;
-        format!("machine snapshot {} {}", snapshot.owner, snapshot.image.id)
+        format!("machine snapshot {} {} retained={}", snapshot.owner, snapshot.image.id, snapshot.retained)
     })
     .collect()
 }

@@ -50,6 +50,9 @@ pub enum Operation {
     FindMachineSnapshot,
     EnsureMachineSnapshot,
     RemoveMachineSnapshot,
+    RetainMachineSnapshot,
+    HandOverMachineSnapshot,
+    PurgeMachineSnapshot,
     ThawMachine,
     ListDiskImages,
     FindDiskImage,
@@ -111,6 +114,9 @@ impl Operation {
         Self::FindMachineSnapshot,
         Self::EnsureMachineSnapshot,
         Self::RemoveMachineSnapshot,
+        Self::RetainMachineSnapshot,
+        Self::HandOverMachineSnapshot,
+        Self::PurgeMachineSnapshot,
         Self::ThawMachine,
         Self::ListDiskImages,
         Self::FindDiskImage,
@@ -159,6 +165,9 @@ impl Operation {
                 | Self::PurgeSnapshot
                 | Self::EnsureMachineSnapshot
                 | Self::RemoveMachineSnapshot
+                | Self::RetainMachineSnapshot
+                | Self::HandOverMachineSnapshot
+                | Self::PurgeMachineSnapshot
                 | Self::ThawMachine
                 | Self::EnsureDiskImage
                 | Self::RemoveDiskImage

@@ -89,7 +89,9 @@ conforms! {
         empty_directories_leave_nothing_behind;
     machine_snapshots: machine_snapshot_is_taken_once_and_outlives_its_machine,
         machine_is_made_from_a_snapshot_and_holds_it, snapshot_of_a_missing_machine_is_not_found,
-        snapshot_is_no_image_that_a_user_could_name, image_is_made_from_a_snapshot_and_outlives_it;
+        snapshot_is_no_image_that_a_user_could_name, image_is_made_from_a_snapshot_and_outlives_it,
+        retained_machine_snapshot_is_kept_and_told_of, retained_machine_snapshot_is_adopted_or_purged,
+        adopted_machine_snapshot_keeps_the_machines_made_from_it;
     disk_images: image_is_imported_once_and_removed, missing_and_outside_sources_are_refused, image_is_downloaded,
         wrong_and_missing_downloads_are_refused, image_that_is_too_large_is_refused, image_in_use_is_kept;
     consoles: logs_tell_what_was_written, previous_logs_are_kept_apart, command_output_and_exit_code_are_told,

@@ -28,6 +28,8 @@ pub(crate) enum Step {
     Take(MachineSnapshotSpec),
     /// Remove the snapshot, also a half-taken one.
     Remove,
+    /// Keep the data, marked as retained.
+    Retain,
 }
 
 /// The kind.

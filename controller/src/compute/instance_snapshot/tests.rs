@@ -1,10 +1,13 @@
 //! What is planned for an InstanceSnapshot in one situation after the other.
 
-use controller_backend::{Consistency, Image, MachineId, MachineSnapshot, MachineSnapshotSpec, Owner};
+use controller_backend::{
+    Consistency, Image, MachineId, MachineSnapshot, MachineSnapshotSource, MachineSnapshotSpec, Owner,
+};
 use crds::compute::instance::BackendName;
 use crds::compute::instance_snapshot::{InstanceSnapshot, InstanceSnapshotSpec, InstanceSnapshotStatus};
 use crds::quantity::Quantity;
 use crds::status::{READY, condition};
+use crds::storage::volume::DeletionPolicy;
 use jiff::Timestamp;
 use kube::Resource;
 use proptest::prelude::*;
@@ -17,7 +20,7 @@ use super::{InstanceSnapshotKind, Step};
 use crate::runtime::{Account, Goal, Plan};
 
 fn machine() -> Subject {
-    Subject::There(MachineId("machine-1".to_owned()))
+    Subject::There(MachineSnapshotSource::Machine(MachineId("machine-1".to_owned())))
 }
 
 fn missing() -> Subject {
@@ -25,7 +28,7 @@ fn missing() -> Subject {
 }
 
 fn snapshot() -> InstanceSnapshot {
-    let spec = InstanceSnapshotSpec { instance: "web".to_owned(), deletion_protection: false };
+    let spec = InstanceSnapshotSpec { instance: Some("web".to_owned()), ..InstanceSnapshotSpec::default() };
     let mut snapshot = InstanceSnapshot::new("before", spec);
     snapshot.meta_mut().namespace = Some("shop".to_owned());
     snapshot
@@ -58,7 +61,14 @@ fn real(owner: &Owner) -> MachineSnapshot {
         command: Vec::new(),
         user: String::new(),
     };
-    MachineSnapshot { owner: owner.clone(), image, disk_bytes: Some(2 << 30), consistency: Consistency::Crash }
+    MachineSnapshot {
+        owner: owner.clone(),
+        image,
+        disk_bytes: Some(2 << 30),
+        consistency: Consistency::Crash,
+        retained: false,
+        taken_at: None,
+    }
 }
 
 fn status(snapshot: &InstanceSnapshot, observed: &Observed, goal: Goal, plan: &Plan<Step>) -> InstanceSnapshotStatus {
@@ -88,8 +98,9 @@ fn converge(
         }
         for step in &plan.steps {
             match step {
-                Step::Take(MachineSnapshotSpec { owner, machine: _ }) => observed.snapshot = Some(real(owner)),
+                Step::Take(MachineSnapshotSpec { owner, source: _ }) => observed.snapshot = Some(real(owner)),
                 Step::Remove => (observed.snapshot, observed.leftovers) = (None, false),
+                Step::Retain => observed.snapshot.as_mut().unwrap().retained = true,
             }
         }
         taken.extend(plan.steps);
@@ -106,7 +117,7 @@ fn reason(status: &InstanceSnapshotStatus) -> (&str, &str) {
 fn a_snapshot_is_taken_once_and_stays_when_its_instance_goes() {
     let (mut snapshot, mut observed) = (snapshot(), observed());
     let (steps, status) = converge(&mut snapshot, &mut observed, Goal::Present);
-    assert!(matches!(&steps[..], [Step::Take(spec)] if spec.machine.0 == "machine-1"));
+    assert!(matches!(&steps[..], [Step::Take(spec)] if Subject::There(spec.source.clone()) == machine()));
     assert_eq!((status.phase.as_deref(), status.ready_to_use), (Some("Ready"), Some(true)));
     assert_eq!((status.size, status.disk_size), (Some(Quantity::from("64Mi")), Some(Quantity::from("2048Mi"))));
     assert_eq!(status.image_id.as_deref(), Some("sha256:1"));
@@ -171,6 +182,37 @@ fn what_is_half_taken_is_removed_and_what_was_never_begun_is_not_looked_for() {
     assert_eq!(converge(&mut snapshot, &mut observed, Goal::Absent).0, [Step::Remove]);
 }
 
+#[test]
+fn data_that_is_retained_stays_and_is_told_of() {
+    let (mut snapshot, mut observed) = (snapshot(), observed());
+    snapshot.spec.deletion_policy = DeletionPolicy::Retain;
+    converge(&mut snapshot, &mut observed, Goal::Present);
+    observed.users = vec!["again".to_owned()];
+    assert_eq!(reason(&converge(&mut snapshot, &mut observed, Goal::Absent).1).0, "InUse");
+    observed.users.clear();
+    (observed.leftovers, observed.subject) = (true, Subject::Settled);
+    assert_eq!(converge(&mut snapshot, &mut observed, Goal::Absent).0, [Step::Retain]);
+    assert!(observed.snapshot.is_some());
+    // Another one has adopted it meanwhile: what this one may have half made goes.
+    observed.snapshot = None;
+    assert_eq!(converge(&mut snapshot, &mut observed, Goal::Absent).0, [Step::Remove]);
+}
+
+#[test]
+fn what_is_retained_is_adopted_where_it_is_and_by_whoever_it_was_of() {
+    let (mut snapshot, mut observed) = (snapshot(), observed());
+    let from = Uuid::from_u128(9);
+    (snapshot.spec.instance, snapshot.spec.retained) = (None, Some(from.to_string()));
+    observed.subject = Subject::There(MachineSnapshotSource::Retained(from));
+    let (steps, status) = converge(&mut snapshot, &mut observed, Goal::Present);
+    assert!(matches!(&steps[..], [Step::Take(spec)] if spec.source == MachineSnapshotSource::Retained(from)));
+    assert_eq!((status.ready_to_use, status.backend), (Some(true), Some(BackendName::Libvirt)));
+    let own = observed.owner.uid;
+    observed.snapshot.as_mut().unwrap().retained = true;
+    let (steps, _) = converge(&mut snapshot, &mut observed, Goal::Present);
+    assert!(matches!(&steps[..], [Step::Take(spec)] if spec.source == MachineSnapshotSource::Retained(own)));
+}
+
 proptest! {
     #[test]
     fn planning_again_after_applying_plans_nothing(
@@ -179,16 +221,20 @@ proptest! {
         subject in prop_oneof![Just(missing()), Just(machine()), Just(Subject::Settled)],
         used in any::<bool>(),
         absent in any::<bool>(),
+        retain in any::<bool>(),
     ) {
         let (mut snapshot, mut observed) = (snapshot(), observed());
         observed.snapshot = there.then(|| real(&observed.owner));
         (observed.leftovers, observed.subject) = (leftovers, subject);
         observed.users = if used { vec!["again".to_owned()] } else { Vec::new() };
+        snapshot.spec.deletion_policy = if retain { DeletionPolicy::Retain } else { DeletionPolicy::Delete };
         let goal = if absent { Goal::Absent } else { Goal::Present };
         let (steps, _) = converge(&mut snapshot, &mut observed, goal);
         prop_assert_eq!(plan(goal, &snapshot, &observed).steps, Vec::new());
         if there && (used || !absent) {
             prop_assert_eq!(steps, Vec::new());
+        }
+        if there && (used || retain || !absent) {
             prop_assert!(observed.snapshot.is_some());
         }
     }

@@ -1,16 +1,19 @@
-//! Data without an object: what a Volume or VolumeSnapshot has left behind, or what a restore has orphaned. It is listed,
-//! adopted by its uid, and purged by its uid; nothing else ever removes it.
+//! Data without an object: what a Volume, VolumeSnapshot or InstanceSnapshot has left behind, or what a restore has
+//! orphaned. It is listed, adopted by its uid, and purged by its uid; nothing else ever removes it.
 //!
 //! Each adoption ends with an object that names the data; from there on it is the controllers' work. Cut off before, the
 //! data is still an orphan.
+
+mod data;
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 use controller_backend::{Backend, Error as BackendError, Owner};
-use crds::quantity::Quantity;
+use crds::compute::instance_snapshot::{InstanceSnapshot, InstanceSnapshotSpec};
 use crds::storage::volume::{DeletionPolicy, Volume, VolumeMode, VolumeSource, VolumeSpec};
 use crds::storage::volume_snapshot::{VolumeSnapshot, VolumeSnapshotSpec};
+use jiff::Timestamp;
 use k8s_openapi::NamespaceResourceScope;
 use kube::api::{ListParams, PostParams};
 use kube::{Api, Client, Resource, ResourceExt};
@@ -19,13 +22,15 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use crate::runtime::uid_of;
-use crate::storage;
+
+use data::Backends;
+pub use data::Data;
 
 /// Lists, adopts and purges data without an object.
 #[derive(Clone)]
 pub struct Orphans {
     client: Client,
-    backend: Backend,
+    backends: Backends,
 }
 
 /// Data without an object.
@@ -35,20 +40,14 @@ pub struct Orphan {
     pub owner: Owner,
     /// Its size.
     pub size_bytes: u64,
-    /// How machines saw it.
-    pub mode: controller_backend::VolumeMode,
+    /// What kind of data it is.
+    pub data: Data,
     /// Whether it was left behind on purpose.
     pub retained: bool,
+    /// When it was taken, where that is known.
+    pub taken_at: Option<Timestamp>,
     /// The object that is about to adopt it, such as ``Volume `shop/data` ``.
     pub claimed_by: Option<String>,
-}
-
-impl Orphan {
-    /// Its size, as a Volume's.
-    #[must_use]
-    pub fn size(&self) -> Quantity {
-        storage::size(self.size_bytes)
-    }
 }
 
 /// Where data goes.
@@ -128,8 +127,8 @@ fn api(action: &'static str) -> impl FnOnce(kube::Error) -> OrphanError {
 struct Objects {
     /// By uid.
     owners: BTreeMap<Uuid, String>,
-    /// By the namespace and the uid that they name.
-    heirs: BTreeMap<(String, String), String>,
+    /// By kind, and the namespace and the uid that they name.
+    heirs: BTreeMap<(String, String, String), String>,
 }
 
 impl Objects {
@@ -138,23 +137,23 @@ impl Objects {
             let namespace = object.namespace().unwrap_or_default();
             let shown = format!("{} `{namespace}/{}`", K::kind(&()), object.name_any());
             if let Some(uid) = retained(object) {
-                self.heirs.insert((namespace, uid.clone()), shown.clone());
+                self.heirs.insert((K::kind(&()).into_owned(), namespace, uid.clone()), shown.clone());
             }
             self.owners.insert(uid_of(object), shown);
         }
     }
 
     fn heir(&self, owner: &Owner) -> Option<String> {
-        // One of another namespace would wait for ever.
-        self.heirs.get(&(owner.namespace.clone(), owner.uid.to_string())).cloned()
+        // One of another kind or namespace would wait for ever.
+        self.heirs.get(&(owner.kind.clone(), owner.namespace.clone(), owner.uid.to_string())).cloned()
     }
 }
 
 impl Orphans {
-    /// Orphans of this installation.
+    /// Orphans of this installation, on its host and, if that is another, at what runs its virtual machines.
     #[must_use]
-    pub fn new(client: Client, backend: Backend) -> Self {
-        Self { client, backend }
+    pub fn new(client: Client, host: Backend, virtual_machines: Option<Backend>) -> Self {
+        Self { client, backends: Backends { host, virtual_machines } }
     }
 
     /// All of them, by kind, namespace and name.
@@ -163,7 +162,7 @@ impl Orphans {
     /// The backend or the apiserver fails.
     pub async fn list(&self) -> Result<Vec<Orphan>, OrphanError> {
         // The objects come last: what is made in between has one.
-        let data = self.data().await?;
+        let data = self.backends.list().await?;
         let objects = self.objects().await?;
         let mut orphans: Vec<Orphan> =
             data.into_iter().filter(|orphan| !objects.owners.contains_key(&orphan.owner.uid)).collect();
@@ -185,26 +184,30 @@ impl Orphans {
         let orphan = self.unclaimed(uid).await?;
         let namespace = adoption.namespace.clone().unwrap_or_else(|| orphan.owner.namespace.clone());
         let name = adoption.name.clone().unwrap_or_else(|| orphan.owner.name.clone());
-        if orphan.owner.kind == Volume::kind(&()) {
-            let spec = VolumeSpec {
-                size: orphan.size(),
-                volume_mode: match orphan.mode {
-                    controller_backend::VolumeMode::Filesystem => VolumeMode::Filesystem,
-                    controller_backend::VolumeMode::Block => VolumeMode::Block,
-                },
-                source: Some(VolumeSource { retained: Some(uid.to_string()), ..VolumeSource::default() }),
-                deletion_policy: DeletionPolicy::Retain,
-                deletion_protection: false,
-            };
-            self.hand_to(&orphan, &namespace, Volume::new(&name, spec)).await?;
-        } else {
-            let spec = VolumeSnapshotSpec {
-                volume: None,
-                retained: Some(uid.to_string()),
-                deletion_policy: DeletionPolicy::Retain,
-                deletion_protection: false,
-            };
-            self.hand_to(&orphan, &namespace, VolumeSnapshot::new(&name, spec)).await?;
+        let (retained, deletion_policy) = (Some(uid.to_string()), DeletionPolicy::Retain);
+        match orphan.data {
+            Data::Volume(mode) => {
+                let spec = VolumeSpec {
+                    size: orphan.size(),
+                    volume_mode: match mode {
+                        controller_backend::VolumeMode::Filesystem => VolumeMode::Filesystem,
+                        controller_backend::VolumeMode::Block => VolumeMode::Block,
+                    },
+                    source: Some(VolumeSource { retained, ..VolumeSource::default() }),
+                    deletion_policy,
+                    deletion_protection: false,
+                };
+                self.hand_to(&orphan, &namespace, Volume::new(&name, spec)).await?;
+            }
+            Data::VolumeSnapshot => {
+                let spec = VolumeSnapshotSpec { volume: None, retained, deletion_policy, deletion_protection: false };
+                self.hand_to(&orphan, &namespace, VolumeSnapshot::new(&name, spec)).await?;
+            }
+            Data::InstanceSnapshot(_) => {
+                let spec =
+                    InstanceSnapshotSpec { instance: None, retained, deletion_policy, deletion_protection: false };
+                self.hand_to(&orphan, &namespace, InstanceSnapshot::new(&name, spec)).await?;
+            }
         }
         Ok(Adopted { kind: orphan.owner.kind, namespace, name })
     }
@@ -216,12 +219,7 @@ impl Orphans {
     pub async fn purge(&self, uid: Uuid) -> Result<Orphan, OrphanError> {
         let orphan = self.unclaimed(uid).await?;
         self.retain(&orphan).await?;
-        if orphan.owner.kind == Volume::kind(&()) {
-            self.backend.volumes.purge(uid).await
-        } else {
-            self.backend.snapshots.purge(uid).await
-        }
-        .map_err(|error| {
+        self.backends.purge(&orphan).await.map_err(|error| {
             if error.is_not_found() { OrphanError::Missing { uid } } else { backend("purge the data")(error) }
         })?;
         tracing::warn!(owner = %orphan.owner, %uid, "data without an object was purged");
@@ -252,13 +250,8 @@ impl Orphans {
         objects.create(&try_only, &object).await.map_err(api("make the object that adopts it"))?;
         self.retain(orphan).await?;
         if orphan.owner.namespace != namespace {
-            let uid = orphan.owner.uid;
-            if orphan.owner.kind == Volume::kind(&()) {
-                self.backend.volumes.hand_over(uid, namespace).await
-            } else {
-                self.backend.snapshots.hand_over(uid, namespace).await
-            }
-            .map_err(backend("bring the data into the namespace"))?;
+            let handed = self.backends.hand_over(orphan, namespace).await;
+            handed.map_err(backend("bring the data into the namespace"))?;
         }
         objects.create(&PostParams::default(), &object).await.map_err(api("make the object that adopts it"))?;
         tracing::info!(owner = %orphan.owner, uid = %orphan.owner.uid, namespace, "data without an object was adopted");
@@ -270,34 +263,27 @@ impl Orphans {
         if orphan.retained {
             return Ok(());
         }
-        if orphan.owner.kind == Volume::kind(&()) {
-            self.backend.volumes.retain(orphan.owner.uid).await
-        } else {
-            self.backend.snapshots.retain(orphan.owner.uid).await
-        }
-        .map_err(backend("retain the data"))
-    }
-
-    async fn data(&self) -> Result<Vec<Orphan>, OrphanError> {
-        let volumes = self.backend.volumes.list().await.map_err(backend("list the volumes"))?;
-        let snapshots = self.backend.snapshots.list().await.map_err(backend("list the snapshots"))?;
-        let volumes = volumes.into_iter().map(|real| (real.owner, real.size_bytes, real.mode, real.retained));
-        let snapshots = snapshots.into_iter().map(|real| (real.owner, real.size_bytes, real.mode, real.retained));
-        let orphan =
-            |(owner, size_bytes, mode, retained)| Orphan { owner, size_bytes, mode, retained, claimed_by: None };
-        Ok(volumes.chain(snapshots).map(orphan).collect())
+        self.backends.retain(orphan).await.map_err(backend("retain the data"))
     }
 
     /// As a most-recent read has them.
     async fn objects(&self) -> Result<Objects, OrphanError> {
-        let all = ListParams::default();
-        let volumes = Api::<Volume>::all(self.client.clone()).list(&all).await.map_err(api("list the Volumes"))?;
-        let snapshots = Api::<VolumeSnapshot>::all(self.client.clone()).list(&all).await;
-        let snapshots = snapshots.map_err(api("list the VolumeSnapshots"))?;
         let mut objects = Objects::default();
-        objects.add(&volumes.items, |volume| volume.spec.source.as_ref().and_then(|source| source.retained.as_ref()));
-        objects.add(&snapshots.items, |snapshot| snapshot.spec.retained.as_ref());
+        let volumes = self.all::<Volume>("list the Volumes").await?;
+        objects.add(&volumes, |volume| volume.spec.source.as_ref().and_then(|source| source.retained.as_ref()));
+        let snapshots = self.all::<VolumeSnapshot>("list the VolumeSnapshots").await?;
+        objects.add(&snapshots, |snapshot| snapshot.spec.retained.as_ref());
+        let snapshots = self.all::<InstanceSnapshot>("list the InstanceSnapshots").await?;
+        objects.add(&snapshots, |snapshot| snapshot.spec.retained.as_ref());
         Ok(objects)
+    }
+
+    async fn all<K>(&self, action: &'static str) -> Result<Vec<K>, OrphanError>
+    where
+        K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
+    {
+        let listed = Api::<K>::all(self.client.clone()).list(&ListParams::default()).await;
+        listed.map(|list| list.items).map_err(api(action))
     }
 }
 

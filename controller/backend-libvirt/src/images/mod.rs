@@ -1,7 +1,9 @@
 //! Disk images: imported once into a file of their own that nobody changes, with a note beside it. The note is written
 //! last, so that an image is there whole or not at all. What is downloaded lies beside it until it is imported.
 
-use std::collections::BTreeMap;
+mod snapshots;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Component, Path, PathBuf};
@@ -11,7 +13,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use controller_backend::{
     Conflict, Consistency, DiskFormat, DiskImage, DiskImageSpec, DiskImages, DiskSource, Error, Image, Images,
-    ImportError, MachineSnapshot, Owner, Progress, PullError,
+    ImportError, Owner, Progress, PullError,
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -51,10 +53,34 @@ struct Note {
     /// In which state the disk was, where it was a machine's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     snapshot: Option<Consistency>,
+    /// Whether it was kept when its object went.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    retained: bool,
+    /// Those whose it was before it was adopted. Machines may still have been made from their files, which are the same.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    former_owners: BTreeSet<Uuid>,
 }
 
-/// An image as it lies on the host, and in which state its disk was where it was a machine's.
-type Kept = (DiskImage, Option<Consistency>);
+impl Note {
+    /// What is going to be written beside a fresh image, but for its id.
+    fn new(owner: &Owner, disk_bytes: u64, snapshot: Option<Consistency>) -> Self {
+        let (owner, id) = (owner.clone(), String::new());
+        Self { owner, id, disk_bytes, snapshot, retained: false, former_owners: BTreeSet::new() }
+    }
+}
+
+/// An image as it lies on the host.
+struct Kept {
+    note: Note,
+    file: std::fs::Metadata,
+}
+
+impl Kept {
+    fn image(self) -> DiskImage {
+        let Note { owner, id, disk_bytes, .. } = self.note;
+        DiskImage { owner, id, disk_bytes, stored_bytes: self.file.len() }
+    }
+}
 
 impl HostImages {
     pub(crate) fn new(engine: Arc<Engine>, places: Places, image_dir: Option<PathBuf>, downloader: Downloader) -> Self {
@@ -63,31 +89,14 @@ impl HostImages {
 
     /// The image that a machine names: by its owner's uid, or by the id of its content.
     pub(crate) async fn named(&self, name: &str) -> Result<Option<DiskImage>, Error> {
-        Ok(self.look_for(name).await?.map(|(image, _)| image))
+        Ok(self.look_for(name).await?.map(Kept::image))
     }
 
     async fn look_for(&self, name: &str) -> Result<Option<Kept>, Error> {
         if let Ok(owner) = name.parse() {
             return self.look(owner).await;
         }
-        Ok(self.all().await?.into_iter().find(|(image, _)| image.id == name))
-    }
-
-    /// What machines' disks were, sorted by owner's uid.
-    pub(crate) async fn snapshots(&self) -> Result<Vec<MachineSnapshot>, Error> {
-        Ok(self.all().await?.into_iter().filter_map(snapshot).collect())
-    }
-
-    /// The same of one owner.
-    pub(crate) async fn snapshot(&self, owner: Uuid) -> Result<Option<MachineSnapshot>, Error> {
-        Ok(self.look(owner).await?.and_then(snapshot))
-    }
-
-    /// Keeps a whole copy of a machine's disk.
-    pub(crate) async fn keep_snapshot(&self, owner: &Owner, fresh: &Path, found: Consistency) -> Result<(), Error> {
-        let disk_bytes = disks::info(fresh, DiskFormat::Qcow2).await?.virtual_size;
-        let note = Note { owner: owner.clone(), id: String::new(), disk_bytes, snapshot: Some(found) };
-        self.keep(note, fresh).await.map(drop)
+        Ok(self.all().await?.into_iter().find(|kept| kept.note.id == name))
     }
 
     /// The file to import from, inside of what may be imported from whatever links say.
@@ -147,8 +156,7 @@ impl HostImages {
         let fresh = self.places.image(spec.owner.uid).with_extension("new");
         let outcome = async {
             let disk_bytes = self.copy(spec, source, &fresh).await?;
-            let note = Note { owner: spec.owner.clone(), id: String::new(), disk_bytes, snapshot: None };
-            self.keep(note, &fresh).await.map_err(ImportError::backend)
+            self.keep(Note::new(&spec.owner, disk_bytes, None), &fresh).await.map_err(ImportError::backend)
         }
         .await;
         if outcome.is_err() {
@@ -237,13 +245,13 @@ impl HostImages {
         group_of(&capabilities).ok_or_else(unknown)
     }
 
-    /// The names of the machines that were made from an image, sorted.
-    async fn users(&self, owner: Uuid) -> Result<Vec<String>, Error> {
+    /// The names of the machines that were made from the images of any of these owners, sorted.
+    async fn users(&self, owners: BTreeSet<Uuid>) -> Result<Vec<String>, Error> {
         let installation = self.engine.installation();
         let look = move |connection: &crate::engine::Connection| {
             let mut users = Vec::new();
             for owned in all_owned(connection, installation)? {
-                if owned.marks.image == owner {
+                if owners.contains(&owned.marks.image) {
                     users.push(owned.domain.get_name()?);
                 }
             }
@@ -272,39 +280,45 @@ impl HostImages {
                 images.push(image);
             }
         }
-        images.sort_by_key(|(image, _)| image.owner.uid);
+        images.sort_by_key(|kept| kept.note.owner.uid);
         Ok(images)
     }
 
     async fn look(&self, owner: Uuid) -> Result<Option<Kept>, Error> {
-        let failed = |error| Error::failed("look for the image", error);
+        let Some(note) = self.read_note(owner).await? else { return Ok(None) };
+        match fs::metadata(self.places.image(owner)).await {
+            Ok(file) => Ok(Some(Kept { note, file })),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::failed("look for the image", error)),
+        }
+    }
+
+    async fn read_note(&self, owner: Uuid) -> Result<Option<Note>, Error> {
         let note = match fs::read(self.places.image_note(owner)).await {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(failed(error)),
+            Err(error) => return Err(Error::failed("look for the image", error)),
         };
         // A note that can't be read is none: importing again writes it anew.
-        let Ok(note) = serde_json::from_slice::<Note>(&note) else { return Ok(None) };
-        match fs::metadata(self.places.image(owner)).await {
-            Ok(file) => {
-                let Note { owner, id, disk_bytes, snapshot } = note;
-                Ok(Some((DiskImage { owner, id, disk_bytes, stored_bytes: file.len() }, snapshot)))
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(failed(error)),
+        let Ok(mut note) = serde_json::from_slice::<Note>(&note) else { return Ok(None) };
+        if note.owner.uid != owner {
+            // Adopted a moment ago, it tells of the owner before.
+            note.former_owners.insert(note.owner.uid);
+            note.owner.uid = owner;
         }
+        Ok(Some(note))
     }
 }
 
 #[async_trait]
 impl DiskImages for HostImages {
     async fn list(&self) -> Result<Vec<DiskImage>, Error> {
-        let images = self.all().await?.into_iter().filter(|(_, snapshot)| snapshot.is_none());
-        Ok(images.map(|(image, _)| image).collect())
+        let images = self.all().await?.into_iter().filter(|kept| kept.note.snapshot.is_none());
+        Ok(images.map(Kept::image).collect())
     }
 
     async fn find(&self, owner: Uuid) -> Result<Option<DiskImage>, Error> {
-        Ok(self.look(owner).await?.map(|(image, _)| image))
+        Ok(self.look(owner).await?.map(Kept::image))
     }
 
     async fn ensure(&self, spec: &DiskImageSpec, progress: &Progress) -> Result<DiskImage, ImportError> {
@@ -334,15 +348,17 @@ impl DiskImages for HostImages {
     async fn remove(&self, owner: Uuid) -> Result<(), Error> {
         let _importing = self.importing.lock().await;
         let (image, note) = (self.places.image(owner), self.places.image_note(owner));
+        let former = self.read_note(owner).await?.map(|note| note.former_owners).unwrap_or_default();
         if fs::try_exists(&image).await.unwrap_or(true) {
-            let users = self.users(owner).await?;
+            let users = self.users(former.iter().copied().chain([owner]).collect()).await?;
             if !users.is_empty() {
                 return Err(Error::conflict(Conflict::InUse { what: format!("image of `{owner}`"), users }));
             }
         }
-        // The note first: what has none is not there.
+        // What the note tells of goes before it, the image after it: what has none is not there.
+        let before = former.into_iter().map(|before| self.places.image(before));
         let (fresh, download) = (image.with_extension("new"), self.places.image_download(owner));
-        for path in [note, image, fresh, download] {
+        for path in before.chain([note, image, fresh, download]) {
             let failed = |error| Error::failed(format!("remove the image of `{owner}`"), error);
             remove_file(&path).await.map_err(failed)?;
         }
@@ -414,12 +430,6 @@ fn group_of(capabilities: &str) -> Option<u32> {
     group.trim_start_matches('+').parse().ok()
 }
 
-fn snapshot((image, snapshot): Kept) -> Option<MachineSnapshot> {
-    let consistency = snapshot?;
-    let (owner, disk_bytes) = (image.owner.clone(), Some(image.disk_bytes));
-    Some(MachineSnapshot { owner, image: describe(image), disk_bytes, consistency })
-}
-
 fn describe(image: DiskImage) -> Image {
     Image {
         id: image.id,
@@ -446,7 +456,7 @@ impl LibvirtImages {
 impl Images for LibvirtImages {
     async fn resolve(&self, reference: &str) -> Result<Option<Image>, Error> {
         let found = self.images.look_for(reference).await?;
-        Ok(found.filter(|(_, snapshot)| snapshot.is_none()).map(|(image, _)| describe(image)))
+        Ok(found.filter(|kept| kept.note.snapshot.is_none()).map(|kept| describe(kept.image())))
     }
 
     async fn pull(&self, reference: &str) -> Result<Image, PullError> {
