@@ -9,8 +9,9 @@ use tokio::time::timeout;
 
 use super::rules;
 
-/// How long the answer to a new definition is held back at most. Where it takes longer, its status says when.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long the answer to a new definition is held back at most: a host that is busy may take seconds, and `kubectl wait` gives up
+/// at once on a status without conditions. Where it takes longer, its status says when.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Waits a moment until the status of a definition that was just made says how it stands. Does nothing for other kinds.
 pub(crate) async fn after_making(storage: &Storage, made: &Entry) {
