@@ -145,7 +145,8 @@ fn content(rules: &Rules, packet_mark: &str) -> String {
     policies(&mut text, rules);
     publications(&mut text, rules);
 
-    // The order of the hooks is: this, then Docker's own, which drops between its networks what bears no mark. Only what is
+    // The order of the hooks is: who sends, who receives, so that what one lets pass is still judged by the other, then Docker's
+    // own, which drops between its networks what bears no mark. Only what is
     // sent to an address of the host is taken to who publishes there: whatever else a machine says that it publishes, nobody
     // else's packets go to it. Nor do questions for names.
     let _ = write!(
@@ -163,9 +164,12 @@ iifname . ip daddr @gateways meta l4proto {{ tcp, udp }} th dport 53 accept
 iifname . ip daddr @gateways icmp type echo-request accept
 drop
 }}
-chain forward {{
-type filter hook forward priority -10; policy accept;
+chain sending {{
+type filter hook forward priority -11; policy accept;
 iifname @bridges jump leaving
+}}
+chain receiving {{
+type filter hook forward priority -10; policy accept;
 oifname @bridges jump arriving
 }}
 chain leaving {{
@@ -231,7 +235,8 @@ oifname . ip daddr @forwarded ct status dnat fib saddr type local masquerade
     text
 }
 
-/// A chain for each combination of groups that some machine is in, and who goes through which.
+/// A chain for each group, one for each combination of groups that some machine is in, which asks each of them, and who
+/// goes through which. A group's rules are there once, however many combinations it is in.
 fn policies(text: &mut String, rules: &Rules) {
     let members = rules.networks.values().flat_map(|network| &network.members);
     let members = members.filter(|(_, member)| !member.groups.is_empty());
@@ -239,19 +244,36 @@ fn policies(text: &mut String, rules: &Rules) {
     for (address, member) in members {
         combinations.entry(&member.groups).or_default().push(*address);
     }
+    let used: BTreeSet<Uuid> = combinations.keys().copied().flatten().copied().collect();
+    for (way, side, of) in WAYS {
+        for (uid, group) in rules.groups.iter().filter(|(uid, _)| used.contains(uid)) {
+            group_chain(text, &group_chain_name(way, *uid), side, of(group));
+        }
+    }
     let (mut receivers, mut senders) = (Vec::new(), Vec::new());
     for (number, (uids, addresses)) in combinations.iter().enumerate() {
-        let groups: Vec<&Group> = uids.iter().filter_map(|uid| rules.groups.get(uid)).collect();
-        chain(text, &format!("in_{number}"), "saddr", groups.iter().flat_map(|group| &group.ingress));
-        receivers.extend(addresses.iter().map(|at| format!("{at} : goto in_{number}")));
-        if groups.iter().any(|group| !group.egress.is_empty()) {
-            chain(text, &format!("out_{number}"), "daddr", groups.iter().flat_map(|group| &group.egress));
-            senders.extend(addresses.iter().map(|at| format!("{at} : goto out_{number}")));
+        let groups: Vec<(Uuid, &Group)> = uids.iter().filter_map(|uid| Some((*uid, rules.groups.get(uid)?))).collect();
+        for ((way, _, of), who) in WAYS.into_iter().zip([&mut receivers, &mut senders]) {
+            let speaking: Vec<Uuid> =
+                groups.iter().filter(|(_, group)| !of(group).is_empty()).map(|(uid, _)| *uid).collect();
+            // Who may be reached is always said; what may be reached, by whoever says anything about it.
+            if way == "in" || !speaking.is_empty() {
+                combined_chain(text, &format!("{way}_{number}"), way, &speaking);
+                who.extend(addresses.iter().map(|at| format!("{at} : goto {way}_{number}")));
+            }
         }
     }
     for (name, elements) in [("receivers", receivers), ("senders", senders)] {
         collection(text, &format!("map {name}"), "ipv4_addr : verdict", elements.into_iter());
     }
+}
+
+/// The two ways through a machine's groups: their word in the names of chains, on which side the others are, and the rules.
+const WAYS: [(&str, &str, fn(&Group) -> &Vec<Allowed>); 2] =
+    [("in", "saddr", |group| &group.ingress), ("out", "daddr", |group| &group.egress)];
+
+fn group_chain_name(way: &str, uid: Uuid) -> String {
+    format!("{way}_{}", group_name(uid))
 }
 
 /// Where machines find what others publish. Docker would take them there through a process of its own, by the gateway's
@@ -290,8 +312,8 @@ fn ways(text: &mut String, prefix: &str, ports: &[(Ipv4Addr, PublishedPort)]) {
     }
 }
 
-/// What may pass returns to where the packet came from; the rest ends here.
-fn chain<'a>(text: &mut String, name: &str, side: &str, allowed: impl Iterator<Item = &'a Allowed>) {
+/// What a group lets pass ends here for the hook; the rest returns to be asked elsewhere.
+fn group_chain(text: &mut String, name: &str, side: &str, allowed: &[Allowed]) {
     let _ = writeln!(text, "chain {name} {{");
     for allowed in allowed {
         let traffic = match allowed.traffic {
@@ -306,7 +328,16 @@ fn chain<'a>(text: &mut String, name: &str, side: &str, allowed: impl Iterator<I
             AllowedPeer::Range(range) => format!("ip {side} {range} "),
             AllowedPeer::Group(uid) => format!("ip {side} @{} ", group_name(uid)),
         };
-        let _ = writeln!(text, "{peer}{traffic}return");
+        let _ = writeln!(text, "{peer}{traffic}accept");
+    }
+    text.push_str("}\n");
+}
+
+/// What none of these groups lets pass ends here.
+fn combined_chain(text: &mut String, name: &str, way: &str, groups: &[Uuid]) {
+    let _ = writeln!(text, "chain {name} {{");
+    for uid in groups {
+        let _ = writeln!(text, "jump {}", group_chain_name(way, *uid));
     }
     text.push_str("drop\n}\n");
 }

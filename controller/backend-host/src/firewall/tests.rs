@@ -108,7 +108,7 @@ fn what_no_engine_publishes_is_taken_to_its_machine_from_the_host_and_the_world(
 }
 
 #[test]
-fn each_combination_of_groups_has_one_chain_that_ends_in_a_refusal() {
+fn each_combination_of_groups_asks_each_of_them_and_ends_in_a_refusal() {
     let mut declared = rules([network("tc-a", 0, &[(2, &[1, 2]), (3, &[1, 2]), (4, &[1]), (5, &[])])]);
     let group = |ingress| Group { ingress, ..Group::default() };
     let allow = |traffic, peer| Allowed { traffic, peer };
@@ -117,13 +117,27 @@ fn each_combination_of_groups_has_one_chain_that_ends_in_a_refusal() {
         (Uuid::from_u128(2), group(vec![allow(Traffic::Icmp, AllowedPeer::Group(Uuid::from_u128(1)))])),
     ]);
     let text = Script::of(INSTALLATION, &declared).text;
-    let group_1 = Uuid::from_u128(1).simple();
-    assert!(text.contains("chain in_0 {\ntcp dport 80-80 return\ndrop\n}"), "{text}");
-    let both = format!("tcp dport 80-80 return\nip saddr @group_{group_1} meta l4proto icmp return\ndrop");
-    assert!(text.contains(&format!("chain in_1 {{\n{both}\n}}")), "{text}");
+    let [one, two] = [1, 2].map(|uid| format!("group_{}", Uuid::from_u128(uid).simple()));
+    assert!(text.contains(&format!("chain in_{one} {{\ntcp dport 80-80 accept\n}}")), "{text}");
+    assert!(text.contains(&format!("chain in_{two} {{\nip saddr @{one} meta l4proto icmp accept\n}}")), "{text}");
+    assert!(text.contains(&format!("chain in_0 {{\njump in_{one}\ndrop\n}}")), "{text}");
+    assert!(text.contains(&format!("chain in_1 {{\njump in_{one}\njump in_{two}\ndrop\n}}")), "{text}");
     let receivers = "10.0.0.4 : goto in_0, 10.0.0.2 : goto in_1, 10.0.0.3 : goto in_1";
     assert!(text.contains(receivers), "{text}");
-    assert!(!text.contains("chain out_"), "what they may reach is not bounded");
+    assert!(!text.contains("goto out_"), "what they may reach is not bounded");
+}
+
+#[test]
+fn rules_of_a_group_are_there_once_however_its_machines_are_grouped() {
+    let groups: Vec<u128> = (1..=40).collect();
+    let members: Vec<(u8, &[u128])> = (2..=41).map(|host: u8| (host, &groups[..usize::from(host) - 1])).collect();
+    let mut declared = rules([network("tc-a", 0, &members)]);
+    let allow = |port| Allowed { traffic: Traffic::Tcp(port, port), peer: AllowedPeer::Anyone };
+    let group = Group { ingress: (1..=256).map(allow).collect(), egress: vec![allow(1)], ..Group::default() };
+    declared.groups = groups.iter().map(|uid| (Uuid::from_u128(*uid), group.clone())).collect();
+    let text = Script::of(INSTALLATION, &declared).text;
+    assert_eq!(text.matches("tcp dport 256-256 accept").count(), groups.len());
+    assert!(text.lines().count() < 40 * 257 + 3_000, "{} lines", text.lines().count());
 }
 
 #[test]
