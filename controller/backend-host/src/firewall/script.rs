@@ -245,21 +245,22 @@ fn policies(text: &mut String, rules: &Rules) {
         combinations.entry(&member.groups).or_default().push(*address);
     }
     let used: BTreeSet<Uuid> = combinations.keys().copied().flatten().copied().collect();
-    for (way, side, of) in WAYS {
+    for way in [IN, OUT] {
         for (uid, group) in rules.groups.iter().filter(|(uid, _)| used.contains(uid)) {
-            group_chain(text, &group_chain_name(way, *uid), side, of(group));
+            group_chain(text, &group_chain_name(&way, *uid), way.side, (way.of)(group));
         }
     }
     let (mut receivers, mut senders) = (Vec::new(), Vec::new());
     for (number, (uids, addresses)) in combinations.iter().enumerate() {
         let groups: Vec<(Uuid, &Group)> = uids.iter().filter_map(|uid| Some((*uid, rules.groups.get(uid)?))).collect();
-        for ((way, _, of), who) in WAYS.into_iter().zip([&mut receivers, &mut senders]) {
-            let speaking: Vec<Uuid> =
-                groups.iter().filter(|(_, group)| !of(group).is_empty()).map(|(uid, _)| *uid).collect();
-            // Who may be reached is always said; what may be reached, by whoever says anything about it.
-            if way == "in" || !speaking.is_empty() {
-                combined_chain(text, &format!("{way}_{number}"), way, &speaking);
-                who.extend(addresses.iter().map(|at| format!("{at} : goto {way}_{number}")));
+        for (way, who) in [(IN, &mut receivers), (OUT, &mut senders)] {
+            let speaking = groups.iter().filter(|(_, group)| !(way.of)(group).is_empty());
+            let speaking: Vec<Uuid> = speaking.map(|(uid, _)| *uid).collect();
+            // Who may reach them is always said; what they may reach, by whoever says anything about it.
+            if way.word == IN.word || !speaking.is_empty() {
+                let name = format!("{}_{number}", way.word);
+                combined_chain(text, &name, &way, &speaking);
+                who.extend(addresses.iter().map(|at| format!("{at} : goto {name}")));
             }
         }
     }
@@ -268,12 +269,21 @@ fn policies(text: &mut String, rules: &Rules) {
     }
 }
 
-/// The two ways through a machine's groups: their word in the names of chains, on which side the others are, and the rules.
-const WAYS: [(&str, &str, fn(&Group) -> &Vec<Allowed>); 2] =
-    [("in", "saddr", |group| &group.ingress), ("out", "daddr", |group| &group.egress)];
+/// One of the two ways through a machine's groups.
+struct Way {
+    /// Its word in the names of chains.
+    word: &'static str,
+    /// The side on which the others are.
+    side: &'static str,
+    /// What a group says of it.
+    of: fn(&Group) -> &[Allowed],
+}
 
-fn group_chain_name(way: &str, uid: Uuid) -> String {
-    format!("{way}_{}", group_name(uid))
+const IN: Way = Way { word: "in", side: "saddr", of: |group| &group.ingress };
+const OUT: Way = Way { word: "out", side: "daddr", of: |group| &group.egress };
+
+fn group_chain_name(way: &Way, uid: Uuid) -> String {
+    format!("{}_{}", way.word, group_name(uid))
 }
 
 /// Where machines find what others publish. Docker would take them there through a process of its own, by the gateway's
@@ -334,7 +344,7 @@ fn group_chain(text: &mut String, name: &str, side: &str, allowed: &[Allowed]) {
 }
 
 /// What none of these groups lets pass ends here.
-fn combined_chain(text: &mut String, name: &str, way: &str, groups: &[Uuid]) {
+fn combined_chain(text: &mut String, name: &str, way: &Way, groups: &[Uuid]) {
     let _ = writeln!(text, "chain {name} {{");
     for uid in groups {
         let _ = writeln!(text, "jump {}", group_chain_name(way, *uid));
