@@ -256,8 +256,7 @@ fn policies(text: &mut String, rules: &Rules) {
         for (way, who) in [(IN, &mut receivers), (OUT, &mut senders)] {
             let speaking = groups.iter().filter(|(_, group)| !(way.of)(group).is_empty());
             let speaking: Vec<Uuid> = speaking.map(|(uid, _)| *uid).collect();
-            // Who may reach them is always said; what they may reach, by whoever says anything about it.
-            if way.word == IN.word || !speaking.is_empty() {
+            if way.is_closed || !speaking.is_empty() {
                 let name = format!("{}_{number}", way.word);
                 combined_chain(text, &name, &way, &speaking);
                 who.extend(addresses.iter().map(|at| format!("{at} : goto {name}")));
@@ -277,10 +276,12 @@ struct Way {
     side: &'static str,
     /// What a group says of it.
     of: fn(&Group) -> &[Allowed],
+    /// Whether nothing passes where no group says anything.
+    is_closed: bool,
 }
 
-const IN: Way = Way { word: "in", side: "saddr", of: |group| &group.ingress };
-const OUT: Way = Way { word: "out", side: "daddr", of: |group| &group.egress };
+const IN: Way = Way { word: "in", side: "saddr", of: |group| &group.ingress, is_closed: true };
+const OUT: Way = Way { word: "out", side: "daddr", of: |group| &group.egress, is_closed: false };
 
 fn group_chain_name(way: &Way, uid: Uuid) -> String {
     format!("{}_{}", way.word, group_name(uid))

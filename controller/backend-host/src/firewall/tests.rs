@@ -137,6 +137,7 @@ fn rules_of_a_group_are_there_once_however_its_machines_are_grouped() {
     declared.groups = groups.iter().map(|uid| (Uuid::from_u128(*uid), group.clone())).collect();
     let text = Script::of(INSTALLATION, &declared).text;
     assert_eq!(text.matches("tcp dport 256-256 accept").count(), groups.len());
+    assert!(text.contains("10.0.0.2 : goto out_0"), "what they may reach is bounded");
     assert!(text.lines().count() < 40 * 257 + 3_000, "{} lines", text.lines().count());
 }
 
