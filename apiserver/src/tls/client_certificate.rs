@@ -8,7 +8,8 @@ use jiff::Timestamp;
 use rcgen::{
     CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair, KeyUsagePurpose, SigningKey,
 };
-use x509_parser::prelude::{FromDer, X509Certificate};
+use yasna::models::ObjectIdentifier;
+use yasna::{DERWriterSeq, construct_der, parse_der};
 
 use super::TlsError;
 use super::authority::{Authority, set_period};
@@ -20,13 +21,11 @@ const RESERVED: &str = "system:";
 /// Stands in a certificate until it gets its own subject.
 const NOBODY: &str = "nobody yet";
 
-const SEQUENCE: u8 = 0x30;
-const SET: u8 = 0x31;
-const UTF8: u8 = 0x0c;
-const BITS: u8 = 0x03;
-/// Object identifiers, whole.
-const COMMON_NAME: &[u8] = &[0x06, 0x03, 0x55, 0x04, 0x03];
-const ORGANIZATION: &[u8] = &[0x06, 0x03, 0x55, 0x04, 0x0a];
+/// The object identifiers of the parts of a name.
+const COMMON_NAME: &[u64] = &[2, 5, 4, 3];
+const ORGANIZATION: &[u64] = &[2, 5, 4, 10];
+/// The place of the subject among the fields of what is signed (RFC 5280, 4.1).
+const SUBJECT: usize = 5;
 
 /// A certificate that lets somebody in.
 pub struct IssuedCertificate {
@@ -98,44 +97,44 @@ fn problem(name: &str) -> Option<&'static str> {
 
 /// The name in DER. rcgen's knows one organization.
 fn subject(user: &str, groups: &[String]) -> Vec<u8> {
-    let part = |kind: &[u8], text: &str| der(SET, &[&der(SEQUENCE, &[kind, &der(UTF8, &[text.as_bytes()])])]);
-    let mut parts: Vec<Vec<u8>> = groups.iter().map(|group| part(ORGANIZATION, group)).collect();
-    parts.push(part(COMMON_NAME, user));
-    der(SEQUENCE, &parts.iter().map(Vec::as_slice).collect::<Vec<_>>())
+    let groups = groups.iter().map(|group| (ORGANIZATION, group.as_str()));
+    sequence(|name| {
+        for (kind, text) in groups.chain([(COMMON_NAME, user)]) {
+            name.next().write_set(|part| {
+                part.next().write_sequence(|part| {
+                    part.next().write_oid(&ObjectIdentifier::from_slice(kind));
+                    part.next().write_utf8_string(text);
+                });
+            });
+        }
+    })
 }
 
-/// The same certificate for another subject, signed anew; `None` for what is no certificate of nobody.
+/// The same certificate for another subject, signed anew; `None` for what is no certificate.
 fn with_subject(certificate: &[u8], subject: &[u8], key: &KeyPair) -> Option<Result<Vec<u8>, rcgen::Error>> {
-    let (_, read) = X509Certificate::from_der(certificate).ok()?;
-    let (signed, old) = (read.tbs_certificate.as_ref(), read.tbs_certificate.subject.as_raw());
-    let at = signed.windows(old.len()).rposition(|window| window == old)?;
-    let (before, after) = (signed.get(header(signed)?..at)?, signed.get(at + old.len()..)?);
-    let signed_anew = der(SEQUENCE, &[before, subject, after]);
-    let rest = certificate.get(header(certificate)? + signed.len()..)?;
-    let algorithm = rest.get(..header(rest)? + usize::from(*rest.get(1)?))?;
-    let certificate =
-        |signature: Vec<u8>| der(SEQUENCE, &[&signed_anew, algorithm, &der(BITS, &[&[0], signature.as_slice()])]);
-    Some(key.sign(&signed_anew).map(certificate))
-}
-
-/// A value in DER.
-fn der(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
-    let content = parts.concat();
-    let length = content.len().to_be_bytes();
-    let digits: Vec<u8> = length.into_iter().skip_while(|digit| *digit == 0).collect();
-    let length = match digits.as_slice() {
-        [] => vec![0],
-        [short @ ..=0x7f] => vec![*short],
-        // Eight digits at most.
-        _ => [&[0x80 | digits.len() as u8], digits.as_slice()].concat(),
+    let whole = parts(certificate)?;
+    let [signed, algorithm, _signature] = whole.as_slice() else { return None };
+    let mut fields = parts(signed)?;
+    *fields.get_mut(SUBJECT)? = subject.to_vec();
+    let signed = sequence(|all| fields.iter().for_each(|field| all.next().write_der(field)));
+    let certificate = |signature: Vec<u8>| {
+        sequence(|all| {
+            all.next().write_der(&signed);
+            all.next().write_der(algorithm);
+            all.next().write_bitvec_bytes(&signature, signature.len() * 8);
+        })
     };
-    [&[tag], length.as_slice(), content.as_slice()].concat()
+    Some(key.sign(&signed).map(certificate))
 }
 
-/// How many bytes stand before the content of a value in DER.
-fn header(value: &[u8]) -> Option<usize> {
-    let length = *value.get(1)?;
-    Some(if length < 0x80 { 2 } else { 2 + usize::from(length & 0x7f) })
+/// A sequence in DER.
+fn sequence(write: impl FnOnce(&mut DERWriterSeq<'_>)) -> Vec<u8> {
+    construct_der(|writer| writer.write_sequence(write))
+}
+
+/// What a sequence in DER holds.
+fn parts(sequence: &[u8]) -> Option<Vec<Vec<u8>>> {
+    parse_der(sequence, |all| all.collect_sequence_of(|part| part.read_der())).ok()
 }
 
 fn pem(certificate: &[u8]) -> String {
@@ -149,6 +148,7 @@ fn pem(certificate: &[u8]) -> String {
 mod tests {
     use rustls::pki_types::CertificateDer;
     use rustls::pki_types::pem::PemObject;
+    use x509_parser::prelude::{FromDer, X509Certificate};
 
     use super::*;
 
