@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::access::{Authorizer, Logins, Oidc, Rbac, ServiceAccountKey, TokenTable};
+use crate::access::{Authorizer, Logins, Oidc, Rbac, ServiceAccountIssuers, ServiceAccountKey, TokenTable};
 use crate::admin::{KeySource, Orphans};
 use crate::audit::Audit;
 use crate::clock::{Clock, SystemClock};
@@ -29,6 +29,8 @@ pub struct Config {
     /// What makes and proves the tokens of service accounts and users until it is rotated: then the store has its successors. One
     /// that is not kept makes tokens that die with the process; the apiservers of an installation share one.
     pub service_account_key: Arc<ServiceAccountKey>,
+    /// By which names those tokens go. The apiservers of an installation share them.
+    pub service_account_issuers: Arc<ServiceAccountIssuers>,
     /// Host and port by which others reach the server, for what says where its keys are published.
     pub public_address: String,
     /// How users log in.
@@ -72,6 +74,7 @@ impl Config {
             storage,
             tokens,
             service_account_key: Arc::new(ServiceAccountKey::generate()),
+            service_account_issuers: Arc::default(),
             public_address: "localhost:6443".to_owned(),
             logins: Logins::default(),
             oidc: None,

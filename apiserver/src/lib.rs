@@ -60,8 +60,9 @@ mod fixtures;
 
 pub use access::{
     AUTHENTICATED, Attributes, Authorizer, Decision, Grant, Identity, Logins, MASTERS, Object, Oidc, OidcOptions,
-    PasswordCost, Rbac, ResourceAttributes, Rights, Rule, ServiceAccountKey, TokenHash, TokenTable, UnusableKey,
-    UnusableOidc, generate_token, private_resources,
+    PasswordCost, Rbac, ResourceAttributes, Rights, Rule, SERVICE_ACCOUNT_ISSUER, ServiceAccountIssuers,
+    ServiceAccountKey, TokenHash, TokenTable, UnusableIssuer, UnusableKey, UnusableOidc, generate_token,
+    private_resources,
 };
 pub use admin::{Adopted, Adoption, KeySource, Orphan, OrphanError, Orphans, key_questions};
 pub use audit::{Audit, AuditError, AuditOptions, Level, Policy, UnusablePolicy, audit_anchors};

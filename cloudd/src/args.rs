@@ -8,6 +8,7 @@ use apiserver_store::ResourceId;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ipnet::Ipv4Net;
 
+use crate::issuers::IssuerArgs;
 use crate::kubeconfig;
 use crate::oidc::OidcArgs;
 
@@ -169,6 +170,9 @@ pub(crate) struct ServeArgs {
     /// organizations are the groups. Those that the cloud's own authority has signed always count.
     #[arg(long, env = "CLOUD_CLIENT_CA_FILE", value_name = "FILE")]
     pub(crate) client_ca_file: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) issuers: IssuerArgs,
 
     #[command(flatten)]
     pub(crate) oidc: OidcArgs,

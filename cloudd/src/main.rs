@@ -4,6 +4,7 @@ mod args;
 mod audit;
 mod doctor;
 mod high_water;
+mod issuers;
 mod keys;
 mod kubeconfig;
 mod logging;

@@ -123,6 +123,7 @@ impl Serving {
             Some(name) => format!("{name}:{}", door.address.port()),
             None => door.address.to_string(),
         };
+        config.service_account_issuers = Arc::new(serve.issuers.issuers(&serve.oidc)?);
         config.oidc = serve.oidc.issuer().context("the OpenID issuer")?;
         config.logins.access = Duration::from_secs(serve.access_token_seconds);
         config.streams = parts.streams;

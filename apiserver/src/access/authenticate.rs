@@ -6,7 +6,7 @@ use apiserver_store::Storage;
 use http::{HeaderMap, header};
 
 use super::oidc::IdTokens;
-use super::service_account::{self, AUDIENCE, Accounts};
+use super::service_account::{self, Accounts};
 use super::signing::Signer;
 use super::users::{Account, ApiKeys, Users, is_access_token, is_api_key};
 use super::{ClientCertificate, Identity, TokenTable};
@@ -45,15 +45,18 @@ pub(crate) struct CameIn {
 
 impl Authenticator {
     pub(crate) fn new(config: &Config) -> Self {
-        let Config { storage, clock, tokens: table, service_account_key, logins, tasks, oidc, .. } = config;
-        let signer = Arc::new(Signer::new(service_account_key, storage.clone(), Arc::clone(clock)));
+        let Config { storage, clock, tokens: table, logins, tasks, oidc, .. } = config;
+        let (key, issuers) = (&config.service_account_key, &config.service_account_issuers);
+        let signer = Arc::new(Signer::new(key, Arc::clone(issuers), storage.clone(), Arc::clone(clock)));
         Self {
             storage: storage.clone(),
             clock: Arc::clone(clock),
             tokens: table.clone(),
-            id_tokens: oidc.as_ref().map(|oidc| IdTokens::new(oidc, Arc::clone(clock), tasks.clone())),
+            id_tokens: oidc
+                .as_ref()
+                .map(|oidc| IdTokens::new(oidc, Arc::clone(issuers), Arc::clone(clock), tasks.clone())),
             accounts: Accounts::new(Arc::clone(&signer), storage.clone(), Arc::clone(clock)),
-            api_keys: Arc::new(ApiKeys::new(storage.clone(), Arc::clone(clock), tasks.clone())),
+            api_keys: Arc::new(ApiKeys::new(Arc::clone(issuers), storage.clone(), Arc::clone(clock), tasks.clone())),
             signer: Arc::clone(&signer),
             users: Users::new(signer, storage.clone(), Arc::clone(clock), *logins),
         }
@@ -124,9 +127,8 @@ impl Authenticator {
     /// Why the token proves nothing to them.
     pub(crate) async fn owner(&self, token: &str, asked: &[String]) -> Result<Found, String> {
         if let Some(owner) = self.tokens.owner(token) {
-            let is_meant = asked.is_empty() || asked.iter().any(|audience| audience == AUDIENCE);
-            let found = || Found { identity: Arc::clone(owner), audiences: vec![AUDIENCE.to_owned()] };
-            return is_meant.then(found).ok_or_else(|| UNKNOWN.to_owned());
+            let found = |audiences| Found { identity: Arc::clone(owner), audiences };
+            return self.signer.issuers.meant(asked).map(found).ok_or_else(|| UNKNOWN.to_owned());
         }
         self.made_here(token, asked).await.map_err(|why| match why {
             Some(why) => format!("[{UNKNOWN}, {why}]"),
@@ -169,7 +171,7 @@ mod tests {
     use apiserver_store::{Storage, StorageOptions};
 
     use super::*;
-    use crate::access::TokenHash;
+    use crate::access::{SERVICE_ACCOUNT_ISSUER, TokenHash};
 
     async fn authenticator() -> Authenticator {
         let store = Arc::new(MemoryStore::new(uuid::Uuid::from_u128(1)));
@@ -203,10 +205,10 @@ mod tests {
     #[tokio::test]
     async fn a_token_of_the_table_is_meant_for_this_api() {
         let authenticator = authenticator().await;
-        let bob = Ok(("bob".to_owned(), vec![AUDIENCE.to_owned()]));
+        let bob = Ok(("bob".to_owned(), vec![SERVICE_ACCOUNT_ISSUER.to_owned()]));
         let cases = [
             ("t-bob", &[][..], bob.clone()),
-            ("t-bob", &["vault", AUDIENCE], bob),
+            ("t-bob", &["vault", SERVICE_ACCOUNT_ISSUER], bob),
             ("t-bob", &["vault"], Err(UNKNOWN.to_owned())),
             ("nope", &[], Err(UNKNOWN.to_owned())),
         ];

@@ -22,7 +22,9 @@ pub(crate) use impersonate::impersonated;
 pub use oidc::{Oidc, OidcOptions, UnusableOidc};
 pub use rbac::{Rbac, Rule};
 pub(crate) use rbac::{missing_rights, rights_sentence};
-pub use service_account::{ServiceAccountKey, UnusableKey};
+pub use service_account::{
+    SERVICE_ACCOUNT_ISSUER, ServiceAccountIssuers, ServiceAccountKey, UnusableIssuer, UnusableKey,
+};
 pub use tokens::{TokenHash, TokenTable, generate_token};
 pub use users::{Logins, PasswordCost, private_resources};
 

@@ -4,7 +4,6 @@
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
-use crate::access::service_account::AUDIENCE;
 use crate::access::signing::CACHED;
 use crate::body::full;
 use crate::response::{Answer, JSON, of_type};
@@ -13,15 +12,18 @@ use crate::state::State;
 pub(super) const DISCOVERY: &[&str] = &[".well-known", "openid-configuration"];
 pub(super) const KEYS: &[&str] = &["openid", "v1", "jwks"];
 
-pub(super) fn is_known(parts: &[&str]) -> bool {
-    parts == DISCOVERY || parts == KEYS
+/// Whether this is served: nothing is where the issuer has no address that others could look at.
+pub(super) fn is_known(state: &State, parts: &[&str]) -> bool {
+    (parts == DISCOVERY || parts == KEYS) && state.config.service_account_issuers.is_discovered()
 }
 
 /// Who issues tokens, and where the keys are.
 pub(super) fn discovery(state: &State) -> Answer {
+    let issuers = &state.config.service_account_issuers;
+    let here = || format!("https://{}/{}", state.config.public_address, KEYS.join("/"));
     let document = json!({
-        "issuer": AUDIENCE,
-        "jwks_uri": format!("https://{}/{}", state.config.public_address, KEYS.join("/")),
+        "issuer": issuers.issuer(),
+        "jwks_uri": issuers.jwks_uri().map_or_else(here, str::to_owned),
         "response_types_supported": ["id_token"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["ES256"],

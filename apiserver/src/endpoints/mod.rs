@@ -68,7 +68,7 @@ pub(crate) async fn answer(
     };
     let is_known = !matches!(target, Target::Path(_))
         || matches!(parts.as_slice(), [""] | ["version"] | ["metrics"] | ["openapi", "v2"] | ["openapi", "v3", ..])
-        || issuer::is_known(&parts);
+        || issuer::is_known(state, &parts);
     if let [health, check] = parts.as_slice()
         && let Some(answer) = health::one_check(state, health, check).await
     {

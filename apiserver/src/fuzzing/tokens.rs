@@ -6,23 +6,23 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::first_line;
-use crate::access::ServiceAccountKey;
-use crate::access::service_account::AUDIENCE;
 use crate::access::signing::Keys;
 use crate::access::users::{is_access_token, is_api_key};
+use crate::access::{ServiceAccountIssuers, ServiceAccountKey};
 
 /// A token as it came, and a good one of which some bytes were changed, each pair of bytes a place and what is put there:
 /// neither proves anything.
 pub fn token(data: &[u8]) {
     static KEYS: OnceLock<Keys> = OnceLock::new();
     let keys = KEYS.get_or_init(|| Keys::first(&ServiceAccountKey::generate()));
-    let read = |token: &str| keys.read::<Value>(token, Timestamp::UNIX_EPOCH);
+    let issuers = ServiceAccountIssuers::default();
+    let read = |token: &str| keys.read::<Value>(token, &issuers, Timestamp::UNIX_EPOCH);
     if let Some((text, _)) = first_line(data) {
         is_access_token(text);
         is_api_key(text);
         assert_eq!(read(text), None);
     }
-    let claims = json!({"iss": AUDIENCE, "sub": "ann", "exp": 2});
+    let claims = json!({"iss": issuers.issuer(), "sub": "ann", "exp": 2});
     let good = keys.sign(&claims, "JWT", Timestamp::UNIX_EPOCH).expect("the key signs");
     let mut changed = good.clone().into_bytes();
     for pair in data.chunks_exact(2) {

@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use super::{answered, text, texts};
-use crate::access::service_account::{AUDIENCE, LONGEST_TOKEN, Reference, Wish};
+use crate::access::service_account::{LONGEST_TOKEN, Reference, Wish};
 use crate::admission::{decode, fields, metadata};
 use crate::clock::whole_seconds;
 use crate::error::ApiError;
@@ -49,7 +49,7 @@ pub(crate) async fn create(call: &Call, body: &Bytes) -> Result<Answer, ApiError
 
     let spec = &mut question["spec"];
     if texts(spec.get("audiences")).is_empty() {
-        spec["audiences"] = json!([AUDIENCE]);
+        spec["audiences"] = json!(call.state.config.service_account_issuers.names());
     }
     if spec.get("expirationSeconds").is_none() {
         spec["expirationSeconds"] = AN_HOUR.into();

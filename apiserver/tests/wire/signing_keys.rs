@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use apiserver::ServiceAccountKey;
+use apiserver::{SERVICE_ACCOUNT_ISSUER, ServiceAccountIssuers, ServiceAccountKey};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -38,6 +38,17 @@ async fn server() -> (Server, Arc<Hands>) {
 
 fn part(token: &str, number: usize) -> Value {
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token.split('.').nth(number).unwrap()).unwrap()).unwrap()
+}
+
+/// Another server of the same installation, whose issuer has these names.
+async fn named(server: &Server, key: &Arc<ServiceAccountKey>, names: &[&str], jwks_uri: Option<&str>) -> Server {
+    let names = names.iter().map(|name| (*name).to_owned()).collect();
+    let issuers = ServiceAccountIssuers::new(names, jwks_uri.map(str::to_owned)).unwrap();
+    Server::over(server.storage.clone(), |config| {
+        config.service_account_key = Arc::clone(key);
+        config.service_account_issuers = Arc::new(issuers);
+    })
+    .await
 }
 
 /// Proves a token by the published keys alone, with nothing of what the server does it with.
@@ -180,4 +191,58 @@ async fn who_may_read_what_proves_tokens_is_a_matter_of_roles() {
         server.send("GET", path, &[("authorization", "")], "").await.refusal(401);
         server.post(path, json!({})).await.refusal(405);
     }
+}
+
+#[tokio::test]
+async fn an_issuer_gets_another_name_and_the_tokens_of_the_old_one_count_as_long_as_it_is_given_too() {
+    let key = Arc::new(ServiceAccountKey::generate());
+    let before = Server::with_ann(|config| config.service_account_key = Arc::clone(&key)).await;
+    before.make_account().await;
+    let (old, ann) = (before.token(json!({})).await, before.tokens("ann").await);
+
+    let name = "https://cloud.example.net/prod";
+    let after = named(&before, &key, &[name, SERVICE_ACCOUNT_ISSUER], None).await;
+    let discovery = after.get("/.well-known/openid-configuration").await.expect(200);
+    assert_eq!(discovery["issuer"], name);
+    let new = after.token(json!({})).await;
+    assert_eq!((&part(&new, 1)["iss"], &part(&new, 1)["aud"]), (&json!(name), &json!([name, SERVICE_ACCOUNT_ISSUER])));
+    assert!(is_proven(&new, &after.published().await));
+    assert!(after.who(&old).await.is_ok() && after.who(&new).await.is_ok() && after.is_in(&ann).await);
+    let audiences = [
+        (&old, json!([]), json!([SERVICE_ACCOUNT_ISSUER])),
+        (&new, json!([]), json!([name, SERVICE_ACCOUNT_ISSUER])),
+        (&new, json!(["vault", name]), json!([name])),
+    ];
+    for (token, asked, answer) in audiences {
+        assert_eq!(after.review(token, asked).await["audiences"], answer);
+    }
+
+    let done = named(&before, &key, &[name], None).await;
+    assert_eq!(done.who(&old).await, Err(401));
+    assert!(done.who(&new).await.is_ok() && !done.is_in(&ann).await);
+    let renewed = done.ask("refresh", json!({"refreshToken": ann["refreshToken"]})).await.expect(200);
+    assert!(done.is_in(&renewed).await, "a session goes on by its refresh token");
+    assert_eq!(before.who(&new).await, Err(401), "a server that wasn't told of the new name refuses it");
+}
+
+#[tokio::test]
+async fn an_issuer_without_an_address_is_not_discovered() {
+    let key = Arc::new(ServiceAccountKey::generate());
+    let first = Server::start().await;
+    let server = named(&first, &key, &["cloud"], None).await;
+    server.make_account().await;
+    let token = server.token(json!({})).await;
+    assert_eq!(part(&token, 1)["iss"], "cloud");
+    assert!(server.who(&token).await.is_ok());
+    for path in [KEYS, "/.well-known/openid-configuration"] {
+        assert_eq!(server.get(path).await.code, 404, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn discovery_says_that_the_keys_are_where_the_operator_puts_them() {
+    let (first, key) = (Server::start().await, Arc::new(ServiceAccountKey::generate()));
+    let keys = "https://keys.example.net/jwks.json";
+    let server = named(&first, &key, &["https://cloud.example.net"], Some(keys)).await;
+    assert_eq!(server.get("/.well-known/openid-configuration").await.expect(200)["jwks_uri"], keys);
 }

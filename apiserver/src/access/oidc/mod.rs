@@ -19,10 +19,9 @@ use tokio_util::task::TaskTracker;
 
 use self::keys::{IssuerKeys, Known};
 pub use self::options::OidcOptions;
-use super::Identity;
 use super::authenticate::Found;
-use super::service_account::AUDIENCE;
 use super::signing::Proven;
+use super::{Identity, ServiceAccountIssuers};
 use crate::clock::Clock;
 
 /// How tokens may be signed: never by a secret that both sides know, nor not at all.
@@ -99,6 +98,8 @@ impl Oidc {
 /// Knows the tokens of an issuer.
 pub(crate) struct IdTokens {
     options: OidcOptions,
+    /// Which audiences this API is.
+    issuers: Arc<ServiceAccountIssuers>,
     keys: Arc<IssuerKeys>,
     clock: Arc<dyn Clock>,
     tasks: TaskTracker,
@@ -114,9 +115,14 @@ struct ProvenToken {
 }
 
 impl IdTokens {
-    pub(crate) fn new(oidc: &Oidc, clock: Arc<dyn Clock>, tasks: TaskTracker) -> Self {
+    pub(crate) fn new(
+        oidc: &Oidc,
+        issuers: Arc<ServiceAccountIssuers>,
+        clock: Arc<dyn Clock>,
+        tasks: TaskTracker,
+    ) -> Self {
         let keys = IssuerKeys::new(&oidc.options.issuer_url, Arc::clone(&oidc.tls), Arc::clone(&clock));
-        Self { options: oidc.options.clone(), keys: Arc::new(keys), clock, tasks, proven: Proven::default() }
+        Self { options: oidc.options.clone(), issuers, keys: Arc::new(keys), clock, tasks, proven: Proven::default() }
     }
 
     /// Whose a token is, if it counts for this API and that is among the audiences that are asked for.
@@ -133,14 +139,13 @@ impl IdTokens {
         }
         let (begins, ends) = times(&claims);
         self.check(begins, ends)?;
-        if !asked.is_empty() && !asked.iter().any(|audience| audience == AUDIENCE) {
-            return Err(Some(format!("oidc: a token of the issuer is not meant for {asked:?}")));
-        }
+        let not_meant = || Some(format!("oidc: a token of the issuer is not meant for {asked:?}"));
+        let audiences = self.issuers.meant(asked).ok_or_else(not_meant)?;
         let unproven = || Some("oidc: the issuer has no key that proves the token".to_owned());
         let proven = self.prove(token).await.ok_or_else(unproven)?;
         self.check(proven.begins, proven.ends)?;
         let identity = proven.identity.clone().map_err(Some)?;
-        Ok(Found { identity, audiences: vec![AUDIENCE.to_owned()] })
+        Ok(Found { identity, audiences })
     }
 
     fn check(&self, begins: Option<i64>, ends: Option<i64>) -> Result<(), Option<String>> {

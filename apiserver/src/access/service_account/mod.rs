@@ -2,10 +2,12 @@
 
 mod accounts;
 mod claims;
+mod issuers;
 mod key;
 
 pub(crate) use accounts::{Accounts, CREDENTIAL, Wish};
 pub(crate) use claims::Reference;
+pub use issuers::{SERVICE_ACCOUNT_ISSUER, ServiceAccountIssuers, UnusableIssuer};
 pub use key::{ServiceAccountKey, UnusableKey};
 
 use apiserver_store::{Key, ResourceId, Storage};
@@ -16,10 +18,6 @@ use crate::schema::fields::names::{label_problems, subdomain_problems};
 
 const PREFIX: &str = "system:serviceaccount:";
 const EVERY: &str = "system:serviceaccounts";
-
-/// Whom tokens for this API are meant for, and who issues them: the name that upstream's installations go by, because
-/// tools have it built in.
-pub(crate) const AUDIENCE: &str = "https://kubernetes.default.svc.cluster.local";
 
 /// How long a token counts at most: so long the key that signed it has to be kept.
 pub(crate) const LONGEST_TOKEN: SignedDuration = SignedDuration::from_hours(365 * 24);

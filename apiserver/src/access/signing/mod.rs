@@ -14,9 +14,8 @@ use jsonwebtoken::{Algorithm, Header, Validation};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::ServiceAccountKey;
-use super::service_account::AUDIENCE;
 use super::users::records;
+use super::{ServiceAccountIssuers, ServiceAccountKey};
 use crate::clock::Clock;
 
 pub(crate) use keys::{CACHED, Keys, Old, TooMany};
@@ -39,13 +38,20 @@ pub(crate) struct Signer {
     first: Arc<Keys>,
     key: Key,
     known: ArcSwap<Keys>,
+    /// By which names tokens go.
+    pub(crate) issuers: Arc<ServiceAccountIssuers>,
 }
 
 impl Signer {
     /// `first` signs as long as the store has no other.
-    pub(crate) fn new(first: &ServiceAccountKey, storage: Storage, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(
+        first: &ServiceAccountKey,
+        issuers: Arc<ServiceAccountIssuers>,
+        storage: Storage,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let first = Arc::new(Keys::first(first));
-        Self { storage, clock, known: ArcSwap::new(Arc::clone(&first)), first, key: key() }
+        Self { storage, clock, known: ArcSwap::new(Arc::clone(&first)), first, key: key(), issuers }
     }
 
     /// The keys as they are now.
@@ -78,7 +84,7 @@ impl Signer {
 
     /// What a token says, if it was signed here and says it in this form. When and for whom it counts is not looked at.
     pub(crate) fn read<C: DeserializeOwned>(&self, token: &str) -> Option<C> {
-        self.keys().read(token, self.clock.now())
+        self.keys().read(token, &self.issuers, self.clock.now())
     }
 }
 
@@ -91,15 +97,20 @@ impl Keys {
         jsonwebtoken::encode(&header, claims, &key.signing).ok()
     }
 
-    /// What a token says that is proven now.
-    pub(crate) fn read<C: DeserializeOwned>(&self, token: &str, now: Timestamp) -> Option<C> {
+    /// What a token of one of the issuers says that is proven now.
+    pub(crate) fn read<C: DeserializeOwned>(
+        &self,
+        token: &str,
+        issuers: &ServiceAccountIssuers,
+        now: Timestamp,
+    ) -> Option<C> {
         let id = jsonwebtoken::decode_header(token).ok()?.kid?;
         let key = self.proving(&id, now)?;
         let mut rules = Validation::new(Algorithm::ES256);
         // The clock is ours to ask, and so is the audience.
         rules.validate_exp = false;
         rules.validate_aud = false;
-        rules.set_issuer(&[AUDIENCE]);
+        rules.set_issuer(issuers.names());
         rules.set_required_spec_claims(&["exp", "iss", "sub"]);
         jsonwebtoken::decode(token, &key.proving, &rules).ok().map(|token| token.claims)
     }
@@ -115,16 +126,17 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::access::SERVICE_ACCOUNT_ISSUER;
     use crate::clock::SystemClock;
 
     fn claims() -> Value {
-        json!({"iss": AUDIENCE, "sub": "ann", "exp": 2})
+        json!({"iss": SERVICE_ACCOUNT_ISSUER, "sub": "ann", "exp": 2})
     }
 
     async fn signer() -> Signer {
         let store = Arc::new(MemoryStore::new(uuid::Uuid::nil()));
         let storage = Storage::open(store, StorageOptions::default()).await.unwrap();
-        Signer::new(&ServiceAccountKey::generate(), storage, Arc::new(SystemClock))
+        Signer::new(&ServiceAccountKey::generate(), Arc::default(), storage, Arc::new(SystemClock))
     }
 
     #[tokio::test]
@@ -142,7 +154,7 @@ mod tests {
         let keys = signer.keys();
         let key = keys.signing(SystemClock.now()).unwrap();
         let parts: Vec<&str> = token.split('.').collect();
-        let raised = json!({"iss": AUDIENCE, "sub": "ann", "exp": 9_999_999_999_i64});
+        let raised = json!({"iss": SERVICE_ACCOUNT_ISSUER, "sub": "ann", "exp": 9_999_999_999_i64});
         let body = URL_SAFE_NO_PAD.encode(raised.to_string());
         let unsigned = URL_SAFE_NO_PAD.encode(json!({"alg": "none", "kid": key.id()}).to_string());
         // The public key as the secret of another algorithm is an old trick.

@@ -12,8 +12,8 @@ use tokio_util::task::TaskTracker;
 use super::records::{self, ApiKeyRecord};
 use super::{Account, GROUP, Refusal};
 use crate::access::authenticate::Found;
-use crate::access::service_account::{self, AUDIENCE};
-use crate::access::{Identity, TokenHash, generate_token};
+use crate::access::service_account;
+use crate::access::{Identity, ServiceAccountIssuers, TokenHash, generate_token};
 use crate::admission::metadata;
 use crate::clock::{Clock, whole_seconds};
 use crate::response::to_bytes;
@@ -32,6 +32,8 @@ const REMEMBERED: usize = 1_024;
 
 /// The API keys of an installation.
 pub(crate) struct ApiKeys {
+    /// Which audiences this API is.
+    issuers: Arc<ServiceAccountIssuers>,
     storage: Storage,
     clock: Arc<dyn Clock>,
     tasks: TaskTracker,
@@ -84,8 +86,13 @@ impl Owner {
 }
 
 impl ApiKeys {
-    pub(crate) fn new(storage: Storage, clock: Arc<dyn Clock>, tasks: TaskTracker) -> Self {
-        Self { storage, clock, tasks, noted: Mutex::default() }
+    pub(crate) fn new(
+        issuers: Arc<ServiceAccountIssuers>,
+        storage: Storage,
+        clock: Arc<dyn Clock>,
+        tasks: TaskTracker,
+    ) -> Self {
+        Self { issuers, storage, clock, tasks, noted: Mutex::default() }
     }
 
     pub(crate) fn object_key(name: &str) -> Key {
@@ -114,9 +121,8 @@ impl ApiKeys {
     /// Why it doesn't; `None` for what is none of ours.
     pub(crate) async fn owner(self: &Arc<Self>, token: &str, asked: &[String]) -> Result<Found, Option<String>> {
         let (name, secret) = token.strip_prefix(PREFIX).and_then(|rest| rest.rsplit_once('.')).ok_or(None)?;
-        if !asked.is_empty() && !asked.iter().any(|audience| audience == AUDIENCE) {
-            return Err(Some(format!("an API key is not meant for {asked:?}")));
-        }
+        let not_meant = || Some(format!("an API key is not meant for {asked:?}"));
+        let audiences = self.issuers.meant(asked).ok_or_else(not_meant)?;
         let presented = TokenHash::of(secret);
         let known = || {
             let record: ApiKeyRecord = records::read(&*self.storage.get(&ApiKeyRecord::key(name))?)?;
@@ -148,7 +154,7 @@ impl ApiKeys {
         let mut identity = owner.into_identity();
         let credential = format!("ApiKey={name}");
         identity.extra.insert(service_account::CREDENTIAL.to_owned(), vec![credential]);
-        Ok(Found { identity: Arc::new(identity), audiences: vec![AUDIENCE.to_owned()] })
+        Ok(Found { identity: Arc::new(identity), audiences })
     }
 
     /// Notes that a key was used, now and then, without keeping anybody waiting.

@@ -26,7 +26,7 @@ use self::hashing::{Busy, Hasher, Verdict};
 use self::records::{PasswordRecord, SessionRecord};
 use super::Identity;
 use super::authenticate::Found;
-use super::service_account::{AUDIENCE, CREDENTIAL};
+use super::service_account::CREDENTIAL;
 use super::signing::{self, Signer};
 use crate::clock::Clock;
 
@@ -140,9 +140,8 @@ impl Users {
         if self.clock.now().as_second() >= claims.exp {
             return Err(Some("the access token has expired".to_owned()));
         }
-        if !asked.is_empty() && !asked.iter().any(|audience| audience == AUDIENCE) {
-            return Err(Some(format!("an access token of a user is not meant for {asked:?}")));
-        }
+        let not_meant = || Some(format!("an access token of a user is not meant for {asked:?}"));
+        let audiences = self.signer.issuers.meant(asked).ok_or_else(not_meant)?;
         let identity = match self.identity(&proven) {
             Some(identity) => identity,
             None => {
@@ -151,7 +150,7 @@ impl Users {
                 self.identity(&proven).ok_or_else(|| Some("the login has ended".to_owned()))?
             }
         };
-        Ok(Found { identity, audiences: vec![AUDIENCE.to_owned()] })
+        Ok(Found { identity, audiences })
     }
 
     /// Who came in by an access token, if its login goes on, whether the token itself has ended by its time or not.

@@ -7,7 +7,6 @@ use uuid::Uuid;
 use super::access_token::{AccessClaims, Login, TYPE};
 use super::records::{self, SessionRecord, sessions};
 use super::{Account, Refusal, Users};
-use crate::access::service_account::AUDIENCE;
 use crate::access::{TokenHash, generate_token};
 
 /// Sessions of one user; a further one ends the longest unused.
@@ -142,10 +141,10 @@ impl Users {
         let lifetime = i64::try_from(self.logins.access.as_secs()).unwrap_or(i64::MAX);
         let exp = now.as_second().saturating_add(lifetime);
         let claims = AccessClaims {
-            aud: vec![AUDIENCE.to_owned()],
+            aud: self.signer.issuers.names().to_vec(),
             exp,
             iat: now.as_second(),
-            iss: AUDIENCE.to_owned(),
+            iss: self.signer.issuers.issuer().to_owned(),
             jti: Uuid::new_v4().to_string(),
             sub: account.name.clone(),
             login: Login { uid: account.uid.clone(), session: session.to_owned() },

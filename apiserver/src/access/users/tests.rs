@@ -27,7 +27,7 @@ async fn whoever_does_not_come_in_costs_what_a_wrong_password_costs() {
     let storage = Storage::open(store, StorageOptions::default()).await.unwrap();
     let logins = Logins { cost: PasswordCost::least(), ..Logins::default() };
     let clock = Arc::new(SystemClock);
-    let signer = Arc::new(Signer::new(&ServiceAccountKey::generate(), storage.clone(), clock.clone()));
+    let signer = Arc::new(Signer::new(&ServiceAccountKey::generate(), Arc::default(), storage.clone(), clock.clone()));
     let users = Users::new(signer, storage, clock, logins);
     let (known, unknown) = (password("correct horse battery"), password("battery staple horse"));
     for (name, spec) in [("ann", json!({})), ("off", json!({"disabled": true}))] {

@@ -9,7 +9,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::claims::{Bound, Claims, Reference};
-use super::{AUDIENCE, groups, user};
+use super::{groups, user};
 use crate::access::Identity;
 use crate::access::authenticate::Found;
 use crate::access::signing::{self, Signer};
@@ -49,7 +49,7 @@ impl Accounts {
             aud: audiences,
             exp: ends.as_second(),
             iat: begins.as_second(),
-            iss: AUDIENCE.to_owned(),
+            iss: self.signer.issuers.issuer().to_owned(),
             jti: id,
             nbf: begins.as_second(),
             sub: user(&namespace, &account.name),
@@ -65,14 +65,10 @@ impl Accounts {
     pub(crate) async fn owner(&self, token: &str, asked: &[String]) -> Result<Found, Option<String>> {
         let proven = self.prove(token).ok_or(None)?;
         let Claims { aud, exp, nbf, bound, .. } = &proven.claims;
-        let is_asked = |audience: &&String| match asked {
-            [] => *audience == AUDIENCE,
-            asked => asked.contains(audience),
-        };
-        let audiences: Vec<String> = aud.iter().filter(is_asked).cloned().collect();
+        let asked = if asked.is_empty() { self.signer.issuers.names() } else { asked };
+        let audiences: Vec<String> = aud.iter().filter(|audience| asked.contains(audience)).cloned().collect();
         if audiences.is_empty() {
-            let here = [AUDIENCE.to_owned()];
-            let (of, asked) = (listed(aud), listed(if asked.is_empty() { &here } else { asked }));
+            let (of, asked) = (listed(aud), listed(asked));
             return Err(Some(format!("token audiences {of} is invalid for the target audiences {asked}")));
         }
         let now = self.clock.now();

@@ -6,7 +6,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::*;
-use crate::access::ServiceAccountKey;
+use crate::access::{SERVICE_ACCOUNT_ISSUER as AUDIENCE, ServiceAccountKey};
 
 /// A clock that the test sets.
 struct Hands(AtomicI64);
@@ -32,7 +32,7 @@ impl World {
         let storage = Storage::open(store, StorageOptions::default()).await.unwrap();
         let clock = Arc::new(Hands(AtomicI64::new(1_000_000)));
         let shared: Arc<dyn Clock> = Arc::<Hands>::clone(&clock);
-        let signer = Signer::new(&ServiceAccountKey::generate(), storage.clone(), Arc::clone(&shared));
+        let signer = Signer::new(&ServiceAccountKey::generate(), Arc::default(), storage.clone(), Arc::clone(&shared));
         let accounts = Accounts::new(Arc::new(signer), storage.clone(), shared);
         let world = Self { storage, clock, accounts };
         world.put("serviceaccounts", "ci", UID, json!({})).await;
