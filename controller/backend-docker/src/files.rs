@@ -73,6 +73,18 @@ impl Files for HostFiles {
         .await
     }
 
+    async fn refresh(&self, owner: &Owner, sets: &[FileSet]) -> Result<(), Error> {
+        sets.iter().try_for_each(FileSet::check_paths)?;
+        let _turn = self.turn.lock().await;
+        let (owned, sets) = (self.memory.join(owner.uid.to_string()), sets.to_vec());
+        blocking(format!("write `{}`", owned.display()), move || {
+            let there = names(&owned)?;
+            let mut known = sets.iter().filter(|set| there.contains(&set.name));
+            known.try_for_each(|set| write_set(&owned.join(&set.name), &set.files))
+        })
+        .await
+    }
+
     async fn remove(&self, owner: Uuid) -> Result<(), Error> {
         let _turn = self.turn.lock().await;
         let (owned, memory) = (self.memory.join(owner.to_string()), self.memory.clone());

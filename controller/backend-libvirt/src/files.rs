@@ -34,6 +34,10 @@ impl Files for LibvirtFiles {
         self.host.ensure(owner, sets).await
     }
 
+    async fn refresh(&self, owner: &Owner, sets: &[FileSet]) -> Result<(), Error> {
+        self.host.refresh(owner, sets).await
+    }
+
     async fn remove(&self, owner: Uuid) -> Result<(), Error> {
         self.host.remove(owner).await?;
         self.machines.clear(owner).await

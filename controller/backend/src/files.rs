@@ -27,6 +27,12 @@ pub trait Files: Send + Sync {
     /// `Invalid` names a path that is not relative or leaves its set.
     async fn ensure(&self, owner: &Owner, sets: &[FileSet]) -> Result<(), Error>;
 
+    /// Makes those of these sets that an owner has be as they are here. It makes none, and removes none.
+    ///
+    /// # Errors
+    /// `Invalid`, as of `ensure`.
+    async fn refresh(&self, owner: &Owner, sets: &[FileSet]) -> Result<(), Error>;
+
     /// Removes all file sets of an owner; `Ok` if there is none. Its machines go before.
     async fn remove(&self, owner: Uuid) -> Result<(), Error>;
 

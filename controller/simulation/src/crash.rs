@@ -363,6 +363,10 @@ impl Files for Ports {
         self.after(self.backend.files.ensure(owner, sets).await).await
     }
 
+    async fn refresh(&self, owner: &Owner, sets: &[FileSet]) -> Result<(), Error> {
+        self.after(self.backend.files.refresh(owner, sets).await).await
+    }
+
     async fn remove(&self, owner: Uuid) -> Result<(), Error> {
         self.after(self.backend.files.remove(owner).await).await
     }

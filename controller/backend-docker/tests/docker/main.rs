@@ -46,7 +46,8 @@ conforms! {
         machine_is_made_from_a_snapshot_and_holds_it, snapshot_of_a_missing_machine_is_not_found,
         snapshot_is_no_image_that_a_user_could_name, retained_machine_snapshot_is_kept_and_told_of,
         retained_machine_snapshot_is_adopted_or_purged, adopted_machine_snapshot_keeps_the_machines_made_from_it;
-    files: file_sets_come_and_go, sets_that_are_wanted_no_more_go, paths_that_leave_the_set_are_refused,
+    files: file_sets_come_and_go, sets_that_are_wanted_no_more_go, sets_that_are_refreshed_are_those_that_are_there,
+        paths_that_leave_the_set_are_refused,
         empty_directories_leave_nothing_behind;
     consoles: logs_tell_what_was_written, previous_logs_are_kept_apart, command_output_and_exit_code_are_told,
         command_reads_its_input, command_needs_a_running_machine;

@@ -56,6 +56,31 @@ pub async fn sets_that_are_wanted_no_more_go(fixture: &Fixture) {
     assert!(files.list().await.expect("list").is_empty());
 }
 
+/// What is refreshed changes, and nothing comes or goes by it.
+pub async fn sets_that_are_refreshed_are_those_that_are_there(fixture: &Fixture) {
+    let files = &fixture.backend.files;
+    let owner = fixture.owner("Instance", "reader", 2);
+    files.refresh(&owner, &[set("one", &[("a", "1")])]).await.expect("nothing to refresh");
+    assert!(files.list().await.expect("list").is_empty());
+    files.ensure(&owner, &[set("one", &[("a", "1")]), set("other", &[("a", "2")])]).await.expect("ensure");
+    files.refresh(&owner, &[set("one", &[("a", "3")]), set("third", &[("a", "4")])]).await.expect("refresh");
+    for (name, text) in [("one", Some("3")), ("other", Some("2")), ("third", None)] {
+        let source = MountSource::Files(name.to_owned());
+        let mounts = vec![Mount { path: "/settings".to_owned(), read_only: true, source }];
+        let spec = MachineSpec { mounts, ..fixture.machine("reader", 2) };
+        match (fixture.backend.machines.create(&spec).await, text) {
+            (Ok(id), Some(_)) => fixture.backend.machines.remove(&id).await.expect("remove"),
+            (Err(error), None) => assert!(error.is_not_found(), "{error:?}"),
+            (made, _) => panic!("{name}: {made:?}"),
+        }
+        let read = |folder: std::path::PathBuf| std::fs::read_to_string(folder.join("a")).ok();
+        if let Some(folder) = files.directory(owner.uid, name) {
+            assert_eq!(read(folder).as_deref(), text, "{name}");
+        }
+    }
+    files.remove(owner.uid).await.expect("remove");
+}
+
 /// A path never leaves its set.
 pub async fn paths_that_leave_the_set_are_refused(fixture: &Fixture) {
     let owner = fixture.owner("Instance", "reader", 2);

@@ -33,6 +33,17 @@ impl Files for View {
         })
     }
 
+    async fn refresh(&self, owner: &Owner, sets: &[FileSet]) -> Result<(), Error> {
+        self.perform(Operation::EnsureFiles, |world, _| {
+            sets.iter().try_for_each(FileSet::check_paths)?;
+            let Some(owned) = world.files.get_mut(&(owner.installation, owner.uid)) else { return Ok(()) };
+            for set in sets {
+                owned.sets.entry(set.name.clone()).and_modify(|files| files.clone_from(&set.files));
+            }
+            Ok(())
+        })
+    }
+
     async fn remove(&self, owner: Uuid) -> Result<(), Error> {
         self.perform(Operation::RemoveFiles, |world, installation| {
             world.files.remove(&(installation, owner));

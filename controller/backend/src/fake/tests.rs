@@ -85,8 +85,8 @@ conforms! {
     snapshots: snapshot_is_taken_once_and_outlives_its_volume, volume_is_made_from_snapshot_or_volume,
         missing_source_is_named, retained_snapshot_is_kept_and_told_of,
         retained_snapshot_is_adopted_or_purged;
-    files: file_sets_come_and_go, sets_that_are_wanted_no_more_go, paths_that_leave_the_set_are_refused,
-        empty_directories_leave_nothing_behind;
+    files: file_sets_come_and_go, sets_that_are_wanted_no_more_go, sets_that_are_refreshed_are_those_that_are_there,
+        paths_that_leave_the_set_are_refused, empty_directories_leave_nothing_behind;
     machine_snapshots: machine_snapshot_is_taken_once_and_outlives_its_machine,
         machine_is_made_from_a_snapshot_and_holds_it, snapshot_of_a_missing_machine_is_not_found,
         snapshot_is_no_image_that_a_user_could_name, image_is_made_from_a_snapshot_and_outlives_it,

@@ -121,3 +121,77 @@ async fn by_default_it_goes_on_and_says_that_a_secret_has_changed() {
     put(&cloud, "password", "hunter2").await;
     cloud.until("web", "to have what it was started with", |web: &Instance| !is_told(web)).await;
 }
+
+/// Whether the machine finds a file with exactly this in it.
+fn finds(cloud: &Cloud, uid: Uuid, text: &str) -> bool {
+    cloud.engine.files_of(uid).iter().any(|file| file == text.as_bytes())
+}
+
+fn is_told(web: &Instance) -> bool {
+    web.status.as_ref().unwrap().secrets[0].changed
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_machine_whose_instance_waits_finds_changed_files_and_is_restarted_for_them_later() {
+    let no_image = (json!({"image": "nowhere:1"}), json!({"image": "web:1"}), "ImageNotFound");
+    let no_vpc = (json!({"vpc": "nowhere"}), json!({"vpc": null}), "DependencyMissing");
+    let capabilities = json!({"capabilities": {"add": ["SYS_ADMIN"]}});
+    let not_allowed = (json!({"securityContext": capabilities}), json!({"securityContext": null}), "NotAllowed");
+    for (wish, wished_before, reason) in [no_image, no_vpc, not_allowed] {
+        for policy in [SecretUpdatePolicy::Ignore, SecretUpdatePolicy::Restart] {
+            let (cloud, uid) = running(policy, true).await;
+            let before = start(&cloud, uid);
+            cloud.change::<Instance>("web", json!({"spec": wish})).await;
+            cloud.until_condition::<Instance>("web", "Ready", "False", Some(reason)).await;
+            put(&cloud, "password", "changed").await;
+            cloud.until("web", "to say that a Secret has changed", is_told).await;
+            cloud.pass(Duration::from_secs(60)).await;
+            assert!(finds(&cloud, uid, "changed") && !finds(&cloud, uid, "hunter2"), "{reason}");
+            assert_eq!(start(&cloud, uid), before, "what couldn't be started again as the spec says goes on");
+            assert_eq!(told(&cloud.events("web").await, "SecretChanged x1"), 1, "{reason}, {policy:?}");
+
+            cloud.change::<Instance>("web", json!({"spec": wished_before})).await;
+            cloud.until_ready::<Instance>("web").await;
+            cloud.pass(Duration::from_secs(60)).await;
+            let restarts = policy == SecretUpdatePolicy::Restart;
+            assert_eq!(start(&cloud, uid).1 > before.1, restarts, "{reason}, {policy:?}");
+            assert_eq!(is_told(&cloud.get::<Instance>("web").await.unwrap()), !restarts);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_machine_that_waits_for_another_secret_finds_changed_files_and_keeps_those_of_what_is_missing() {
+    let mut cloud = running_cloud().await;
+    cloud.create(&secret("db", &[("password", "hunter2")])).await;
+    cloud.create(&secret("tls", &[("key", "quiet")])).await;
+    let mut web = web(SecretUpdatePolicy::Restart, true);
+    let mount = VolumeMount { mount_path: "/tls".to_owned(), secret: Some("tls".to_owned()), ..VolumeMount::default() };
+    web.spec.volumes.push(mount);
+    cloud.create(&web).await;
+    cloud.until_ready::<Instance>("web").await;
+    cloud.pass(Duration::from_secs(300)).await;
+    let uid = cloud.uid::<Instance>("web").await;
+    let before = start(&cloud, uid);
+
+    cloud.api::<Secret>().delete("tls", &Default::default()).await.unwrap();
+    for (killed, text) in [(false, "changed"), (true, "changed again")] {
+        if killed {
+            cloud.kill();
+        }
+        put(&cloud, "password", text).await;
+        if killed {
+            cloud.start();
+        }
+        cloud.pass(Duration::from_secs(60)).await;
+        assert!(finds(&cloud, uid, text) && finds(&cloud, uid, "quiet"), "killed: {killed}");
+        assert_eq!(start(&cloud, uid), before, "it couldn't be started again");
+    }
+    let web = cloud.until_condition::<Instance>("web", "Ready", "False", Some("DependencyMissing")).await;
+    assert_eq!(message(&web), "Waiting for Secret `tls`.");
+    cloud.create(&secret("tls", &[("key", "loud")])).await;
+    cloud.until_ready::<Instance>("web").await;
+    cloud.pass(Duration::from_secs(60)).await;
+    assert!(finds(&cloud, uid, "changed again") && finds(&cloud, uid, "loud") && !finds(&cloud, uid, "quiet"));
+    assert!(start(&cloud, uid).1 > before.1);
+}

@@ -8,6 +8,7 @@ use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::projected::Projected;
 use super::taking::take;
 use super::{InstanceKind, Step, secrets};
 use crate::claims::{Claim, HostPort};
@@ -65,7 +66,13 @@ pub(super) async fn apply(kind: &InstanceKind, instance: &Instance, step: &Step)
         Step::EnsureFiles { sets, digest } => {
             let owner = world.owner(instance);
             backend.files.ensure(&owner, sets).await.map_err(Failure::backend("put the files in place"))?;
-            kind.remember_projected(uid, Some(*digest));
+            kind.remember_projected(uid, Some(Projected::Exactly(*digest)));
+            Ok(Applied::quietly())
+        }
+        Step::RefreshFiles { sets, digest } => {
+            let owner = world.owner(instance);
+            backend.files.refresh(&owner, sets).await.map_err(Failure::backend("bring the files up to date"))?;
+            kind.remember_projected(uid, Some(Projected::Refreshed(*digest)));
             Ok(Applied::quietly())
         }
         Step::Create(spec) => {

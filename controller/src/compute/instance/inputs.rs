@@ -23,7 +23,7 @@ pub(super) trait Sources {
 pub(crate) struct Inputs {
     /// The environment, in order, without what comes from Secrets.
     pub(crate) environment: Vec<EnvVar>,
-    /// The projected files, and the environment that comes from Secrets.
+    /// The projected files, and the environment that comes from Secrets; of a set that lacks something, nothing.
     pub(crate) files: Vec<FileSet>,
     /// What isn't there, for people.
     pub(crate) missing: BTreeSet<String>,
@@ -49,7 +49,7 @@ impl Inputs {
 pub(super) fn resolve(instance: &Instance, sources: &impl Sources) -> Inputs {
     let mut inputs = Inputs::default();
     let values = environment(instance, sources, &mut inputs);
-    if has_secret_environment(instance) {
+    if has_secret_environment(instance) && inputs.missing.is_empty() {
         inputs.files.push(secret_environment(instance, &values).file_set());
     }
     for mount in &instance.spec.volumes {
@@ -60,6 +60,7 @@ pub(super) fn resolve(instance: &Instance, sources: &impl Sources) -> Inputs {
         } else {
             continue;
         };
+        let Some(content) = content else { continue };
         let files = content
             .into_iter()
             .map(|(path, content)| (path, ProjectedFile { content: content.into(), mode: FILE_MODE }))
@@ -83,22 +84,22 @@ pub(super) fn set_name(mount_path: &str) -> String {
 
 type Content = BTreeMap<String, Vec<u8>>;
 
-fn secret_content(secret: Option<&Secret>, name: &str, missing: &mut BTreeSet<String>) -> Content {
+fn secret_content(secret: Option<&Secret>, name: &str, missing: &mut BTreeSet<String>) -> Option<Content> {
     let Some(secret) = secret else {
         missing.insert(format!("Secret `{name}`"));
-        return Content::new();
+        return None;
     };
-    secret.data.iter().flatten().map(|(key, value)| (key.clone(), value.0.clone())).collect()
+    Some(secret.data.iter().flatten().map(|(key, value)| (key.clone(), value.0.clone())).collect())
 }
 
-fn config_map_content(map: Option<&ConfigMap>, name: &str, missing: &mut BTreeSet<String>) -> Content {
+fn config_map_content(map: Option<&ConfigMap>, name: &str, missing: &mut BTreeSet<String>) -> Option<Content> {
     let Some(map) = map else {
         missing.insert(format!("ConfigMap `{name}`"));
-        return Content::new();
+        return None;
     };
     let text = map.data.iter().flatten().map(|(key, value)| (key.clone(), value.clone().into_bytes()));
     let binary = map.binary_data.iter().flatten().map(|(key, value)| (key.clone(), value.0.clone()));
-    text.chain(binary).collect()
+    Some(text.chain(binary).collect())
 }
 
 /// Whether anything of its environment comes from a Secret, whether that is there or not.
@@ -150,9 +151,9 @@ fn environment(instance: &Instance, sources: &impl Sources, inputs: &mut Inputs)
             let missing = if reference.optional { &mut optional } else { &mut inputs.missing };
             config_map_content(sources.config_map(&reference.name).as_deref(), &reference.name, missing)
         } else {
-            Content::new()
+            None
         };
-        for (key, value) in content {
+        for (key, value) in content.into_iter().flatten() {
             let name = format!("{prefix}{key}");
             // What can't be in an environment is left out, as in Kubernetes.
             if let Ok(value) = String::from_utf8(value)
@@ -191,10 +192,10 @@ fn from_elsewhere(
 ) -> Option<String> {
     let (what, reference, content) = if let Some(reference) = &source.secret_key_ref {
         let secret = sources.secret(&reference.name);
-        ("Secret", reference, secret.map(|secret| secret_content(Some(&secret), "", &mut BTreeSet::new())))
+        ("Secret", reference, secret.and_then(|secret| secret_content(Some(&secret), "", &mut BTreeSet::new())))
     } else if let Some(reference) = &source.config_map_key_ref {
         let map = sources.config_map(&reference.name);
-        ("ConfigMap", reference, map.map(|map| config_map_content(Some(&map), "", &mut BTreeSet::new())))
+        ("ConfigMap", reference, map.and_then(|map| config_map_content(Some(&map), "", &mut BTreeSet::new())))
     } else {
         let path = &source.field_ref.as_ref()?.field_path;
         return Some(field(instance, path));

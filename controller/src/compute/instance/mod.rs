@@ -13,6 +13,7 @@ mod needs;
 mod observe;
 mod origin;
 mod plan;
+mod projected;
 mod pull;
 mod report;
 mod restart;
@@ -42,6 +43,7 @@ use crate::world::World;
 pub(crate) use allocate::host_port_of;
 use health::{ProbeSpec, Probes};
 use observe::Observed;
+use projected::Projected;
 use restart::Ending;
 use taking::Takers;
 
@@ -69,6 +71,13 @@ pub(crate) enum Step {
     Pull(String),
     /// Put the projected files in place.
     EnsureFiles {
+        /// What they should be.
+        sets: Vec<FileSet>,
+        /// What is remembered once they are.
+        digest: [u8; 32],
+    },
+    /// Bring those of the projected files up to date that a machine which runs has.
+    RefreshFiles {
         /// What they should be.
         sets: Vec<FileSet>,
         /// What is remembered once they are.
@@ -162,8 +171,8 @@ pub(crate) enum Step {
 pub(crate) struct InstanceKind {
     world: Arc<World>,
     probes: Probes,
-    /// Digests of the files that this process put in place.
-    projected: Mutex<BTreeMap<Uuid, [u8; 32]>>,
+    /// The files that this process put in place.
+    projected: Mutex<BTreeMap<Uuid, Projected>>,
     /// Places for making and starting machines.
     starts: Semaphore,
     /// Who is about to take a Volume.
@@ -177,14 +186,14 @@ impl InstanceKind {
         Self { world, probes, projected: Mutex::default(), starts, takers: Takers::default() }
     }
 
-    fn projected(&self, uid: Uuid) -> Option<[u8; 32]> {
+    fn projected(&self, uid: Uuid) -> Option<Projected> {
         self.projected.lock().unwrap_or_else(PoisonError::into_inner).get(&uid).copied()
     }
 
-    fn remember_projected(&self, uid: Uuid, digest: Option<[u8; 32]>) {
+    fn remember_projected(&self, uid: Uuid, known: Option<Projected>) {
         let mut projected = self.projected.lock().unwrap_or_else(PoisonError::into_inner);
-        match digest {
-            Some(digest) => projected.insert(uid, digest),
+        match known {
+            Some(known) => projected.insert(uid, known),
             None => projected.remove(&uid),
         };
     }

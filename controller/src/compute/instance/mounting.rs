@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::Step;
 use super::observe::{Observed, Target, known_volumes};
+use super::projected::ensure_files;
 use super::wanted;
 use crate::runtime::Waiting;
 
@@ -29,7 +30,7 @@ pub(super) fn change(instance: &Instance, observed: &Observed, machine: &Machine
     if wanted != mounts.defined {
         let projects = wanted.iter().any(|mount| matches!(mount.source, MountSource::Files(_)));
         if projects && !observed.files_in_place && observed.inputs.missing.is_empty() {
-            change.define.push(super::plan::ensure_files(observed));
+            change.define.push(ensure_files(observed));
         }
         change.define.push(Step::DefineMounts { id: machine.id.clone(), mounts: wanted });
         // What is to be plugged follows from what is defined by then.

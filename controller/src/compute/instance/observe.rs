@@ -20,6 +20,7 @@ use super::allocate::{Supply, has_all, host_port_of};
 use super::bounds::Bounds;
 use super::health::Probing;
 use super::inputs::{Inputs, Sources, resolve};
+use super::projected::Projected;
 use super::rivals::rivals;
 use super::secrets::{Digested, digested};
 use super::wanted::{Parts, hash};
@@ -56,8 +57,10 @@ pub(crate) struct Observed {
     pub(crate) inputs: Inputs,
     /// Digests of what it takes from its Secrets.
     pub(crate) secrets: Digested,
-    /// Whether the projected files are known to be in place.
+    /// Whether the projected files are known to be in place, these and no others.
     pub(crate) files_in_place: bool,
+    /// Whether those of them are known to be up to date that there are.
+    pub(crate) files_up_to_date: bool,
     /// Whether it has projected files or empty directories; asked only when it goes.
     pub(crate) files_left: bool,
     /// The image, if it is on the host; asked only when a machine is to be made.
@@ -161,14 +164,16 @@ pub(super) async fn observe(kind: &InstanceKind, goal: Goal, instance: &Instance
 
     let sources = Namespace { stores: &world.stores, namespace: &owner.namespace };
     let (inputs, secrets) = (resolve(instance, &sources), digested(instance, &sources, &world.digests));
+    let digest = inputs.digest();
     let files_in_place = match kind.projected(owner.uid) {
-        Some(digest) => digest == inputs.digest(),
+        Some(Projected::Exactly(known)) => known == digest,
         // What an earlier process may have put there, and nobody wants any more, is not in place either.
-        None => inputs.files.is_empty() && !files_are_there().await?,
+        Some(Projected::Refreshed(_)) | None => inputs.files.is_empty() && !files_are_there().await?,
     };
     if files_in_place {
-        kind.remember_projected(owner.uid, Some(inputs.digest()));
+        kind.remember_projected(owner.uid, Some(Projected::Exactly(digest)));
     }
+    let files_up_to_date = files_in_place || kind.projected(owner.uid) == Some(Projected::Refreshed(digest));
     let network = network(world, instance, &owner.namespace);
     let mut observed = Observed {
         now: world.now(),
@@ -179,6 +184,7 @@ pub(super) async fn observe(kind: &InstanceKind, goal: Goal, instance: &Instance
         instance_type: type_name(world, instance),
         bounds: Bounds::of(&owner.namespace, world.stores.instance_policies.all()),
         files_in_place,
+        files_up_to_date,
         inputs,
         secrets,
         files_left,

@@ -15,6 +15,7 @@ use super::mounting::{self, Change};
 use super::needs::{cannot_start, missing, not_ready};
 use super::observe::{Observed, Target, known_volumes, wanted_hash};
 use super::origin::{self, of_another_backend};
+use super::projected::{ensure_files, refreshed};
 use super::pull;
 use super::restart::{self, Decision};
 use super::secrets::{self, Due};
@@ -60,6 +61,11 @@ fn present(instance: &Instance, observed: &Observed) -> Plan<Step> {
     if instance.spec.power_state == PowerState::Stopped {
         return stopped(instance, observed, kept);
     }
+    refreshed(observed, kept, wished(instance, observed, kept, hash.as_deref()))
+}
+
+/// It should have this machine, or another one.
+fn wished(instance: &Instance, observed: &Observed, kept: Option<&Machine>, hash: Option<&str>) -> Plan<Step> {
     if kept.is_none() && rests_without_machine(instance) && restart::asked(instance).is_none() {
         return Plan::default();
     }
@@ -76,7 +82,7 @@ fn present(instance: &Instance, observed: &Observed) -> Plan<Step> {
         return plan;
     }
     match kept {
-        Some(machine) if hash.as_deref() == Some(machine.spec_hash.as_str()) => {
+        Some(machine) if hash == Some(machine.spec_hash.as_str()) => {
             match allocation(instance, observed) {
                 Ok(Some(step)) => Plan::of(vec![step]),
                 Ok(None) => keep(instance, observed, machine),
@@ -87,9 +93,7 @@ fn present(instance: &Instance, observed: &Observed) -> Plan<Step> {
                 }
             }
         }
-        Some(machine)
-            if observed.disk.is_some() && !hash.as_deref().is_none_or(|hash| may_replace(&machine.spec_hash, hash)) =>
-        {
+        Some(machine) if observed.disk.is_some() && !hash.is_none_or(|hash| may_replace(&machine.spec_hash, hash)) => {
             let plan = keep(instance, observed, machine);
             let waiting = Waiting::on_user(
                 "NotReplaced",
@@ -459,10 +463,6 @@ fn take_down(instance: &Instance, machine: &Machine) -> Vec<Step> {
         MachineState::Paused => vec![Step::Unpause(machine.id.clone()), stop],
         MachineState::Created | MachineState::Exited(_) | MachineState::Dead => Vec::new(),
     }
-}
-
-pub(super) fn ensure_files(observed: &Observed) -> Step {
-    Step::EnsureFiles { sets: observed.inputs.files.clone(), digest: observed.inputs.digest() }
 }
 
 fn unless_probed(observed: &Observed, steps: &mut Vec<Step>) {

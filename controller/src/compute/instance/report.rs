@@ -40,7 +40,8 @@ pub(super) fn report(account: &Account<'_, InstanceKind>) -> Report<InstanceStat
     }
     pull::account(&mut status, *observed, *plan, *failure, *now);
     let machine = observed.and_then(|observed| current(observed));
-    let changed = observed.map(|observed| secrets::account(&mut status, object, observed, machine)).unwrap_or_default();
+    let changed =
+        observed.map(|observed| secrets::account(&mut status, object, observed, machine, *plan)).unwrap_or_default();
     let moment = Moment { now: *now, generation: meta.generation };
     let settled = failure.is_none() && plan.is_some_and(|plan| plan.steps.is_empty() && plan.waiting.is_none());
     let standing = if settled { standing(object, &status, machine) } else { None };
@@ -185,7 +186,7 @@ fn ended(status: &InstanceStatus) -> Waiting {
 /// What the steps that are about to be taken do, in words.
 fn going_on(instance: &Instance, plan: &Plan<Step>) -> Option<Waiting> {
     let stops = plan.steps.iter().any(|step| matches!(step, Step::Stop { .. }));
-    let first = plan.steps.iter().find(|step| !matches!(step, Step::StopProbe))?;
+    let first = plan.steps.iter().find(|step| !matches!(step, Step::StopProbe | Step::RefreshFiles { .. }))?;
     Some(match first {
         Step::Pull(reference) => Waiting::briefly("PullingImage", format!("Fetching image `{reference}`.")),
         _ if stops && instance.spec.power_state == PowerState::Stopped => {

@@ -16,7 +16,7 @@ use super::observe::Observed;
 use super::restart;
 use crate::digests::{Digests, comparable, differ};
 use crate::runtime::conditions::whole_seconds;
-use crate::runtime::{Note, uid_of};
+use crate::runtime::{Note, Plan, uid_of};
 
 /// A machine runs for so long at least before a change of a Secret restarts it: of many changes in a row the last one
 /// counts.
@@ -131,6 +131,7 @@ pub(super) fn account(
     instance: &Instance,
     observed: &Observed,
     machine: Option<&Machine>,
+    plan: Option<&Plan<Step>>,
 ) -> Vec<Note> {
     let runs = machine.is_some_and(|machine| matches!(machine.state, MachineState::Running | MachineState::Paused));
     if instance.spec.power_state == PowerState::Stopped && !runs {
@@ -164,16 +165,20 @@ pub(super) fn account(
             true => Some(Time(whole_seconds(observed.now))),
             false => None,
         };
-        if known.changed && !before && instance.spec.secret_update_policy == SecretUpdatePolicy::Ignore {
-            news.push(Note::normal(
-                "SecretChanged",
-                format!(
-                    "Secret `{}` has changed since the machine was started: `cloudctl restart {}` has it begin with what it \
-                     holds now.",
-                    known.name,
-                    instance.name_any()
-                ),
-            ));
+        let waits = plan.is_some_and(|plan| plan.waiting.is_some());
+        let how = match instance.spec.secret_update_policy {
+            SecretUpdatePolicy::Ignore => {
+                format!("`cloudctl restart {}` has it begin with what it holds now.", instance.name_any())
+            }
+            SecretUpdatePolicy::Restart if waits => {
+                "it begins with what it holds now once its Instance waits for nothing else.".to_owned()
+            }
+            // The restart is told.
+            SecretUpdatePolicy::Restart => continue,
+        };
+        if known.changed && !before {
+            let what = format!("Secret `{}` has changed since the machine was started", known.name);
+            news.push(Note::normal("SecretChanged", format!("{what}: {how}")));
         }
     }
     news

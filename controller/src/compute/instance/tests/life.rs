@@ -208,9 +208,9 @@ fn a_backend_that_does_not_answer_is_unknown_and_what_was_said_stands() {
 fn files_are_put_in_place_before_every_start_and_when_they_change() {
     let mut scene = scene(spec());
     scene.observed.inputs.files.push(file_set());
-    scene.observed.files_in_place = false;
+    (scene.observed.files_in_place, scene.observed.files_up_to_date) = (false, false);
     assert_eq!(names(&scene.converge(Goal::Present)), ["Allocate", "EnsureFiles", "Create", "EnsureFiles", "Start"]);
-    scene.observed.files_in_place = false;
+    (scene.observed.files_in_place, scene.observed.files_up_to_date) = (false, false);
     assert_eq!(names(&scene.converge(Goal::Present)), ["EnsureFiles"]);
 }
 

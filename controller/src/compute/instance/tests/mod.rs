@@ -101,6 +101,7 @@ fn scene(spec: InstanceSpec) -> Scene {
         inputs: Inputs::default(),
         secrets: BTreeMap::new(),
         files_in_place: true,
+        files_up_to_date: true,
         files_left: false,
         image: Some(image()),
         supply: Supply {
@@ -179,7 +180,10 @@ impl Scene {
             }
             Step::HoldPorts(ports) => self.observed.held = Some(ports.clone()),
             Step::Pull(_) => self.observed.image = Some(image()),
-            Step::EnsureFiles { .. } => self.observed.files_in_place = true,
+            Step::EnsureFiles { .. } => {
+                (self.observed.files_in_place, self.observed.files_up_to_date) = (true, true);
+            }
+            Step::RefreshFiles { .. } => self.observed.files_up_to_date = true,
             Step::Create(spec) => {
                 let id = MachineId(format!("m{}", machines.len() + 100));
                 machines.push(Machine {

@@ -160,7 +160,7 @@ fn writing_to_what_others_read_is_waited_for_and_reading_goes_on() {
 #[test]
 fn projected_files_are_in_place_before_they_are_mounted() {
     let mut scene = mounting(&[]);
-    scene.observed.files_in_place = false;
+    (scene.observed.files_in_place, scene.observed.files_up_to_date) = (false, false);
     let settings =
         VolumeMount { mount_path: "/settings".to_owned(), config_map: Some("s".to_owned()), ..VolumeMount::default() };
     scene.instance.spec.volumes = vec![settings];

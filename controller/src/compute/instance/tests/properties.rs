@@ -101,7 +101,7 @@ prop_compose! {
         if files {
             let set = file_set();
             scene.observed.inputs.files.push(set);
-            scene.observed.files_in_place = false;
+            (scene.observed.files_in_place, scene.observed.files_up_to_date) = (false, false);
             scene.observed.files_left = true;
         }
         if small {

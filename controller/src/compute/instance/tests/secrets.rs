@@ -261,3 +261,56 @@ fn only_what_is_taken_from_a_secret_counts() {
     }
     assert!(!format!("{:?}", of(&all, before)).contains("hush"));
 }
+
+/// A machine with files that aren't up to date any more, whose Instance waits for its network.
+fn waiting(policy: SecretUpdatePolicy) -> Scene {
+    let mut scene = using_db(with(policy));
+    scene.observed.network = Target::Missing;
+    scene.converge(Goal::Present);
+    scene.observed.inputs.files.push(file_set());
+    (scene.observed.files_in_place, scene.observed.files_up_to_date) = (false, false);
+    scene
+}
+
+#[test]
+fn a_machine_that_runs_finds_the_files_of_now_while_its_instance_waits() {
+    let mut scene = waiting(SecretUpdatePolicy::Ignore);
+    assert_eq!(names(&scene.converge(Goal::Present)), ["RefreshFiles"], "none is made or removed");
+    assert_eq!(scene.ready(), ("False", "DependencyMissing"));
+    let network = Network { uid: NETWORK, range: Some(("10.0.0.0/24".parse().unwrap(), "10.0.0.1".parse().unwrap())) };
+    scene.observed.network = Target::Ready(network);
+    assert_eq!(names(&scene.converge(Goal::Present)), ["EnsureFiles"], "now they are exactly as they should be");
+
+    for state in [MachineState::Paused, exited(0, 1000)] {
+        let mut scene = waiting(SecretUpdatePolicy::Ignore);
+        scene.machine().state = state;
+        assert_eq!(scene.converge(Goal::Present), [], "it reads nothing");
+    }
+}
+
+#[test]
+fn the_files_of_now_are_there_before_an_image_is_fetched_that_may_take_long_or_fail() {
+    let mut scene = using_db(InstanceSpec { image: "nginx:1".to_owned(), ..spec() });
+    scene.instance.spec.image = "nginx:2".to_owned();
+    scene.observed.image = None;
+    scene.observed.inputs.files.push(file_set());
+    (scene.observed.files_in_place, scene.observed.files_up_to_date) = (false, false);
+    let plan = scene.plan(Goal::Present);
+    assert_eq!(names(&plan.steps), ["RefreshFiles", "Pull"]);
+    scene.report(Some(&plan), None, Goal::Present);
+    assert_eq!(scene.ready(), ("False", "PullingImage"));
+}
+
+#[test]
+fn a_restart_for_a_secret_waits_with_its_instance_and_says_so_once() {
+    let mut scene = waiting(SecretUpdatePolicy::Restart);
+    scene.converge(Goal::Present);
+    scene.hold("db", Some("k-2"));
+    let plan = scene.plan(Goal::Present);
+    assert_eq!(plan.steps, []);
+    let words = "Secret `db` has changed since the machine was started: it begins with what it holds now once its Instance \
+                 waits for nothing else.";
+    assert_eq!(scene.report(Some(&plan), None, Goal::Present), [Note::normal("SecretChanged", words)]);
+    assert!(scene.is_changed());
+    assert_eq!(scene.report(Some(&plan), None, Goal::Present), []);
+}
