@@ -32,4 +32,5 @@ mod user_namespace;
 mod virtual_disks;
 mod virtual_machine;
 mod virtual_network;
+mod virtual_secrets;
 mod virtual_volumes;
