@@ -1,11 +1,13 @@
 //! Data that outlives its object, until somebody adopts it or says that it may go.
 
-use e2e::{Cloud, docker_is_there, skip_unless};
+use e2e::{Cloud, docker_is_there, eventually, skip_unless};
 use serde_json::Value;
 
 use crate::instance_snapshot::{restored, snapshot};
-use crate::machine::{documents, sleeper, volume};
+use crate::machine::{documents, sleeper, volume, vpc};
 use crate::storage::{shell, user};
+use crate::virtual_disks::{self, block, read, write};
+use crate::virtual_machine::{self, IMAGE, SKIPPED, boots, page};
 
 const BEFORE: &str = "apiVersion: thecloud.dev/v1alpha1\nkind: VolumeSnapshot\nmetadata:\n  name: before\nspec:\n  \
                       volume: data\n  deletionPolicy: Retain\n";
@@ -111,6 +113,55 @@ fn what_an_instance_had_written_outlives_its_snapshots_object_and_is_an_instance
     assert_ne!(images(), "", "it is still there");
     let _ = cloud.cloudctl(&["admin", "orphans", "purge", &heir]).ok();
     assert_eq!(images(), "", "nothing is left of it");
+}
+
+#[test]
+fn what_a_virtual_machine_had_written_outlives_the_objects_and_another_one_boots_from_it() {
+    let Some((mut cloud, _images)) = virtual_machine::cloud() else {
+        eprintln!("{SKIPPED}");
+        return;
+    };
+    let retain = "  deletionPolicy: Retain\n";
+    let with_disk = |name: &str, does: &[&str]| virtual_disks::user(name, "{mountPath: /dev/data, volume: data}", does);
+    let vm = with_disk("vm", &["echo precious > /www/file", &write("$disk", 8, "precious-too")]);
+    cloud.apply(&documents(&[IMAGE.to_owned(), vpc("lab"), block("32Mi") + retain, vm]));
+    assert_eq!(boots(&cloud.await_ready("instances", "vm")), 1);
+    cloud.apply(&(snapshot("before", "vm") + retain));
+    cloud.await_ready("instancesnapshots", "before");
+    let _ = cloud.cloudctl(&["delete", "inst", "vm"]).ok();
+    let _ = cloud.cloudctl(&["delete", "isnap", "before"]).ok();
+    let _ = cloud.cloudctl(&["delete", "vol", "data"]).ok();
+
+    // It is found on the host, not remembered.
+    cloud.kill();
+    cloud.launch();
+    let of = |kind: &str| orphans(&cloud).into_iter().find(|orphan| orphan["of"] == kind).expect("it is an orphan");
+    let (data, before) = (of("Volume"), of("InstanceSnapshot"));
+    assert_eq!((&before["backend"], orphans(&cloud).len()), (&"libvirt".into(), 2), "{before}");
+    let _ = cloud.cloudctl(&["admin", "orphans", "adopt", uid(&before), "--name", "heir"]).ok();
+    cloud.apply(&(block("32Mi") + retain + &format!("  source:\n    retained: {}\n", uid(&data))));
+    let found = format!("{} > /www/found", read("$disk", 8));
+    cloud.apply(&restored(&with_disk("again", &[&found]), "heir"));
+    let again = cloud.await_ready("instances", "again");
+    assert_eq!(boots(&again), 2, "its disk remembers the boot of the first");
+    let ip = again["status"]["ip"].as_str().expect("an address").to_owned();
+    assert_eq!((page(&ip, "file").as_str(), page(&ip, "found").as_str()), ("precious\n", "precious-too\n"));
+    assert_eq!(orphans(&cloud), Vec::<Value>::new());
+
+    // What was adopted is retained again, and goes when it is purged.
+    let _ = cloud.cloudctl(&["delete", "inst", "again"]).ok();
+    let _ = cloud.cloudctl(&["delete", "isnap", "heir"]).ok();
+    let _ = cloud.cloudctl(&["delete", "vol", "data"]).ok();
+    for orphan in [of("Volume"), of("InstanceSnapshot")] {
+        let _ = cloud.cloudctl(&["admin", "orphans", "purge", uid(&orphan)]).ok();
+    }
+    assert_eq!(orphans(&cloud), Vec::<Value>::new());
+    let _ = cloud.cloudctl(&["delete", "clusterimage", "tiny"]).ok();
+    let _ = cloud.cloudctl(&["delete", "vpc", "lab"]).ok();
+    eventually("nothing to be left", || {
+        let left = cloud.leftovers();
+        if left.is_empty() { Ok(()) } else { Err(left) }
+    });
 }
 
 #[test]

@@ -11,7 +11,7 @@ const FIND: &str = "'#!/bin/sh' 'for disk in /sys/block/vd*; do [ \"$(cat $disk/
                     done' > /bin/disk";
 
 /// A virtual machine with a disk, which does this once it has booted; `$disk` is where the disk is.
-fn user(name: &str, mount: &str, does: &[&str]) -> String {
+pub(crate) fn user(name: &str, mount: &str, does: &[&str]) -> String {
     let mut yaml = machine(name).replace("  vpc: lab\n", &format!("  vpc: lab\n  volumes:\n  - {mount}\n"));
     yaml += &format!("        - printf '%s\\n' {FIND}\n        - chmod 755 /bin/disk\n        - disk=$(disk data)\n");
     for command in does {
@@ -20,15 +20,15 @@ fn user(name: &str, mount: &str, does: &[&str]) -> String {
     yaml
 }
 
-fn block(size: &str) -> String {
+pub(crate) fn block(size: &str) -> String {
     volume("data", size) + "  volumeMode: Block\n"
 }
 
-fn read(device: &str, block: u32) -> String {
+pub(crate) fn read(device: &str, block: u32) -> String {
     format!("dd if={device} bs=512 skip={block} count=1 2>/dev/null | head -n 1")
 }
 
-fn write(device: &str, block: u32, words: &str) -> String {
+pub(crate) fn write(device: &str, block: u32, words: &str) -> String {
     format!("echo {words} | dd of={device} bs=512 seek={block} count=1 conv=sync,fsync 2>/dev/null")
 }
 
