@@ -1,6 +1,6 @@
 //! Decides what becomes of the roles, bindings and accounts that the product ships, at every start: made where they are
-//! missing, and given back what they lack. What an administrator added to one stays; one whose annotation
-//! [`AUTOUPDATE`] is `false` is left alone.
+//! missing, and given back what they lack. What an administrator added to one stays, unless it is narrowed; one whose
+//! annotation [`AUTOUPDATE`] is `false` is left alone.
 
 use serde_json::{Map, Value};
 
@@ -26,12 +26,26 @@ impl ApiServer {
         for object in objects {
             let name = object["metadata"]["name"].as_str().unwrap_or_default();
             let refused = |source| InstallError::Shipped { name: name.to_owned(), source };
-            self.reconcile(name, object).await.map_err(refused)?;
+            self.reconcile(name, object, complete).await.map_err(refused)?;
         }
         Ok(())
     }
 
-    async fn reconcile(&self, name: &str, shipped: &Value) -> Result<(), ApiError> {
+    /// Takes from roles that are shipped what they have beyond that, in this order: what an earlier version shipped, too.
+    /// For those that only our own parts go by, while none of an earlier version runs.
+    ///
+    /// # Errors
+    /// For the first that is refused.
+    pub async fn narrow_shipped(&self, objects: &[Value]) -> Result<(), InstallError> {
+        for object in objects.iter().filter(|object| object.get("rules").is_some()) {
+            let name = object["metadata"]["name"].as_str().unwrap_or_default();
+            let refused = |source| InstallError::Shipped { name: name.to_owned(), source };
+            self.reconcile(name, object, narrow).await.map_err(refused)?;
+        }
+        Ok(())
+    }
+
+    async fn reconcile(&self, name: &str, shipped: &Value, mend: fn(&mut Value, &Value)) -> Result<(), ApiError> {
         let served = self.kind_of(shipped)?;
         let namespace = shipped["metadata"]["namespace"].as_str().unwrap_or_default();
         let (options, author) = (WriteOptions::default(), Author::server(""));
@@ -45,7 +59,7 @@ impl ApiServer {
             };
             let old = served.value(&current);
             let mut value = old.clone();
-            complete(&mut value, shipped);
+            mend(&mut value, shipped);
             if value == old {
                 return Ok(());
             }
@@ -100,6 +114,13 @@ fn complete(current: &mut Value, shipped: &Value) {
                 add_items(&mut current["rules"], &Value::Array(vec![rule.to_value()]));
             }
         }
+    }
+}
+
+/// Gives a role the rules that are shipped, and no others.
+fn narrow(current: &mut Value, shipped: &Value) {
+    if current["metadata"]["annotations"][AUTOUPDATE] != "false" {
+        current["rules"] = shipped["rules"].clone();
     }
 }
 

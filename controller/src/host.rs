@@ -91,7 +91,7 @@ pub(crate) async fn look(world: &World) -> bool {
             return false;
         }
     };
-    match record(&world.client, &identity).await {
+    match record(&world.clients.shared(), &identity).await {
         Ok(None) => {
             world.gate.set(State::Open(identity));
             true

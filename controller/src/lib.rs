@@ -5,6 +5,7 @@
 //! through the Kubernetes API only, the real world through the ports of `controller-backend` only.
 
 mod claims;
+mod clients;
 mod compute;
 mod digests;
 mod host;

@@ -1,4 +1,4 @@
-//! What the controllers may do: the service accounts that they run under, and the least rights that they need.
+//! What the controllers may do: the service accounts that they run under, one for each, and the least rights that each needs.
 //!
 //! `simulation/tests/rights.rs` holds this to what they call, both ways: with no more they do their work, and nothing is
 //! here that nothing calls.
@@ -21,10 +21,21 @@ use crate::host::{NAME, NAMESPACE};
 
 const RBAC: &str = "rbac.authorization.k8s.io";
 
-/// The service account of the controllers, in [`NAMESPACE`].
+/// The service account under which all follow the objects, and which holds the Lease, in [`NAMESPACE`].
 pub const ACCOUNT: &str = NAME;
 /// The service account of [`crate::orphans::Orphans`], in [`NAMESPACE`]: it makes the objects that adopt data.
 pub const ORPHANS_ACCOUNT: &str = "orphans";
+
+/// A service account in [`NAMESPACE`], and what it may.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// Its name.
+    pub name: String,
+    /// What it does in every namespace, and to what is in none.
+    pub everywhere: Vec<Right>,
+    /// What it does in [`NAMESPACE`], beside that.
+    pub at_home: Vec<Right>,
+}
 
 /// One rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,81 +72,119 @@ impl Right {
     }
 }
 
-/// What the controllers do in every namespace, and to what is in none.
+/// The service account of the controller of a kind: `instance-snapshot-controller` for `InstanceSnapshot`.
 #[must_use]
-pub fn everywhere() -> Vec<Right> {
-    let mut rights = Vec::new();
-    rights.extend(driven::<Instance>());
-    rights.extend(driven::<InstanceSnapshot>());
-    rights.extend(driven::<Image>());
-    rights.extend(driven::<ClusterImage>());
-    rights.extend(driven::<Vpc>());
-    rights.extend(driven::<SecurityGroup>());
-    rights.extend(driven::<VpcPeering>());
-    rights.extend(driven::<Volume>());
-    rights.extend(driven::<VolumeSnapshot>());
-    rights.extend([
-        // A namespace's default Vpc, when the first Instance needs it.
-        Right::on::<Vpc>(&["create"]),
-        // The shipped types, once in the life of an installation.
-        Right::on::<InstanceType>(&["create", "list", "watch"]),
-        // What the Instances of a namespace may do more.
-        Right::on::<InstancePolicy>(&["list", "watch"]),
-        // What Instances refer to.
-        Right::new("", "secrets", &["list", "watch"]),
-        Right::new("", "configmaps", &["list", "watch"]),
-        Right::new("", "events", &["create", "get", "patch"]),
-    ]);
-    rights
+pub fn account_of(kind: &str) -> String {
+    let mut name = String::new();
+    for letter in kind.chars() {
+        if letter.is_ascii_uppercase() && !name.is_empty() {
+            name.push('-');
+        }
+        name.push(letter.to_ascii_lowercase());
+    }
+    name + "-controller"
 }
 
-/// What the driver does to the objects of a kind: it follows them, reads one that was too old to write, holds them by a
-/// finalizer, and tells in their status what there is.
-fn driven<K: Resource<DynamicType = ()>>() -> [Right; 2] {
-    let status = format!("{}/status", K::plural(&()));
-    [Right::on::<K>(&["get", "list", "patch", "watch"]), Right::new(&K::group(&()), &status, &["patch"])]
-}
-
-/// What the controllers do in [`NAMESPACE`], beside that.
+/// All accounts.
 #[must_use]
-pub fn at_home() -> Vec<Right> {
+pub fn accounts() -> Vec<Account> {
     vec![
+        shared(),
+        of_kind::<Instance>(vec![
+            // A namespace's default Vpc, when the first Instance needs it.
+            Right::on::<Vpc>(&["create"]),
+        ]),
+        of_kind::<InstanceSnapshot>(Vec::new()),
+        of_kind::<Image>(Vec::new()),
+        of_kind::<ClusterImage>(Vec::new()),
+        of_kind::<Vpc>(Vec::new()),
+        of_kind::<SecurityGroup>(Vec::new()),
+        of_kind::<VpcPeering>(Vec::new()),
+        of_kind::<Volume>(Vec::new()),
+        of_kind::<VolumeSnapshot>(Vec::new()),
+        Account {
+            name: account_of(&InstanceType::kind(&())),
+            // The shipped types, once in the life of an installation.
+            everywhere: vec![Right::on::<InstanceType>(&["create"])],
+            at_home: notebook().into(),
+        },
+        Account {
+            name: ORPHANS_ACCOUNT.to_owned(),
+            // What is done for whoever may decide about data without an object.
+            everywhere: vec![
+                Right::on::<Volume>(&["create", "list"]),
+                Right::on::<VolumeSnapshot>(&["create", "list"]),
+                Right::on::<InstanceSnapshot>(&["create", "list"]),
+            ],
+            at_home: Vec::new(),
+        },
+    ]
+}
+
+/// What all controllers have in common: the objects as they are told, the Lease, the notebook. It changes nobody's object.
+fn shared() -> Account {
+    const FOLLOWED: &[&str] = &["list", "watch"];
+    let everywhere = vec![
+        Right::on::<Instance>(FOLLOWED),
+        Right::on::<InstanceSnapshot>(FOLLOWED),
+        Right::on::<InstancePolicy>(FOLLOWED),
+        Right::on::<InstanceType>(FOLLOWED),
+        Right::on::<Image>(FOLLOWED),
+        Right::on::<ClusterImage>(FOLLOWED),
+        Right::on::<Vpc>(FOLLOWED),
+        Right::on::<SecurityGroup>(FOLLOWED),
+        Right::on::<VpcPeering>(FOLLOWED),
+        Right::on::<Volume>(FOLLOWED),
+        Right::on::<VolumeSnapshot>(FOLLOWED),
+        // What Instances refer to.
+        Right::new("", "secrets", FOLLOWED),
+        Right::new("", "configmaps", FOLLOWED),
+    ];
+    let mut at_home = vec![
         Right::new("", "namespaces", &["get"]).named(NAMESPACE),
         Right::new("coordination.k8s.io", "leases", &["create"]),
         Right::new("coordination.k8s.io", "leases", &["get", "update"]).named(NAME),
         // The key of the digests by which a changed Secret is known.
         Right::new("", "secrets", &["create"]),
         Right::new("", "secrets", &["get"]).named(NAME),
-        Right::new("", "configmaps", &["create"]),
-        Right::new("", "configmaps", &["get", "patch"]).named(NAME),
-    ]
+    ];
+    at_home.extend(notebook());
+    Account { name: ACCOUNT.to_owned(), everywhere, at_home }
 }
 
-/// What is done for whoever may decide about data without an object.
-#[must_use]
-pub fn of_orphans() -> Vec<Right> {
-    vec![
-        Right::on::<Volume>(&["create", "list"]),
-        Right::on::<VolumeSnapshot>(&["create", "list"]),
-        Right::on::<InstanceSnapshot>(&["create", "list"]),
-    ]
+/// The controller of a kind. The driver reads an object that was too old to write, holds it by a finalizer, and tells in its status
+/// what there is, and the recorder tells what happened; `more` is what the kind itself does.
+fn of_kind<K: Resource<DynamicType = ()>>(more: Vec<Right>) -> Account {
+    let status = format!("{}/status", K::plural(&()));
+    let mut everywhere = vec![
+        Right::on::<K>(&["get", "patch"]),
+        Right::new(&K::group(&()), &status, &["patch"]),
+        Right::new("", "events", &["create", "get", "patch"]),
+    ];
+    everywhere.extend(more);
+    Account { name: account_of(&K::kind(&())), everywhere, at_home: Vec::new() }
+}
+
+/// Small facts that outlive every process.
+fn notebook() -> [Right; 2] {
+    [Right::new("", "configmaps", &["create"]), Right::new("", "configmaps", &["get", "patch"]).named(NAME)]
 }
 
 /// The namespace, the accounts, their roles and bindings, in the order in which they are installed.
 #[must_use]
 pub fn shipped() -> Vec<Value> {
-    let (everywhere_role, orphans_role) = ("system:the-cloud:controller", "system:the-cloud:orphans");
-    vec![
-        object("v1", "Namespace", "", NAMESPACE, json!({})),
-        object("v1", "ServiceAccount", NAMESPACE, ACCOUNT, json!({})),
-        object("v1", "ServiceAccount", NAMESPACE, ORPHANS_ACCOUNT, json!({})),
-        role("ClusterRole", "", everywhere_role, &everywhere()),
-        binding("ClusterRole", "", everywhere_role, ACCOUNT),
-        role("Role", NAMESPACE, everywhere_role, &at_home()),
-        binding("Role", NAMESPACE, everywhere_role, ACCOUNT),
-        role("ClusterRole", "", orphans_role, &of_orphans()),
-        binding("ClusterRole", "", orphans_role, ORPHANS_ACCOUNT),
-    ]
+    let mut objects = vec![object("v1", "Namespace", "", NAMESPACE, json!({}))];
+    for Account { name, everywhere, at_home } in accounts() {
+        objects.push(object("v1", "ServiceAccount", NAMESPACE, &name, json!({})));
+        let role_name = format!("system:the-cloud:{name}");
+        for (kind, namespace, rights) in [("ClusterRole", "", everywhere), ("Role", NAMESPACE, at_home)] {
+            if !rights.is_empty() {
+                objects.push(role(kind, namespace, &role_name, &rights));
+                objects.push(binding(kind, namespace, &role_name, &name));
+            }
+        }
+    }
+    objects
 }
 
 fn role(kind: &str, namespace: &str, name: &str, rights: &[Right]) -> Value {
@@ -160,4 +209,15 @@ fn object(api_version: &str, kind: &str, namespace: &str, name: &str, content: V
         object["metadata"]["namespace"] = namespace.into();
     }
     object
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_is_called_after_its_kind() {
+        assert_eq!(account_of("Instance"), "instance-controller");
+        assert_eq!(account_of("VolumeSnapshot"), "volume-snapshot-controller");
+    }
 }

@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use crds::compute::cluster_image::ClusterImage;
 use crds::compute::image::Image;
+use crds::compute::instance_type::InstanceType;
 use k8s_openapi::api::coordination::v1::Lease;
-use kube::{Api, Client};
+use kube::{Api, Client, Resource};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::clients::Clients;
 use crate::compute::image::ImageKind;
 use crate::compute::instance::InstanceKind;
 use crate::compute::instance_snapshot::InstanceSnapshotKind;
@@ -21,10 +23,10 @@ use crate::network::security_group::SecurityGroupKind;
 use crate::network::vpc::VpcKind;
 use crate::network::vpc_peering::VpcPeeringKind;
 use crate::network::{firewall, names};
+use crate::rights::account_of;
 use crate::runtime::failure::chain;
-use crate::runtime::introduction::introduced;
 use crate::runtime::leader::Election;
-use crate::runtime::{Driver, Kind, Queue, Recorder, Store, run_workers};
+use crate::runtime::{Driver, Events, Kind, Queue, Recorder, Store, Writer, run_workers};
 use crate::storage::volume::VolumeKind;
 use crate::storage::volume_snapshot::VolumeSnapshotKind;
 use crate::world::World;
@@ -47,12 +49,18 @@ pub enum Error {
 }
 
 /// Runs the controllers until shutdown, whenever the Lease is this process's. They wait for whatever isn't there yet:
-/// the apiserver, the definitions of the kinds, the backend.
+/// the apiserver, the definitions of the kinds, the backend. `client_of` makes the client of a service account of
+/// [`crate::rights::accounts`].
 ///
 /// # Errors
 /// Only if a part of them panicked.
-pub async fn run(client: Client, options: Options, shutdown: CancellationToken) -> Result<(), Error> {
-    let client = introduced(client);
+pub async fn run(
+    client_of: impl Fn(&str) -> Client + Send + Sync + 'static,
+    options: Options,
+    shutdown: CancellationToken,
+) -> Result<(), Error> {
+    let clients = Clients::new(client_of);
+    let client = clients.shared();
     let election = Election {
         api: Api::<Lease>::namespaced(client.clone(), NAMESPACE),
         name: NAME,
@@ -73,7 +81,7 @@ pub async fn run(client: Client, options: Options, shutdown: CancellationToken) 
         options.metrics.leading(true);
         tracing::debug!(identity = options.identity, "this process is the active controller");
         let ended = tokio::select! {
-            ended = lead(client.clone(), options.clone(), shutdown.clone()) => Some(ended),
+            ended = lead(clients.clone(), options.clone(), shutdown.clone()) => Some(ended),
             () = election.hold() => None,
         };
         options.metrics.leading(false);
@@ -87,14 +95,16 @@ pub async fn run(client: Client, options: Options, shutdown: CancellationToken) 
 }
 
 /// Everything that the holder of the Lease does, until shutdown.
-async fn lead(client: Client, options: Options, shutdown: CancellationToken) -> Result<(), Error> {
-    let (recorder, writer) = Recorder::new(options.clock.clone());
-    let world = Arc::new(World::new(client.clone(), options));
+async fn lead(clients: Clients, options: Options, shutdown: CancellationToken) -> Result<(), Error> {
+    let (events, writer) = Writer::new();
+    let typing = clients.of(&account_of(&InstanceType::kind(&())));
+    let world = Arc::new(World::new(clients, options));
     let mut background = JoinSet::new();
-    background.spawn(writer.run(client.clone()));
+    background.spawn(writer.run());
     follow_objects(&world, &mut background);
-    background.spawn(ship(client.clone()));
+    background.spawn(ship(typing));
 
+    let client = world.clients.shared();
     let complete = async {
         let stores = &world.stores;
         tokio::join!(
@@ -112,7 +122,7 @@ async fn lead(client: Client, options: Options, shutdown: CancellationToken) -> 
             stores.secrets.complete(),
             stores.config_maps.complete(),
         );
-        while let Err(error) = world.digests.learn(&world.client).await {
+        while let Err(error) = world.digests.learn(&client).await {
             tracing::warn!(error = chain(&error), "the key of the digests of Secrets can't be had");
             tokio::time::sleep(PAUSE).await;
         }
@@ -126,24 +136,24 @@ async fn lead(client: Client, options: Options, shutdown: CancellationToken) -> 
     let mut workers = JoinSet::new();
     let (stores, queues) = (&world.stores, &world.queues);
     let instances = InstanceKind::new(world.clone());
-    workers.spawn(work(&world, instances, &stores.instances, &queues.instances, &recorder, &shutdown));
+    workers.spawn(work(&world, instances, &stores.instances, &queues.instances, &events, &shutdown));
     let kind = InstanceSnapshotKind::new(world.clone());
-    workers.spawn(work(&world, kind, &stores.instance_snapshots, &queues.instance_snapshots, &recorder, &shutdown));
+    workers.spawn(work(&world, kind, &stores.instance_snapshots, &queues.instance_snapshots, &events, &shutdown));
     let images = ImageKind::<Image>::new(world.clone());
-    workers.spawn(work(&world, images, &stores.images, &queues.images, &recorder, &shutdown));
+    workers.spawn(work(&world, images, &stores.images, &queues.images, &events, &shutdown));
     let images = ImageKind::<ClusterImage>::new(world.clone());
-    workers.spawn(work(&world, images, &stores.cluster_images, &queues.cluster_images, &recorder, &shutdown));
+    workers.spawn(work(&world, images, &stores.cluster_images, &queues.cluster_images, &events, &shutdown));
     let vpcs = VpcKind::new(world.clone());
-    workers.spawn(work(&world, vpcs, &stores.vpcs, &queues.vpcs, &recorder, &shutdown));
+    workers.spawn(work(&world, vpcs, &stores.vpcs, &queues.vpcs, &events, &shutdown));
     let groups = SecurityGroupKind::new(world.clone());
-    workers.spawn(work(&world, groups, &stores.security_groups, &queues.security_groups, &recorder, &shutdown));
+    workers.spawn(work(&world, groups, &stores.security_groups, &queues.security_groups, &events, &shutdown));
     let peerings = VpcPeeringKind::new(world.clone());
-    workers.spawn(work(&world, peerings, &stores.vpc_peerings, &queues.vpc_peerings, &recorder, &shutdown));
+    workers.spawn(work(&world, peerings, &stores.vpc_peerings, &queues.vpc_peerings, &events, &shutdown));
     let volumes = VolumeKind::new(world.clone());
-    workers.spawn(work(&world, volumes, &stores.volumes, &queues.volumes, &recorder, &shutdown));
+    workers.spawn(work(&world, volumes, &stores.volumes, &queues.volumes, &events, &shutdown));
     let kind = VolumeSnapshotKind::new(world.clone());
-    workers.spawn(work(&world, kind, &stores.volume_snapshots, &queues.volume_snapshots, &recorder, &shutdown));
-    drop(recorder);
+    workers.spawn(work(&world, kind, &stores.volume_snapshots, &queues.volume_snapshots, &events, &shutdown));
+    drop(events);
 
     let shared = world.clone();
     background.spawn(async move { host::follow(&shared).await });
@@ -179,15 +189,16 @@ fn work<K: Kind>(
     kind: K,
     store: &Arc<Store<K::Object>>,
     queue: &Queue,
-    recorder: &Recorder,
+    events: &Events,
     shutdown: &CancellationToken,
 ) -> impl Future<Output = ()> + Send + use<K> {
+    let (client, clock) = (world.clients.of_kind::<K>(), world.options.clock.clone());
     let driver = Driver {
         kind: Arc::new(kind),
-        client: world.client.clone(),
+        client: client.clone(),
         store: store.clone(),
-        recorder: recorder.clone(),
-        clock: world.options.clock.clone(),
+        recorder: Recorder { queue: events.clone(), client, clock: clock.clone() },
+        clock,
         metrics: world.options.metrics.clone(),
     };
     run_workers(Arc::new(driver), queue.clone(), shutdown.clone())
@@ -198,7 +209,7 @@ fn follow_objects(world: &Arc<World>, tasks: &mut JoinSet<()>) {
         ($store:ident, $on_change:ident) => {
             let shared = world.clone();
             tasks.spawn(async move {
-                let api = Api::all(shared.client.clone());
+                let api = Api::all(shared.clients.shared());
                 shared.stores.$store.follow(api, |changed| shared.$on_change(&changed)).await;
             });
         };

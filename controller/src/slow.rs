@@ -23,7 +23,7 @@ pub(crate) async fn tell_progress<K: Kind, T: Send>(
     mut work: impl Future<Output = T> + Send + Unpin,
 ) -> Result<(T, Option<K::Object>), Failure> {
     let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
-    let api = K::api(world.client.clone(), &namespace);
+    let api = world.api::<K>(object);
     let mut written: Option<K::Object> = None;
     let mut told = None;
     loop {

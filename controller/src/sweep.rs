@@ -255,7 +255,7 @@ async fn most_recent<K>(world: &World) -> Result<BTreeSet<Uuid>, Failure>
 where
     K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + DeserializeOwned,
 {
-    let api: Api<K> = Api::all(world.client.clone());
+    let api: Api<K> = Api::all(world.clients.shared());
     let list = api.list(&ListParams::default()).await.map_err(Failure::api("list the objects"))?;
     Ok(list.items.iter().map(uid_of).collect())
 }

@@ -1,4 +1,4 @@
-//! What all kinds share: the client, the backend, the objects as last told, and the queues.
+//! What all kinds share: the clients, the backend, the objects as last told, and the queues.
 
 use std::sync::Arc;
 
@@ -15,25 +15,25 @@ use crds::network::vpc_peering::VpcPeering;
 use crds::storage::volume::Volume;
 use crds::storage::volume_snapshot::VolumeSnapshot;
 use jiff::Timestamp;
-use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::api::{Patch, PatchParams};
-use kube::{Api, Client, Resource, ResourceExt};
+use kube::{Api, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::Options;
 use crate::claims::Claims;
+use crate::clients::Clients;
 use crate::compute::instance;
 use crate::digests::Digests;
 use crate::host::Gate;
 use crate::network::firewall::Firewall;
 use crate::network::names::NameService;
-use crate::runtime::{Failure, Queue, Store, uid_of};
+use crate::runtime::{Failure, Kind, Queue, Store, uid_of};
 
 /// What all kinds share.
 pub(crate) struct World {
-    pub(crate) client: Client,
+    pub(crate) clients: Clients,
     pub(crate) options: Options,
     pub(crate) stores: Stores,
     pub(crate) queues: Queues,
@@ -77,9 +77,9 @@ pub(crate) struct Queues {
 }
 
 impl World {
-    pub(crate) fn new(client: Client, options: Options) -> Self {
+    pub(crate) fn new(clients: Clients, options: Options) -> Self {
         Self {
-            client,
+            clients,
             options,
             stores: Stores { instances: Arc::new(Store::indexed(instance::index::entries)), ..Stores::default() },
             queues: Queues::default(),
@@ -140,13 +140,14 @@ impl World {
         }
     }
 
+    /// How the controller of a kind reaches the objects in the namespace of this one.
+    pub(crate) fn api<K: Kind>(&self, beside: &K::Object) -> Api<K::Object> {
+        K::api(self.clients.of_kind::<K>(), &beside.namespace().unwrap_or_default())
+    }
+
     /// Writes some fields of an object's status, if nobody has changed the object since it was read.
-    pub(crate) async fn patch_status<K>(&self, object: &K, status: Value) -> Result<K, Failure>
-    where
-        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + std::fmt::Debug + DeserializeOwned,
-    {
-        let api = Api::namespaced(self.client.clone(), &object.namespace().unwrap_or_default());
-        patch_status(&api, object, status).await
+    pub(crate) async fn patch_status<K: Kind>(&self, object: &K::Object, status: Value) -> Result<K::Object, Failure> {
+        patch_status(&self.api::<K>(object), object, status).await
     }
 }
 

@@ -214,3 +214,25 @@ async fn what_is_shipped_is_made_once_and_given_back_what_it_lacks() {
     server.server.install_shipped(&shipped).await.unwrap();
     assert_eq!(server.get(&format!("{roles}/cloud")).await.expect(200)["rules"], json!(null));
 }
+
+#[tokio::test]
+async fn a_shipped_role_that_is_narrowed_loses_what_an_earlier_version_gave_it_unless_it_is_left_alone() {
+    let server = Server::start().await;
+    let roles = format!("{GROUP}/clusterroles");
+    let version =
+        |verbs: &[&str]| ["one", "two"].map(|name| role("ClusterRole", name, &[rule(verbs, &["configmaps"])]));
+    let (earlier, now) = (version(&["get", "list", "patch"]), version(&["get", "watch"]));
+    server.server.install_shipped(&earlier).await.unwrap();
+    let alone = json!({"metadata": {"annotations": {apiserver::AUTOUPDATE: "false"}}});
+    server.merge(&format!("{roles}/two"), alone).await.expect(200);
+
+    server.server.install_shipped(&now).await.unwrap();
+    server.server.narrow_shipped(&now).await.unwrap();
+    let one = server.get(&format!("{roles}/one")).await.expect(200);
+    assert_eq!(one["rules"], json!([rule(&["get", "watch"], &["configmaps"])]));
+    let two = server.get(&format!("{roles}/two")).await.expect(200);
+    assert_eq!(two["rules"], json!([rule(&["get", "list", "patch"], &["configmaps"])]));
+    server.server.install_shipped(&now).await.unwrap();
+    server.server.narrow_shipped(&now).await.unwrap();
+    assert_eq!(server.get(&format!("{roles}/one")).await.expect(200), one, "the second start changes nothing");
+}

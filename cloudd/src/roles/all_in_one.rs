@@ -64,9 +64,11 @@ async fn round(
     };
     let serving = Serving::start(&args.state, &args.serve, door, &storage, rule, parts).await?;
 
-    let client = |account| {
+    serving.server.narrow_shipped(&rights::shipped()).await.context("the rights of the controllers")?;
+    let server = serving.server.clone();
+    let client = move |account: &str| {
         let identity = Identity::service_account(controller::NAMESPACE, account);
-        kube::Client::new(serving.server.service_as(identity), "default")
+        kube::Client::new(server.service_as(identity), "default")
     };
     let deciding = client(rights::ORPHANS_ACCOUNT);
     orphans.begin(controller::orphans::Orphans::new(deciding, backend.clone(), virtual_machines.clone()));
@@ -84,7 +86,7 @@ async fn round(
     options.may_sweep = Arc::new(move || held.restored().is_none());
     let noting = tokio::spawn(high_water.clone().follow(storage.clone()));
     let controlling = CancellationToken::new();
-    let mut controllers = tokio::spawn(controller::run(client(rights::ACCOUNT), options, controlling.clone()));
+    let mut controllers = tokio::spawn(controller::run(client, options, controlling.clone()));
     tracing::info!(address = %door.address, %installation, "cloudd is ready");
 
     let ended = tokio::select! {

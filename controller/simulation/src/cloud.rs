@@ -133,8 +133,11 @@ impl Cloud {
 
     /// Starts the controllers, whose watches lag behind.
     pub(crate) fn start_lagging(&mut self, wire: &Tripwire, lag: &Lag) {
-        let inner = self.server.service_as(account(rights::ACCOUNT));
-        let service = Wired { inner: Lagging { inner, lag: lag.clone() }, wire: wire.clone() };
+        let (server, lag, across) = (self.server.clone(), lag.clone(), wire.clone());
+        let client_of = move |name: &str| {
+            let inner = Lagging { inner: server.service_as(account(name)), lag: lag.clone() };
+            Client::new(Wired { inner, wire: across.clone() }, NAMESPACE)
+        };
         let restored = self.restored.clone();
         let backend = wired(self.engine.backend(self.installation), wire);
         let options = Options {
@@ -150,14 +153,13 @@ impl Cloud {
         let task = tokio::spawn(async move {
             loop {
                 // Everything that a process has is made anew; what it had is dropped where it stands.
-                let client = Client::new(service.clone(), NAMESPACE);
                 let host_ports = engine.backend(options.installation).host_ports;
                 let virtual_machines = options.virtual_machines.clone();
                 let options = Options {
                     virtual_machines: virtual_machines.map(|backend| Backend { host_ports, ..backend }),
                     ..options.clone()
                 };
-                let run = controller::run(client, options, CancellationToken::new());
+                let run = controller::run(client_of.clone(), options, CancellationToken::new());
                 tokio::select! {
                     ended = run => panic!("the controllers ended: {ended:?}"),
                     () = wire.tripped() => {}

@@ -5,7 +5,7 @@ use kube::Client;
 
 use super::recorder::COMPONENT;
 
-/// The same client, which introduces itself with every request.
+/// The same client of an account, which introduces itself with every request.
 pub(crate) fn introduced(client: Client) -> Client {
     let namespace = client.default_namespace().to_owned();
     let introduce = move |mut request: http::Request<kube::client::Body>| {

@@ -26,7 +26,7 @@ pub(crate) use index::Entry;
 pub(crate) use kind::{Account, Applied, Goal, Kind, Note, Plan, Report, Waiting};
 pub use metrics::Metrics;
 pub(crate) use queue::Queue;
-pub(crate) use recorder::Recorder;
+pub(crate) use recorder::{Events, Recorder, Writer};
 pub(crate) use removals::Removals;
 pub(crate) use standing::{Standing, Verdicts, stand};
 pub(crate) use store::{Changed, Key, Store, uid_of};

@@ -31,13 +31,17 @@ const LONGEST_MESSAGE: usize = 1024;
 /// Takes what happened. Cloning shares the writer.
 #[derive(Clone)]
 pub struct Recorder {
-    queue: mpsc::Sender<Event>,
-    clock: Arc<dyn Clock>,
+    pub(crate) queue: Events,
+    /// Under whose account it is told.
+    pub(crate) client: Client,
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
-#[derive(Debug)]
+/// What waits for the writer.
+pub(crate) type Events = mpsc::Sender<(Client, Event)>;
+
 pub(crate) struct Writer {
-    queue: mpsc::Receiver<Event>,
+    queue: mpsc::Receiver<(Client, Event)>,
 }
 
 impl std::fmt::Debug for Recorder {
@@ -47,16 +51,10 @@ impl std::fmt::Debug for Recorder {
 }
 
 impl Recorder {
-    /// A recorder, and the writer that must run for it.
-    pub(crate) fn new(clock: Arc<dyn Clock>) -> (Self, Writer) {
-        let (sender, receiver) = mpsc::channel(BACKLOG);
-        (Self { queue: sender, clock }, Writer { queue: receiver })
-    }
-
     /// Tells that this happened to the object. Never waits.
     pub fn tell<K: Resource<DynamicType = ()>>(&self, object: &K, note: Note) {
         let event = event(object, note, Time(whole_seconds(self.clock.now())));
-        if self.queue.try_send(event).is_err() {
+        if self.queue.try_send((self.client.clone(), event)).is_err() {
             tracing::debug!("an event was dropped: too many are waiting");
         }
     }
@@ -106,11 +104,17 @@ fn event<K: Resource<DynamicType = ()>>(object: &K, note: Note, now: Time) -> Ev
 }
 
 impl Writer {
+    /// A writer that must run, and where its recorders put what they tell.
+    pub(crate) fn new() -> (Events, Self) {
+        let (sender, receiver) = mpsc::channel(BACKLOG);
+        (sender, Self { queue: receiver })
+    }
+
     /// Writes what is told. Ends when every recorder is gone.
-    pub(crate) async fn run(mut self, client: Client) {
+    pub(crate) async fn run(mut self) {
         let mut counts = BTreeMap::new();
         let mut restraint = Restraint::default();
-        while let Some(event) = self.queue.recv().await {
+        while let Some((client, event)) = self.queue.recv().await {
             if counts.len() >= REMEMBERED {
                 counts.clear();
             }
@@ -123,7 +127,7 @@ impl Writer {
                 tracing::debug!(reason = event.reason, "an event was not written: too many about one object");
                 continue;
             }
-            let api = Api::namespaced(client.clone(), event.metadata.namespace.as_deref().unwrap_or_default());
+            let api = Api::namespaced(client, event.metadata.namespace.as_deref().unwrap_or_default());
             if let Err(error) = write(&api, &event, &mut counts).await {
                 // A namespace that is going refuses new objects: nobody misses the event.
                 tracing::debug!(error = chain(&error), "an event could not be written");

@@ -23,7 +23,8 @@ pub(super) async fn apply(kind: &InstanceKind, instance: &Instance, step: &Step)
     let uid = uid_of(instance);
     match step {
         Step::MakeDefaultVpc => {
-            let api: Api<Vpc> = Api::namespaced(world.client.clone(), &instance.namespace().unwrap_or_default());
+            let client = world.clients.of_kind::<InstanceKind>();
+            let api: Api<Vpc> = Api::namespaced(client, &instance.namespace().unwrap_or_default());
             let mut vpc = Vpc::new(crds::DEFAULT_VPC, VpcSpec::default());
             // The derived constructor copies the definition's annotations.
             vpc.metadata.annotations = None;
@@ -50,7 +51,7 @@ pub(super) async fn apply(kind: &InstanceKind, instance: &Instance, step: &Step)
                 "ports": ports,
                 "published": (!words.is_empty()).then(|| words.join(",")),
             });
-            Ok(Applied::wrote(world.patch_status(instance, status).await?))
+            Ok(Applied::wrote(world.patch_status::<InstanceKind>(instance, status).await?))
         }
         Step::HoldPorts(ports) => {
             hold_ports(kind, instance, ports.iter().copied())?;
@@ -171,7 +172,7 @@ pub(super) async fn apply(kind: &InstanceKind, instance: &Instance, step: &Step)
         }
         Step::RecordEnding(ending) => {
             let status = super::report::ending(instance, ending, world.now());
-            let written = world.patch_status(instance, status).await?;
+            let written = world.patch_status::<InstanceKind>(instance, status).await?;
             let (code, reason) = (ending.exit.code, ending.exit.reason.as_str());
             let note = if reason == "Completed" {
                 Note::normal("Completed", "The machine ended with exit code 0.")
@@ -180,16 +181,18 @@ pub(super) async fn apply(kind: &InstanceKind, instance: &Instance, step: &Step)
             };
             Ok(Applied { object: Some(written), note: Some(note) })
         }
-        Step::RecordStart => Ok(Applied::wrote(world.patch_status(instance, json!({"nextRestart": null})).await?)),
+        Step::RecordStart => {
+            Ok(Applied::wrote(world.patch_status::<InstanceKind>(instance, json!({"nextRestart": null})).await?))
+        }
         Step::RecordRestart { token, exit } => {
             let mut status = json!({"restartToken": token, "nextRestart": null, "crashCount": null});
             if let Some(exit) = exit {
                 status["lastExit"] = json!(exit);
             }
-            Ok(Applied::wrote(world.patch_status(instance, status).await?))
+            Ok(Applied::wrote(world.patch_status::<InstanceKind>(instance, status).await?))
         }
         Step::AnnounceRestart(changed) => {
-            let written = world.patch_status(instance, json!({"restartingFor": changed})).await?;
+            let written = world.patch_status::<InstanceKind>(instance, json!({"restartingFor": changed})).await?;
             let why = format!("{}: the machine is restarted, as `secretUpdatePolicy` says.", secrets::words(changed));
             Ok(Applied { object: Some(written), note: Some(Note::normal("SecretChanged", why)) })
         }
@@ -200,7 +203,7 @@ pub(super) async fn apply(kind: &InstanceKind, instance: &Instance, step: &Step)
                 status["nextRestart"] = Value::Null;
                 status["crashCount"] = Value::Null;
             }
-            Ok(Applied::wrote(world.patch_status(instance, status).await?))
+            Ok(Applied::wrote(world.patch_status::<InstanceKind>(instance, status).await?))
         }
         Step::Probe(spec) => {
             kind.probes.start(uid, spec.clone(), backend.clone());

@@ -4,7 +4,7 @@ use crds::network::vpc::Vpc;
 use kube::ResourceExt;
 use serde_json::json;
 
-use super::Step;
+use super::{Step, VpcKind};
 use crate::claims::Claim;
 use crate::runtime::{Applied, Failure, uid_of};
 use crate::world::World;
@@ -16,7 +16,7 @@ pub(super) async fn apply(world: &World, vpc: &Vpc, step: &Step) -> Result<Appli
                 return Err(Failure::Stale);
             }
             let status = json!({"phase": "Pending", "cidr": cidr.to_string(), "gateway": gateway.to_string()});
-            Ok(Applied::wrote(world.patch_status(vpc, status).await?))
+            Ok(Applied::wrote(world.patch_status::<VpcKind>(vpc, status).await?))
         }
         Step::EnsureNetwork(spec) => {
             let network = world.backend().networks.ensure(spec).await.map_err(Failure::backend("make the network"))?;
