@@ -3,7 +3,9 @@
 use std::collections::{BTreeSet, HashMap};
 
 use bollard::models::ContainerInspectResponse;
-use controller_backend::{Consistency, MachineSpec, MountSource, Owner, SecurityContext, dns_names, machine_name};
+use controller_backend::{
+    Consistency, MachineSpec, MountSource, NetworkSpec, Owner, SecurityContext, dns_names, machine_name,
+};
 use uuid::Uuid;
 
 pub(crate) const INSTALLATION: &str = "thecloud.dev/installation";
@@ -12,6 +14,7 @@ pub(crate) const KIND: &str = "thecloud.dev/kind";
 const NAMESPACE: &str = "thecloud.dev/namespace";
 const NAME: &str = "thecloud.dev/name";
 const SPEC_HASH: &str = "thecloud.dev/spec-hash";
+const INTERNAL: &str = "thecloud.dev/internal";
 const NETWORK: &str = "thecloud.dev/network";
 const VOLUMES: &str = "thecloud.dev/volumes";
 const SECURITY: &str = "thecloud.dev/security-context";
@@ -31,6 +34,17 @@ pub(crate) fn of_owner(owner: &Owner) -> HashMap<String, String> {
         (NAME.to_owned(), owner.name.clone()),
         (UID.to_owned(), owner.uid.to_string()),
     ])
+}
+
+pub(crate) fn of_network(spec: &NetworkSpec) -> HashMap<String, String> {
+    let mut labels = of_owner(&spec.owner);
+    labels.insert(INTERNAL.to_owned(), spec.internal.to_string());
+    labels
+}
+
+/// Whether the network was made without a way out.
+pub(crate) fn is_internal(labels: &HashMap<String, String>) -> bool {
+    labels.get(INTERNAL).is_some_and(|value| value == "true")
 }
 
 pub(crate) fn of_machine(spec: &MachineSpec) -> HashMap<String, String> {

@@ -43,7 +43,8 @@ impl DockerNetworks {
         let request = NetworkCreateRequest {
             name: machine_name(&spec.owner),
             driver: Some("bridge".to_owned()),
-            internal: Some(spec.internal),
+            // On an internal one Docker publishes nothing: that there is no way out is the packet filter's to see to.
+            internal: Some(false),
             ipam: Some(Ipam {
                 config: Some(vec![IpamConfig {
                     subnet: Some(spec.cidr.to_string()),
@@ -53,7 +54,7 @@ impl DockerNetworks {
                 ..Ipam::default()
             }),
             options: Some(HashMap::from([(BRIDGE_NAME.to_owned(), spec.bridge.clone())])),
-            labels: Some(labels::of_owner(&spec.owner)),
+            labels: Some(labels::of_network(spec)),
             ..NetworkCreateRequest::default()
         };
         match self.engine.client().await?.create_network(request).await {
@@ -194,7 +195,7 @@ fn found(network: &DockerNetwork) -> Option<Found> {
             owner: labels::owner(network.labels.as_ref()?)?,
             cidr: config.subnet.as_ref()?.parse().ok()?,
             gateway: config.gateway.as_ref()?.parse().ok()?,
-            internal: network.internal.unwrap_or_default(),
+            internal: labels::is_internal(network.labels.as_ref()?) || network.internal.unwrap_or_default(),
             bridge: options.and_then(|options| options.get(BRIDGE_NAME)).cloned().unwrap_or_default(),
         },
     })

@@ -20,9 +20,8 @@ const VENDOR: &str = "vendor-data";
 pub(crate) struct Place {
     pub(crate) address: Ipv4Addr,
     pub(crate) range: Ipv4Net,
+    /// Over which answers go to whoever reaches what the machine publishes, also where nothing else gets out.
     pub(crate) gateway: Ipv4Addr,
-    /// Whether there is a way out, which leads over the gateway.
-    pub(crate) way_out: bool,
 }
 
 /// The disk that the machine reads it from.
@@ -70,16 +69,14 @@ fn meta(spec: &MachineSpec, id: Uuid, keys: &[String]) -> String {
 }
 
 fn network(mac: &str, place: Option<Place>, namespace: &str) -> String {
-    let Some(Place { address, range, gateway, way_out }) = place else { return "version: 2\n".to_owned() };
+    let Some(Place { address, range, gateway }) = place else { return "version: 2\n".to_owned() };
     let mut text = format!(
         "version: 2\nethernets:\n  primary:\n    match:\n      macaddress: \"{mac}\"\n    dhcp4: false\n    \
          addresses:\n      - {address}/{}\n",
         range.prefix_len()
     );
     text.push_str(&format!("    nameservers:\n      search: [{namespace}.{DOMAIN}]\n      addresses: [{gateway}]\n"));
-    if way_out {
-        text.push_str(&format!("    routes:\n      - to: 0.0.0.0/0\n        via: {gateway}\n"));
-    }
+    text.push_str(&format!("    routes:\n      - to: 0.0.0.0/0\n        via: {gateway}\n"));
     text
 }
 
@@ -96,19 +93,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_machine_is_told_its_address_whom_to_ask_for_names_and_the_way_out_where_there_is_one() {
+    fn the_machine_is_told_its_address_whom_to_ask_for_names_and_the_way_out() {
         let place = Place {
             address: Ipv4Addr::new(10, 1, 2, 3),
             range: "10.1.0.0/20".parse().unwrap(),
             gateway: Ipv4Addr::new(10, 1, 0, 1),
-            way_out: true,
         };
         let text = network(&mac_of(place.address), Some(place), "shop");
         assert!(text.contains("\"02:42:0a:01:02:03\"") && text.contains("- 10.1.2.3/20"), "{text}");
         assert!(text.contains("via: 10.1.0.1"), "{text}");
         assert!(text.contains("search: [shop.cloud.internal]\n      addresses: [10.1.0.1]\n"), "{text}");
-        let inside = network("", Some(Place { way_out: false, ..place }), "shop");
-        assert!(!inside.contains("via") && inside.contains("addresses: [10.1.0.1]\n"), "{inside}");
     }
 
     #[test]

@@ -35,9 +35,11 @@ pub trait Firewall: Send + Sync {
 ///
 /// - A machine sends from the hardware address and the address that it was given, or not at all.
 /// - Inside a network everything passes, unless a group says otherwise.
-/// - Between two networks nothing passes, unless they are peers. Out of one that isn't internal everything does.
+/// - Between two networks nothing passes, unless they are peers. Out of one that isn't internal everything does, and
+///   nothing that a machine of an internal one begins.
 /// - From outside, only what a machine publishes is reached, where it is published. Other machines reach it there too,
-///   unless that is the host's loopback address. What a machine that is forwarded to publishes, the host reaches there too.
+///   unless that is the host's loopback address or their own network is internal. What a machine that is forwarded to
+///   publishes, the host reaches there too.
 /// - A machine reaches nothing on the host itself but its network's own name server, and may ping the gateway.
 /// - A machine that is in groups is reached only as one of them allows. What it may reach is bounded too as soon as one
 ///   of them says anything about that.

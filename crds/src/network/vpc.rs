@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
     category = "all",
     category = "cloud",
     doc = "An isolated network. Machines in it reach each other by name and address; nothing outside reaches in unless a port is published.",
-    annotation("thecloud.dev/schema-version", "2"),
+    annotation("thecloud.dev/schema-version", "3"),
     printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase", description = "One word for people."),
     printcolumn(name = "CIDR", type_ = "string", json_path = ".status.cidr", description = "The addresses."),
     printcolumn(name = "Members", type_ = "integer", json_path = ".status.members", description = "Machines in it."),
@@ -48,7 +48,7 @@ pub struct VpcSpec {
     #[x_kube(validation = Rule::new("isCIDR(self) && cidr(self).ip().family() == 4 && cidr(self).masked() == cidr(self) && cidr(self).prefixLength() >= 8 && cidr(self).prefixLength() <= 28")
         .message("must be an IPv4 range from /8 to /28 without host bits, such as 10.20.0.0/20"))]
     pub cidr: Option<String>,
-    /// Whether the network has no way out: its machines reach each other only.
+    /// Whether the network has no way out: its machines reach each other only. What they publish is reached all the same.
     #[serde(default)]
     pub internal: bool,
     /// Refuse to delete the object until this is set to false.

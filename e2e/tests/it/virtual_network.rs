@@ -48,7 +48,9 @@ fn a_virtual_machine_is_published_like_a_container() {
         eprintln!("{SKIPPED}");
         return;
     };
-    cloud.apply(&documents(&[IMAGE.to_owned(), vpc("lab"), published("vm", "{}")]));
+    // A way in is opened by publishing, also where there is none out.
+    let inside = vpc("lab").replace("spec: {}", "spec: {internal: true}");
+    cloud.apply(&documents(&[IMAGE.to_owned(), inside, published("vm", "{}")]));
     let vm = eventually_within(BOOT, "the machine to run", || {
         let vm = cloud.object("instances", "vm");
         if condition(&vm, "Ready")["status"] == "True" { Ok(vm) } else { Err(vm) }
@@ -83,6 +85,18 @@ fn a_virtual_machine_is_published_like_a_container() {
     // As others on the network see it: from a network of the host's own that no cloud knows.
     let outside = Outside::new();
     eventually("the machine to be reached from outside", || outside.served(&place(&vm), "vm\n"));
+    // A wish that has to wait takes nothing away.
+    let internal = |internal: bool| {
+        let patch = json!({"spec": {"internal": internal}}).to_string();
+        let _ = cloud.cloudctl(&["patch", "vpc", "lab", "--type=merge", "-p", &patch]).ok();
+    };
+    internal(false);
+    cloud.await_object("vpcs", "lab", "to wait until nobody is in it", |lab| {
+        condition(lab, "Ready")["reason"] == "InUse"
+    });
+    eventually("the machine to be reached all the same", || outside.served(&place(&vm), "vm\n"));
+    internal(true);
+    cloud.await_ready("vpcs", "lab");
     assert!(TcpListener::bind((world.as_str(), port)).is_err(), "nobody else gets the port");
 
     // It is reached while nothing of ours runs, and after that.

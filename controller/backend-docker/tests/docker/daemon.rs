@@ -103,7 +103,7 @@ async fn free_range(backend: &Backend, installation: Uuid) -> Ipv4Net {
         .expect("one of many ranges is free")
 }
 
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address").port()
 }
 

@@ -1,7 +1,8 @@
 //! What passes between containers, the host and the world, by traffic: the packet filter over Docker's own.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream};
+use std::process::Command;
 use std::time::Duration;
 
 use controller_backend::conformance::Fixture;
@@ -14,6 +15,7 @@ use uuid::Uuid;
 
 use crate::daemon;
 use crate::machines::shell;
+use crate::standing::{Outside, Place};
 
 /// Serves HTTP on port 80, and tells who asks.
 const SERVE: &str = r#"
@@ -24,11 +26,11 @@ const SERVE: &str = r#"
 "#;
 
 /// Half of the test's range, as a network of its own.
-pub fn half(fixture: &Fixture, number: u32, name: &str) -> NetworkSpec {
+pub fn part(fixture: &Fixture, number: u32, name: &str) -> NetworkSpec {
     let owner = fixture.owner("Vpc", name, number);
-    let half = fixture.range.subnets(25).expect("it has halves").nth(number as usize % 2).expect("one of two");
-    let gateway = half.hosts().next().expect("an address");
-    NetworkSpec { bridge: bridge_name(&owner), owner, cidr: half, gateway, internal: false }
+    let part = fixture.range.subnets(26).expect("it has quarters").nth(number as usize % 4).expect("one of four");
+    let gateway = part.hosts().next().expect("an address");
+    NetworkSpec { bridge: bridge_name(&owner), owner, cidr: part, gateway, internal: false }
 }
 
 /// A machine of a network that serves HTTP.
@@ -39,7 +41,7 @@ pub async fn serve(
     number: u32,
     host: usize,
 ) -> (MachineId, Ipv4Addr) {
-    serve_at(fixture, network, name, number, host, None).await
+    serve_at(fixture, network, name, number, host, &[]).await
 }
 
 async fn serve_at(
@@ -48,16 +50,15 @@ async fn serve_at(
     name: &str,
     number: u32,
     host: usize,
-    publish: Option<Publish>,
+    published: &[PublishedPort],
 ) -> (MachineId, Ipv4Addr) {
     fixture.backend.networks.ensure(network).await.expect("the network is made");
     let mut spec = fixture.script(name, number, SERVE);
     let address = network.cidr.hosts().nth(host).expect("an address");
     spec.network =
         Some(NetworkAttachment { network: network.owner.uid, address, mac: None, aliases: dns_names(&spec.owner) });
-    if publish.is_some() {
-        spec.ports = vec![PortSpec { port: 80, protocol: Protocol::Tcp, publish }];
-    }
+    let port = |of: &PublishedPort| PortSpec { port: of.port, protocol: of.protocol, publish: Some(of.publish) };
+    spec.ports = published.iter().map(port).collect();
     (fixture.start(&spec).await, address)
 }
 
@@ -115,17 +116,29 @@ fn add_to_group(rules: &mut Rules, network: &NetworkSpec, member: Ipv4Addr, uid:
     network.members.entry(member).or_default().groups.insert(uid);
 }
 
+fn publish(rules: &mut Rules, network: &NetworkSpec, member: Ipv4Addr, ports: &[PublishedPort]) {
+    let network = rules.networks.get_mut(&network.owner.uid).expect("a network of these rules");
+    network.members.entry(member).or_default().published.extend(ports);
+}
+
+fn published(protocol: Protocol, port: u16, address: impl Into<IpAddr>, at: u16) -> PublishedPort {
+    PublishedPort { port, protocol, publish: Publish { address: address.into(), port: at } }
+}
+
 fn tcp(port: u16, peer: AllowedPeer) -> Allowed {
     Allowed { traffic: Traffic::Tcp(port, port), peer }
 }
 
 #[tokio::test]
 async fn networks_and_the_host_are_kept_apart_until_two_are_peers() {
-    daemon::run(async |fixture| {
-        let (left, right) = (half(fixture, 0x10, "left"), half(fixture, 0x11, "right"));
+    daemon::run_with(async |world| {
+        let fixture = &world.fixture;
+        let (left, right) = (part(fixture, 0x10, "left"), part(fixture, 0x11, "right"));
         let (one, one_at) = serve(fixture, &left, "one", 2, 10).await;
         let (two, two_at) = serve(fixture, &left, "two", 3, 11).await;
         let (other, other_at) = serve(fixture, &right, "other", 4, 10).await;
+        let far = part(fixture, 0x12, "far");
+        let (stranger, stranger_at) = serve(fixture, &far, "stranger", 5, 10).await;
         until_served(fixture, &one, two_at).await;
         let host = TcpListener::bind("0.0.0.0:0").expect("a port of the host");
         let port = host.local_addr().expect("its address").port();
@@ -133,7 +146,7 @@ async fn networks_and_the_host_are_kept_apart_until_two_are_peers() {
         std::thread::spawn(move || host.incoming().for_each(drop));
         assert!(comes_to_reach(fixture, &one, left.gateway, port).await, "without rules the host is reached");
 
-        let mut rules = open_rules(&[(&left, &[one_at, two_at]), (&right, &[other_at])]);
+        let mut rules = open_rules(&[(&left, &[one_at, two_at]), (&right, &[other_at]), (&far, &[stranger_at])]);
         enforce(fixture, &rules).await;
         assert!(comes_to_reach(fixture, &one, two_at, 80).await, "inside a network everything passes");
         assert!(!reaches(fixture, &one, other_at, 80).await, "another network isn't reached");
@@ -148,8 +161,26 @@ async fn networks_and_the_host_are_kept_apart_until_two_are_peers() {
         let ask = format!("printf 'GET /cgi-bin/who HTTP/1.0\\r\\n\\r\\n' | nc -w 1 {other_at} 80");
         let (_, answer) = shell(fixture, &one, &ask).await;
         assert!(answer.contains(&format!("{one_at}]")), "a peer is seen under its own address: {answer}");
+        for (from, to) in [(&one, stranger_at), (&other, stranger_at), (&stranger, one_at), (&stranger, other_at)] {
+            assert!(!reaches(fixture, from, to, 80).await, "a third network stays closed: {to}");
+        }
+
+        // What Docker was told is seen to be gone, and told again.
+        let mark = format!("0x7c{}", &fixture.installation.simple().to_string()[..6]);
+        let rule = ["-w", "-D", "DOCKER-USER", "-m", "mark", "--mark", &mark, "-j", "ACCEPT"];
+        assert!(Command::new("iptables").args(rule).status().expect("iptables runs").success());
+        assert!(!reaches(fixture, &one, other_at, 80).await, "Docker keeps its networks apart");
+        assert!(!fixture.backend.firewall.holds(&rules).await.expect("the rules are read"));
+        enforce(fixture, &rules).await;
+        assert!(comes_to_reach(fixture, &one, other_at, 80).await, "the rule is back");
+
+        // A connection that goes on is cut the moment that they are peers no more.
+        let [here, there] = [Place::of(&world.docker, &one).await, Place::of(&world.docker, &other).await];
+        let mut talk = here.talk_to(&there, other_at, 9000);
+        assert!(talk.goes_on());
         rules.peers.clear();
         enforce(fixture, &rules).await;
+        assert!(!talk.goes_on(), "nothing more is heard");
         assert!(!reaches(fixture, &one, other_at, 80).await, "what was a peer isn't reached any more");
 
         // Whoever has an address that was not given to it is not heard.
@@ -163,8 +194,9 @@ async fn networks_and_the_host_are_kept_apart_until_two_are_peers() {
 
 #[tokio::test]
 async fn machines_of_a_group_are_reached_as_its_rules_allow_and_no_longer() {
-    daemon::run(async |fixture| {
-        let network = half(fixture, 0x10, "main");
+    daemon::run_with(async |world| {
+        let fixture = &world.fixture;
+        let network = part(fixture, 0x10, "main");
         let (server, server_at) = serve(fixture, &network, "server", 2, 10).await;
         let (client, client_at) = serve(fixture, &network, "client", 3, 11).await;
         let (admin, admin_at) = serve(fixture, &network, "admin", 4, 12).await;
@@ -207,6 +239,23 @@ async fn machines_of_a_group_are_reached_as_its_rules_allow_and_no_longer() {
         tokio::time::sleep(Duration::from_secs(1)).await;
         assert_eq!(heard().await, then, "nothing more is heard");
 
+        // Each rule speaks of one protocol, and of its ports.
+        let [client_place, server_place] =
+            [Place::of(&world.docker, &client).await, Place::of(&world.docker, &server).await];
+        server_place.echo(5000);
+        server_place.echo(5001);
+        assert!(!client_place.hears_echo(server_at, 5000) && !client_place.pings(server_at), "only TCP is allowed");
+        let mut rules = plain.clone();
+        let [udp, icmp] =
+            [Traffic::Udp(5000, 5000), Traffic::Icmp].map(|traffic| Allowed { traffic, peer: AllowedPeer::Anyone });
+        let group = Group { ingress: vec![udp, icmp], ..Group::default() };
+        add_to_group(&mut rules, &network, server_at, web, &group);
+        enforce(fixture, &rules).await;
+        assert!(client_place.hears_echo(server_at, 5000), "UDP to the port that is allowed");
+        assert!(!client_place.hears_echo(server_at, 5001), "UDP to another port");
+        assert!(client_place.pings(server_at), "ICMP");
+        assert!(!client_place.reaches(server_at, 80), "TCP is allowed no more");
+
         // What a member may reach is bounded once a group says anything about it.
         let mut rules = plain.clone();
         let group = Group {
@@ -226,15 +275,13 @@ async fn machines_of_a_group_are_reached_as_its_rules_allow_and_no_longer() {
 #[tokio::test]
 async fn published_port_is_reached_from_other_networks_unless_a_group_refuses() {
     daemon::run(async |fixture| {
-        let (left, right) = (half(fixture, 0x10, "left"), half(fixture, 0x11, "right"));
+        let (left, right) = (part(fixture, 0x10, "left"), part(fixture, 0x11, "right"));
         let (client, client_at) = serve(fixture, &left, "client", 2, 10).await;
         // The gateway's address stands for any address of the host that isn't loopback.
-        let publish = Publish { address: left.gateway.into(), port: fixture.port };
-        let (_, server_at) = serve_at(fixture, &right, "server", 3, 10, Some(publish)).await;
+        let port = published(Protocol::Tcp, 80, left.gateway, fixture.port);
+        let (_, server_at) = serve_at(fixture, &right, "server", 3, 10, &[port]).await;
         let mut plain = open_rules(&[(&left, &[client_at]), (&right, &[server_at])]);
-        let server = plain.networks.get_mut(&right.owner.uid).and_then(|network| network.members.get_mut(&server_at));
-        let port = PublishedPort { port: 80, protocol: Protocol::Tcp, publish };
-        server.expect("it is in the rules").published.insert(port);
+        publish(&mut plain, &right, server_at, &[port]);
         enforce(fixture, &plain).await;
         until_open(fixture, &client, left.gateway).await;
         assert!(!reaches(fixture, &client, server_at, 80).await, "its own address isn't");
@@ -249,18 +296,67 @@ async fn published_port_is_reached_from_other_networks_unless_a_group_refuses() 
         let elsewhere = Ipv4Addr::new(192, 0, 2, 1);
         for (address, at) in [(elsewhere, fixture.port), (left.gateway, 53), (Ipv4Addr::UNSPECIFIED, 53)] {
             let mut rules = open_rules(&[(&left, &[client_at]), (&right, &[server_at])]);
-            let server =
-                rules.networks.get_mut(&right.owner.uid).and_then(|network| network.members.get_mut(&server_at));
-            let publish = Publish { address: address.into(), port: at };
-            server.expect("it is in the rules").published.insert(PublishedPort {
-                port: 80,
-                protocol: Protocol::Tcp,
-                publish,
-            });
+            publish(&mut rules, &right, server_at, &[published(Protocol::Tcp, 80, address, at)]);
             enforce(fixture, &rules).await;
             let to = if address.is_unspecified() { left.gateway } else { address };
             assert!(!reaches(fixture, &client, to, at).await, "{address}:{at}");
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn internal_network_has_no_way_out_but_answers_where_it_publishes() {
+    daemon::run_with(async |world| {
+        let fixture = &world.fixture;
+        let outside = Outside::new(world).await;
+        outside.place.accept(53);
+        outside.place.accept(80);
+        let inside = NetworkSpec { internal: true, ..part(fixture, 0x10, "inside") };
+        let near = part(fixture, 0x11, "near");
+        let web = published(Protocol::Tcp, 80, outside.host, fixture.port);
+        let udp = published(Protocol::Udp, 5000, outside.host, fixture.port);
+        let (server, server_at) = serve_at(fixture, &inside, "server", 2, 10, &[web, udp]).await;
+        let (_, neighbour_at) = serve(fixture, &inside, "neighbour", 3, 11).await;
+        let elsewhere = published(Protocol::Tcp, 80, outside.host, daemon::free_port());
+        let (client, client_at) = serve_at(fixture, &near, "client", 4, 10, &[elsewhere]).await;
+        let [server, client] = [Place::of(&world.docker, &server).await, Place::of(&world.docker, &client).await];
+        server.echo(5000);
+        let host = TcpListener::bind("0.0.0.0:0").expect("a port of the host");
+        let port = host.local_addr().expect("its address").port();
+        std::thread::spawn(move || host.incoming().for_each(drop));
+
+        // It is the filter that keeps it in, and nothing else.
+        let mut rules = open_rules(&[(&inside, &[server_at, neighbour_at]), (&near, &[client_at])]);
+        publish(&mut rules, &inside, server_at, &[web, udp]);
+        publish(&mut rules, &near, client_at, &[elsewhere]);
+        let mut open = rules.clone();
+        open.networks.get_mut(&inside.owner.uid).expect("the network").internal = false;
+        enforce(fixture, &open).await;
+        assert!(server.comes_to_reach(outside.address, 80), "the world");
+        assert!(server.comes_to_reach(outside.host, elsewhere.publish.port), "what another network publishes");
+        assert!(server.comes_to_reach(outside.link_local, 53), "who may be asked for names");
+        assert!(!server.reaches(outside.link_local, 80), "where a cloud tells the host its secrets");
+
+        enforce(fixture, &rules).await;
+        assert!(server.comes_to_reach(neighbour_at, 80), "its machines reach each other");
+        for (to, port, what) in [
+            (outside.address, 80, "the world"),
+            (outside.link_local, 53, "who is asked for names"),
+            (outside.host, elsewhere.publish.port, "what another network publishes"),
+            (client_at, 80, "another network"),
+            (inside.gateway, port, "the host"),
+            (outside.host, port, "the host in the world"),
+        ] {
+            assert!(!server.reaches(to, port), "{what}");
+        }
+        let own = fixture.port;
+        assert!(outside.place.comes_to_reach(outside.host, own), "the world reaches what is published");
+        let seen = outside.place.is_seen_as(outside.host, own);
+        assert!(seen.contains(&format!("{}]", outside.address)), "it is seen who asks: {seen}");
+        assert!(outside.place.hears_echo(outside.host, own), "by UDP, too");
+        assert!(client.comes_to_reach(outside.host, own), "and so does a machine of another network");
+        assert!(TcpStream::connect((outside.host, own)).is_ok(), "and the host");
     })
     .await;
 }

@@ -49,7 +49,8 @@ async fn make(docker: &Docker) {
     }
 }
 
-fn busybox() -> &'static Path {
+/// A busybox that runs anywhere.
+pub fn busybox() -> &'static Path {
     let path = Path::new("/bin/busybox");
     let is_static = || path.exists() && Command::new("ldd").arg(path).output().is_ok_and(|ldd| !ldd.status.success());
     if !is_static() {

@@ -10,6 +10,7 @@ mod machine_snapshots;
 mod machines;
 mod names;
 mod snapshots;
+mod standing;
 mod timing;
 mod volumes;
 

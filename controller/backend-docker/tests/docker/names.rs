@@ -8,7 +8,7 @@ use controller_backend::{Error, MachineId, NetworkSpec, Owner, Zone, Zones, dns_
 use tokio::net::UdpSocket;
 
 use crate::daemon;
-use crate::firewall::{enforce, half, open_rules, serve};
+use crate::firewall::{enforce, open_rules, part, serve};
 use crate::machines::shell;
 
 /// What the world says of each of its names.
@@ -56,8 +56,8 @@ fn zone(network: &NetworkSpec, hosts: &[(Ipv4Addr, Owner)]) -> Zone {
 #[tokio::test]
 async fn machines_are_found_by_name_inside_their_network_and_the_world_where_there_is_a_way_out() {
     daemon::run(async |fixture| {
-        let left = half(fixture, 0x10, "left");
-        let right = NetworkSpec { internal: true, ..half(fixture, 0x11, "right") };
+        let left = part(fixture, 0x10, "left");
+        let right = NetworkSpec { internal: true, ..part(fixture, 0x11, "right") };
         let (client, client_at) = serve(fixture, &left, "client", 2, 10).await;
         let (_, server_at) = serve(fixture, &left, "server", 3, 11).await;
         let (inside, inside_at) = serve(fixture, &right, "inside", 4, 10).await;
@@ -103,7 +103,7 @@ async fn machines_are_found_by_name_inside_their_network_and_the_world_where_the
         zones.networks.remove(&right.owner.uid);
         let moved = zone(&left, &[(guest_at, owner("renamed", 6))]);
         zones.networks.insert(left.owner.uid, moved);
-        let nowhere = NetworkSpec { gateway: Ipv4Addr::new(192, 0, 2, 1), ..half(fixture, 0x12, "none") };
+        let nowhere = NetworkSpec { gateway: Ipv4Addr::new(192, 0, 2, 1), ..part(fixture, 0x12, "none") };
         zones.networks.insert(nowhere.owner.uid, zone(&nowhere, &[]));
         let outcome = names.serve(&zones).await;
         assert!(

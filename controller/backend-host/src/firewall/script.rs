@@ -177,12 +177,17 @@ meta nfproto ipv6 drop
 iifname . ether saddr . ip saddr != @pins drop
 iifname . oifname @peers meta mark set {packet_mark}
 iifname . oifname @links goto sent
+iifname @internal jump answering
 oifname @bridges ct status dnat meta mark set {packet_mark} goto sent
 oifname @bridges drop
-iifname @internal drop
 ip daddr {LINK_LOCAL} meta l4proto {{ tcp, udp }} th dport 53 goto sent
 ip daddr {LINK_LOCAL} drop
 goto sent
+}}
+chain answering {{
+ct direction reply return
+ct state related return
+drop
 }}
 chain sent {{
 ct direction reply return

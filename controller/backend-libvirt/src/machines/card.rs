@@ -20,7 +20,7 @@ impl LibvirtMachines {
             return Err(Error::invalid(format!("address {address} is not one of {}", network.cidr)));
         }
         let mac = attachment.mac.clone().unwrap_or_else(|| controller_backend::mac_of(address));
-        let place = Place { address, range: network.cidr, gateway: network.gateway, way_out: !network.internal };
+        let place = Place { address, range: network.cidr, gateway: network.gateway };
         Ok((Wire { bridge: network.bridge, mac, port: controller_backend::port_name(address) }, place))
     }
 
