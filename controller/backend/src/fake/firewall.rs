@@ -23,6 +23,11 @@ impl Firewall for View {
 }
 
 impl FakeEngine {
+    /// Takes away the rules of an installation, as somebody on the host may.
+    pub fn lose_firewall(&self, installation: uuid::Uuid) {
+        self.lock().world.firewalls.remove(&installation);
+    }
+
     /// The rules in force for an installation.
     pub fn firewall(&self, installation: uuid::Uuid) -> Rules {
         self.lock().world.firewalls.get(&installation).cloned().unwrap_or_default()

@@ -405,3 +405,13 @@ async fn a_shipped_type_that_the_user_deleted_does_not_come_back() {
     cloud.pass(Duration::from_secs(60)).await;
     assert_eq!(cloud.instance_types().await, ["large", "medium", "micro", "small", "xlarge"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn rules_that_somebody_took_away_are_back_within_a_minute() {
+    let (cloud, _) = with_web().await;
+    let rules = cloud.engine.firewall(INSTALLATION);
+    assert!(!rules.networks.is_empty());
+    cloud.engine.lose_firewall(INSTALLATION);
+    cloud.pass(Duration::from_secs(61)).await;
+    assert_eq!(cloud.engine.firewall(INSTALLATION), rules);
+}
