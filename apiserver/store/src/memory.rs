@@ -27,6 +27,7 @@ pub struct MemoryStore {
     hints: broadcast::Sender<Revision>,
 }
 
+#[derive(Clone)]
 struct Content {
     meta: Meta,
     objects: BTreeMap<Key, StoredObject>,
@@ -81,6 +82,13 @@ impl MemoryStore {
     /// A second handle to the same content, with its own faults.
     pub fn another(&self) -> MemoryStore {
         MemoryStore { faults: Arc::default(), delays: Arc::default(), ..self.clone() }
+    }
+
+    /// Another store that begins with what this one holds now, as the store of another installation.
+    pub fn copied(&self, installation: Uuid) -> MemoryStore {
+        let mut content = lock(&self.content).clone();
+        content.meta.installation = installation;
+        MemoryStore { content: Arc::new(Mutex::new(content)), sharing: self.sharing, ..MemoryStore::new(installation) }
     }
 
     /// Makes the next commit through this handle that has no fault yet go wrong. Empty batches never do.

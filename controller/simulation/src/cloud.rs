@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use apiserver::{ApiServer, Config, Identity, Rbac, TokenTable};
@@ -56,11 +56,9 @@ pub const DISK_CHECKSUM: &str = "sha256:abababababababababababababababababababab
 /// How often the user looks.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// What every cloud is given. Made once: it would be a third of what a new cloud costs, and thousands are made.
-static KINDS: LazyLock<Vec<Value>> = LazyLock::new(|| {
-    crds::all().iter().map(|kind| serde_json::to_value(kind).expect("a definition is JSON")).collect()
-});
-static SHIPPED: LazyLock<Vec<Value>> = LazyLock::new(|| [crds::access::shipped(), rights::shipped()].concat());
+/// A store with the kinds and all that is shipped, from which every cloud's is copied: to install them anew would be half of what a
+/// schedule costs, and thousands are played.
+static FURNISHED: OnceLock<MemoryStore> = OnceLock::new();
 
 /// A cloud in memory.
 pub struct Cloud {
@@ -78,6 +76,34 @@ pub struct Cloud {
     storage: Storage,
     installation: Uuid,
     running: Option<Running>,
+}
+
+/// An apiserver whose dice fall as the seed says.
+async fn serve(storage: Storage, clock: VirtualClock, seed: u64) -> ApiServer {
+    let config = Config {
+        authorizer: Arc::new(Recorded(Rbac::new(storage.clone()))),
+        clock: Arc::new(clock),
+        seed: Some(seed),
+        ..Config::new(storage, TokenTable::default())
+    };
+    ApiServer::new(config).await.expect("the apiserver starts")
+}
+
+/// Makes the store that all are copied from; a copy of it.
+async fn furnish(installation: Uuid) -> MemoryStore {
+    let store = MemoryStore::new(installation);
+    let storage =
+        Storage::open(Arc::new(store.another()), StorageOptions::default()).await.expect("the memory store opens");
+    // Not the seed of a cloud: no two objects have the same uid.
+    let server = serve(storage, VirtualClock::begin(), u64::MAX).await;
+    let kinds: Vec<Value> =
+        crds::all().iter().map(|kind| serde_json::to_value(kind).expect("a definition is JSON")).collect();
+    server.install_kinds(&kinds).await.expect("the kinds are installed");
+    let shipped = [crds::access::shipped(), rights::shipped()].concat();
+    server.install_shipped(&shipped).await.expect("what is shipped is installed");
+    // The roles that gather others are gathered.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    FURNISHED.get_or_init(|| store.copied(installation)).copied(installation)
 }
 
 fn account(name: &str) -> Identity {
@@ -104,17 +130,13 @@ impl Cloud {
 
     /// A cloud on an engine that others may use too.
     pub async fn on(engine: FakeEngine, clock: VirtualClock, installation: Uuid) -> Self {
-        let store = Arc::new(MemoryStore::new(installation));
-        let storage = Storage::open(store, StorageOptions::default()).await.expect("the memory store opens");
-        let config = Config {
-            authorizer: Arc::new(Recorded(Rbac::new(storage.clone()))),
-            clock: Arc::new(clock),
-            seed: Some(u64::try_from(installation.as_u128() & 0xffff).unwrap_or_default()),
-            ..Config::new(storage.clone(), TokenTable::default())
+        let store = match FURNISHED.get() {
+            Some(store) => store.copied(installation),
+            None => furnish(installation).await,
         };
-        let server = ApiServer::new(config).await.expect("the apiserver starts");
-        server.install_kinds(&KINDS).await.expect("the kinds are installed");
-        server.install_shipped(&SHIPPED).await.expect("what is shipped is installed");
+        let storage = Storage::open(Arc::new(store), StorageOptions::default()).await.expect("the memory store opens");
+        let seed = u64::try_from(installation.as_u128() & 0xffff).unwrap_or_default();
+        let server = serve(storage.clone(), clock, seed).await;
         let client = Client::new(server.service_as(Identity::master("user")), NAMESPACE);
         let restored = Arc::default();
         let metrics = Metrics::default();
@@ -228,6 +250,14 @@ impl Cloud {
     {
         let patch = Patch::Merge(patch);
         self.api().patch(name, &PatchParams::default(), &patch).await.expect("the change is accepted")
+    }
+
+    /// Changes an object's fields, if it is there and that is accepted.
+    pub(crate) async fn try_change<K>(&self, name: &str, patch: Value)
+    where
+        K: Reached + Clone + Debug + DeserializeOwned,
+    {
+        let _ = self.api::<K>().patch(name, &PatchParams::default(), &Patch::Merge(patch)).await;
     }
 
     /// Asks for an object to be deleted.

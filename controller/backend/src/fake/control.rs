@@ -333,6 +333,11 @@ impl FakeEngine {
     pub fn volume_incarnation(&self, installation: Uuid, owner: Uuid) -> Option<u64> {
         self.lock().world.volumes.get(&(installation, owner)).map(|fake| fake.incarnation)
     }
+
+    /// That of the data in a snapshot of a volume.
+    pub fn snapshot_incarnation(&self, installation: Uuid, owner: Uuid) -> Option<u64> {
+        self.lock().world.snapshots.get(&(installation, owner)).map(|fake| fake.incarnation)
+    }
 }
 
 fn contents(sets: &FileSets) -> Vec<Bytes> {

@@ -24,6 +24,7 @@ use uuid::Uuid;
 
 use super::draw::{CAPABILITY, CLUSTER_IMAGE, IMAGE, POLICY};
 use super::lag::Lag;
+use super::leaving::{self, Asked};
 use super::step::{Step, Thing};
 use super::taking;
 use crate::cloud::{Cloud, DISK_FILE, NAMESPACE};
@@ -38,6 +39,7 @@ pub(super) struct Stage {
     pub(super) cloud: Cloud,
     pub(super) wire: Tripwire,
     pub(super) lag: Lag,
+    pub(super) asked: Asked,
 }
 
 impl Stage {
@@ -60,8 +62,18 @@ impl Stage {
                 self.delete(thing).await;
                 self.cloud.pass(Duration::from_millis(1100)).await;
             }
-            Step::Settle => self.mend(),
+            Step::Leave(thing) => {
+                leaving::retain(&self.cloud, thing).await;
+                self.delete(thing).await;
+                self.cloud.pass(Duration::from_millis(1100)).await;
+            }
+            Step::Adopt(_) | Step::Purge(_) => self.asked.ask(&self.cloud, step).await,
+            Step::Settle => {
+                self.mend();
+                self.asked.insist(&self.cloud).await?;
+            }
             Step::Crash(after) => self.wire.set(self.wire.changes() + after),
+            Step::CutOff(after) => self.asked.cut(*after),
             Step::Fault { operation, kind, nth } => {
                 let operation = Operation::ALL.into_iter().find(|known| known.to_string() == *operation);
                 let operation = operation.ok_or_else(|| format!("no such call of the backend: {step:?}"))?;

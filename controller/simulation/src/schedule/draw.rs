@@ -2,6 +2,7 @@
 
 use controller_backend::fake::Operation;
 
+use super::leaving::place;
 use super::step::{Step, Taking, Thing};
 
 /// How many there are at most of each kind.
@@ -50,6 +51,7 @@ pub fn draw(seed: u64) -> Vec<Step> {
     // By themselves, so that it can be told how often a machine is started for them.
     draw.change_secrets(&mut things);
     draw.steps.push(Step::Settle);
+    let parted = draw.leave_data(&things);
     let mut some: Vec<Thing> = things.iter().filter(|_| draw.one_in(3)).cloned().collect();
     let left: Vec<Thing> = things.iter().filter(|thing| !some.contains(thing)).cloned().collect();
     // A snapshot doesn't wait for the machine that was made from it.
@@ -65,6 +67,12 @@ pub fn draw(seed: u64) -> Vec<Step> {
         draw.wish(Step::Delete(thing));
     }
     draw.steps.push(Step::Settle);
+    if !parted.is_empty() {
+        for thing in parted {
+            draw.wish(Step::Purge(thing));
+        }
+        draw.steps.push(Step::Settle);
+    }
     draw.steps
 }
 
@@ -255,6 +263,34 @@ impl Draw {
                 _ => {}
             }
         }
+    }
+
+    /// Leaves data behind of what no machine needs, and has it adopted, purged, or lie. What was left.
+    fn leave_data(&mut self, things: &[Thing]) -> Vec<Thing> {
+        let is_needed = |thing: &Thing| things.iter().any(|other| needs(other, thing) != Spared::Nothing);
+        let mut left: Vec<Thing> =
+            things.iter().filter(|thing| place(thing).is_some() && !is_needed(thing)).cloned().collect();
+        left.retain(|_| self.one_in(3));
+        if left.is_empty() {
+            return left;
+        }
+        for thing in self.shuffled(left.clone()) {
+            self.wish(Step::Leave(thing));
+        }
+        self.steps.push(Step::Settle);
+        for thing in self.shuffled(left.clone()) {
+            if self.one_in(3) {
+                let after = 1 + self.below(3) as u64;
+                self.steps.push(Step::CutOff(after));
+            }
+            match self.below(4) {
+                0 => {}
+                1 => self.wish(Step::Purge(thing)),
+                _ => self.wish(Step::Adopt(thing)),
+            }
+        }
+        self.steps.push(Step::Settle);
+        left
     }
 
     fn image(&mut self) -> String {

@@ -2,27 +2,24 @@
 
 use std::any::Any;
 use std::collections::BTreeMap;
-use std::fmt::Debug;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use controller_backend::MachineState;
 use crds::compute::instance::Instance;
-use crds::compute::instance_snapshot::InstanceSnapshot;
-use crds::storage::volume::Volume;
 use kube::ResourceExt;
 use kube::api::ListParams;
-use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use super::act::Stage;
+use super::keeping::Kept;
 use super::lag::Lag;
+use super::leaving::Asked;
 use super::step::Step;
 use super::taking::{self, Starts};
 use super::text::{difference, named};
-use crate::cloud::{Cloud, INSTALLATION};
+use crate::cloud::Cloud;
 use crate::crash::Tripwire;
-use crate::objects::Reached;
 
 /// How long the state must stay as it is to be settled.
 const STILL: Duration = Duration::from_secs(45);
@@ -63,17 +60,18 @@ async fn play(steps: &[Step], wanted: Option<&[String]>) -> Result<Vec<String>, 
     let mut cloud = Cloud::new().await;
     let (wire, lag) = (Tripwire::default(), Lag::default());
     cloud.start_lagging(&wire, &lag);
-    let stage = Stage { cloud, wire, lag };
-    let (mut states, mut data) = (Vec::new(), BTreeMap::new());
+    let stage = Stage { cloud, wire, lag, asked: Asked::default() };
+    let (mut states, mut kept) = (Vec::new(), Kept::default());
     let (mut starts, mut since) = (Starts::default(), 0);
     for (index, step) in steps.iter().enumerate() {
-        stage.act(step).await?;
         let never = |what| format!("at step {} ({step:?}): {what}", index + 1);
-        always(&stage.cloud, &mut data).await.map_err(never)?;
+        kept.before(&stage.cloud, step).await.map_err(never)?;
+        stage.act(step).await.map_err(never)?;
+        always(&stage.cloud, &mut kept).await.map_err(never)?;
         if *step == Step::Settle {
             let wanted = wanted.and_then(|wanted| wanted.get(states.len())).map(String::as_str);
             states.push(settled(&stage.cloud, wanted).await.map_err(never)?);
-            always(&stage.cloud, &mut data).await.map_err(never)?;
+            always(&stage.cloud, &mut kept).await.map_err(never)?;
             taking::is_as_told(&stage.cloud).await.map_err(never)?;
             starts.is_bounded(&stage.cloud, &steps[since..index]).await.map_err(never)?;
             (starts, since) = (Starts::count(&stage.cloud).await, index + 1);
@@ -98,7 +96,7 @@ async fn settled(cloud: &Cloud, wanted: Option<&str>) -> Result<String, String> 
 }
 
 /// What must be so at any moment: no machine runs twice, and no data is lost or exchanged.
-async fn always(cloud: &Cloud, data: &mut BTreeMap<Uuid, u64>) -> Result<(), String> {
+async fn always(cloud: &Cloud, kept: &mut Kept) -> Result<(), String> {
     for instance in instances(cloud).await {
         taking::is_let_alone(&instance)?;
         let Some(uid) = uid(&instance) else { continue };
@@ -108,36 +106,7 @@ async fn always(cloud: &Cloud, data: &mut BTreeMap<Uuid, u64>) -> Result<(), Str
             return Err(format!("{running} machines of {} run", instance.name_any()));
         }
     }
-    let mut present = BTreeMap::new();
-    keeps_data::<Volume>(cloud, data, &mut present, |uid| cloud.engine.volume_incarnation(INSTALLATION, uid)).await?;
-    keeps_data::<InstanceSnapshot>(cloud, data, &mut present, |uid| cloud.engine.snapshot_disk(INSTALLATION, uid))
-        .await?;
-    *data = present;
-    Ok(())
-}
-
-/// What each object of a kind holds is what it held before, for as long as nobody deletes it.
-async fn keeps_data<K>(
-    cloud: &Cloud,
-    data: &BTreeMap<Uuid, u64>,
-    present: &mut BTreeMap<Uuid, u64>,
-    holds: impl Fn(Uuid) -> Option<u64>,
-) -> Result<(), String>
-where
-    K: Reached + Clone + Debug + DeserializeOwned,
-{
-    let objects = cloud.api::<K>().list(&ListParams::default()).await.map_err(|error| error.to_string())?;
-    for object in objects.items.iter().filter(|object| object.meta().deletion_timestamp.is_none()) {
-        let Some(uid) = uid(object) else { continue };
-        match (data.get(&uid), holds(uid)) {
-            (Some(known), found) if found != Some(*known) => {
-                return Err(format!("the data of {} is not what it was", object.name_any()));
-            }
-            (_, Some(found)) => _ = present.insert(uid, found),
-            (_, None) => {}
-        }
-    }
-    Ok(())
+    kept.is_whole(cloud).await
 }
 
 /// Names for the addresses of machines. No two have the same.

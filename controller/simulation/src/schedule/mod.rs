@@ -6,7 +6,9 @@
 mod act;
 mod draw;
 mod judge;
+mod keeping;
 mod lag;
+mod leaving;
 mod shrink;
 mod step;
 mod sweep;

@@ -11,10 +11,18 @@ pub enum Step {
     Burst(Vec<Thing>),
     /// The user deletes this.
     Delete(Thing),
+    /// The user deletes this Volume or snapshot, and has its data stay.
+    Leave(Thing),
+    /// The user has the data that this has left adopted, under its name.
+    Adopt(Thing),
+    /// The user has the data that this has left purged.
+    Purge(Thing),
     /// Everything that went wrong is over, and what is there now is compared.
     Settle,
     /// The controllers are killed after so many more changes, and start anew.
     Crash(u64),
+    /// The next adoption or purge is cut off after so many changes.
+    CutOff(u64),
     /// A call of the backend fails.
     Fault {
         /// The call, by its name.
@@ -151,7 +159,16 @@ impl Step {
     /// Whether it is something that the user wants, rather than something that goes wrong.
     #[must_use]
     pub fn is_wished(&self) -> bool {
-        matches!(self, Self::Write(_) | Self::Burst(_) | Self::Delete(_) | Self::Settle)
+        matches!(
+            self,
+            Self::Write(_)
+                | Self::Burst(_)
+                | Self::Delete(_)
+                | Self::Leave(_)
+                | Self::Adopt(_)
+                | Self::Purge(_)
+                | Self::Settle
+        )
     }
 }
 

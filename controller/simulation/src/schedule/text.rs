@@ -41,7 +41,8 @@ fn is_history(line: &str) -> bool {
         "changed",
         "changedAt",
     ];
-    fields.iter().any(|field| line.trim_start().starts_with(&format!("\"{field}\"")))
+    let Some(line) = line.trim_start().strip_prefix('"') else { return false };
+    fields.iter().any(|field| line.strip_prefix(field).is_some_and(|rest| rest.starts_with('"')))
 }
 
 /// The first lines that differ, with some that don't before them.
