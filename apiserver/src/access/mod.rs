@@ -22,6 +22,7 @@ pub(crate) use impersonate::impersonated;
 pub use oidc::{Oidc, OidcOptions, UnusableOidc};
 pub use rbac::{Rbac, Rule};
 pub(crate) use rbac::{missing_rights, rights_sentence};
+pub(crate) use service_account::CREDENTIAL;
 pub use service_account::{
     SERVICE_ACCOUNT_ISSUER, ServiceAccountIssuers, ServiceAccountKey, UnusableIssuer, UnusableKey,
 };

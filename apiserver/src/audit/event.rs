@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::policy::Level;
-use crate::access::Identity;
+use crate::access::{CREDENTIAL, Identity};
 use crate::clock::micro_seconds;
 use crate::error::Reason;
 use crate::request::Target;
@@ -17,6 +17,8 @@ use crate::request::Target;
 /// The most of a URI and of what a client calls itself. Longer ones are cut off.
 const URI: usize = 2 << 10;
 const AGENT: usize = 256;
+/// The most of a uid and of what names a credential: whoever acts as somebody else makes them up.
+const CREDENTIAL_BYTES: usize = 256;
 
 /// A request, as far as it is known before it is answered.
 #[derive(Debug)]
@@ -166,10 +168,16 @@ pub(super) fn of_log(verb: &str, annotation: &str, value: &str, at: Timestamp) -
 }
 
 fn user(who: Option<&Identity>) -> Value {
-    match who {
-        Some(who) => json!({"username": who.user, "groups": who.groups}),
-        None => json!({"username": ANONYMOUS, "groups": [UNAUTHENTICATED]}),
+    let Some(who) = who else { return json!({"username": ANONYMOUS, "groups": [UNAUTHENTICATED]}) };
+    let mut user = json!({"username": who.user, "groups": who.groups});
+    if !who.uid.is_empty() {
+        user["uid"] = cut(&who.uid, CREDENTIAL_BYTES).into();
     }
+    // Of what else is known only that: the rest may be as long as somebody likes.
+    if let Some(credential) = who.extra.get(CREDENTIAL).and_then(|values| values.first()) {
+        user["extra"] = json!({CREDENTIAL: [cut(credential, CREDENTIAL_BYTES)]});
+    }
+    user
 }
 
 /// The beginning of a text, of so many bytes at most.

@@ -1,6 +1,6 @@
 //! Finds the newest lines of a log that fit what is asked.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 
 use bytes::{Bytes, BytesMut};
@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::files::Folder;
+use crate::access::CREDENTIAL;
 use crate::error::ApiError;
 use crate::query::Query;
 
@@ -21,6 +22,8 @@ const USUAL: usize = 100;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Filter {
     user: String,
+    /// What names it, or how that begins; the type before `=` may be left away.
+    credential: String,
     verb: String,
     resource: String,
     namespace: String,
@@ -35,7 +38,8 @@ impl Filter {
     /// # Errors
     /// 400 for what is no time, code or number, and for a parameter that isn't known: it would go unheard.
     pub(crate) fn parse(query: &Query) -> Result<Self, ApiError> {
-        const KNOWN: [&str; 9] = ["user", "verb", "resource", "namespace", "name", "code", "since", "until", "limit"];
+        const KNOWN: [&str; 10] =
+            ["user", "credential", "verb", "resource", "namespace", "name", "code", "since", "until", "limit"];
         if let Some(unknown) = query.names().find(|name| !KNOWN.contains(name)) {
             let known = KNOWN.join(", ");
             return Err(ApiError::bad_request(format!(
@@ -45,6 +49,7 @@ impl Filter {
         let text = |name: &str| query.text(name).unwrap_or_default().to_owned();
         Ok(Self {
             user: text("user"),
+            credential: text("credential"),
             verb: text("verb"),
             resource: text("resource"),
             namespace: text("namespace"),
@@ -66,6 +71,7 @@ impl Filter {
             self.resource.is_empty() || self.resource == of.resource || self.resource == whole
         };
         is(&self.verb, &seen.verb)
+            && (self.credential.is_empty() || seen.user.has(&self.credential))
             && (is(&self.user, &seen.user.username)
                 || seen.impersonated_user.is_some_and(|user| self.user == user.username))
             && is(&self.namespace, &of.namespace)
@@ -97,6 +103,18 @@ struct Seen {
 #[derive(Deserialize)]
 struct Name {
     username: String,
+    #[serde(default)]
+    extra: BTreeMap<String, Vec<String>>,
+}
+
+impl Name {
+    fn has(&self, wanted: &str) -> bool {
+        let known = self.extra.get(CREDENTIAL).into_iter().flatten();
+        known.into_iter().any(|known| {
+            let bare = known.split_once('=').map_or(known.as_str(), |(_, bare)| bare);
+            known.starts_with(wanted) || bare.starts_with(wanted)
+        })
+    }
 }
 
 #[derive(Default, Deserialize)]

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use apiserver::Config;
+use apiserver::{Config, Policy};
 use serde_json::{Value, json};
 
+use crate::audit::{events, log};
 use crate::harness::Server;
 use crate::users::{BOB, Hands, USERS, definition, let_bob};
 
@@ -59,6 +60,31 @@ async fn a_key_lets_its_owner_in_and_is_shown_once() {
     assert_eq!(server.who_is(&second).await, Err(401));
     make(&server, "ci", ann(), None).await;
     assert_eq!(server.who_is(&second).await, Err(401), "another ApiKey has the name now");
+}
+
+#[tokio::test]
+async fn lines_of_the_audit_log_tell_which_key_it_was_and_are_found_by_its_prefix() {
+    let (audit, _place) = log(Policy::default());
+    let server = server(|config| config.audit = Some(audit)).await;
+    let secrets = "/api/v1/namespaces/default/secrets";
+    let mut prefixes = Vec::new();
+    for name in ["ci", "nightly"] {
+        make(&server, name, ann(), None).await;
+        let key = key(&server, name).await;
+        server.send_as(&key, "GET", secrets, json!({})).await.refusal(403);
+        let object = server.get(&format!("{KEYS}/{name}")).await.expect(200);
+        prefixes.push(object["status"]["prefix"].as_str().unwrap().to_owned());
+    }
+    for prefix in &prefixes {
+        let seen = events(&server, &format!("resource=secrets&credential={prefix}")).await;
+        assert_eq!(seen.len(), 1, "{seen:?}");
+        let user = &seen[0]["user"];
+        assert_eq!(user["username"], "ann");
+        let credential = &user["extra"]["authentication.kubernetes.io/credential-id"][0];
+        assert_eq!(credential, &json!(format!("ApiKey={prefix}")));
+    }
+    assert_eq!(events(&server, "resource=secrets&credential=tck_").await.len(), 2);
+    assert_eq!(events(&server, "credential=tck_other").await.len(), 0);
 }
 
 #[tokio::test]

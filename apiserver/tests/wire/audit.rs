@@ -11,7 +11,7 @@ const BOB: (&str, &str) = ("authorization", "Bearer the-token-of-bob");
 const MAPS: &str = "/api/v1/namespaces/default/configmaps";
 const SECRETS: &str = "/api/v1/namespaces/default/secrets";
 
-async fn server_with(policy: Policy) -> (Server, tempfile::TempDir) {
+pub fn log(policy: Policy) -> (Arc<Audit>, tempfile::TempDir) {
     let place = tempfile::tempdir().unwrap();
     let options = AuditOptions {
         folder: place.path().join("audit"),
@@ -20,7 +20,11 @@ async fn server_with(policy: Policy) -> (Server, tempfile::TempDir) {
         files: 3,
         clock: Arc::new(SystemClock),
     };
-    let audit = Arc::new(Audit::open(options).unwrap());
+    (Arc::new(Audit::open(options).unwrap()), place)
+}
+
+async fn server_with(policy: Policy) -> (Server, tempfile::TempDir) {
+    let (audit, place) = log(policy);
     (Server::with(|config| config.audit = Some(audit)).await, place)
 }
 
@@ -28,7 +32,7 @@ async fn server() -> (Server, tempfile::TempDir) {
     server_with(Policy::default()).await
 }
 
-async fn events(server: &Server, query: &str) -> Vec<Value> {
+pub async fn events(server: &Server, query: &str) -> Vec<Value> {
     let reply = server.get(&format!("/admin/v1/audit?{query}")).await;
     assert_eq!(reply.code, 200, "{}", reply.text);
     reply.text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()

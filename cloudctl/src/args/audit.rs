@@ -29,6 +29,9 @@ pub(crate) struct AuditFilter {
     /// Only what this user did, or what was done in their name
     #[arg(long, value_name = "NAME")]
     pub(crate) user: Option<String>,
+    /// Only what was done with this API key, token or certificate: an ApiKey's `status.prefix`, or `credential-id` of a line
+    #[arg(long, value_name = "CREDENTIAL")]
+    pub(crate) credential: Option<String>,
     /// Only this verb: create, update, patch, delete, get, list, ...
     #[arg(long, value_name = "VERB")]
     pub(crate) verb: Option<String>,

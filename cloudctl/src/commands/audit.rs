@@ -30,6 +30,7 @@ async fn show(args: &AuditFilter, global: &Global, screen: &Screen) -> Result<()
     let since = args.since.map(|since| (Timestamp::now() - since).to_string());
     let query = Query::new()
         .with_set("user", args.user.clone())
+        .with_set("credential", args.credential.clone())
         .with_set("verb", args.verb.clone())
         .with_set("resource", resource)
         .with_set("namespace", global.namespace.clone())

@@ -45,6 +45,11 @@ pub(crate) fn is_api_key(token: &str) -> bool {
     token.starts_with(PREFIX)
 }
 
+/// What of a key may be shown: by it, logs and people say which one they mean.
+fn shown(name: &str, secret: &str) -> String {
+    format!("{PREFIX}{name}.{}", secret.get(..SHOWN).unwrap_or_default())
+}
+
 /// As whom a key lets come in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Owner {
@@ -110,7 +115,7 @@ impl ApiKeys {
         let key = ApiKeyRecord::key(name);
         let old = self.storage.get(&key);
         records::put(&self.storage, key, old.as_deref(), &record).await?;
-        let prefix = format!("{PREFIX}{name}.{}", &secret[..SHOWN]);
+        let prefix = shown(name, &secret);
         self.note(name, uid, "prefix", &prefix).await?;
         Ok((format!("{PREFIX}{name}.{secret}"), prefix))
     }
@@ -152,7 +157,7 @@ impl ApiKeys {
         let owner = owner.ok_or_else(|| Some("the owner of the API key is gone or disabled".to_owned()))?;
         self.used(name, &record.api_key, now);
         let mut identity = owner.into_identity();
-        let credential = format!("ApiKey={name}");
+        let credential = format!("ApiKey={}", shown(name, secret));
         identity.extra.insert(service_account::CREDENTIAL.to_owned(), vec![credential]);
         Ok(Found { identity: Arc::new(identity), audiences })
     }
