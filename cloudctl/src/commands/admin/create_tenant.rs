@@ -14,6 +14,8 @@ use crate::output::Screen;
 const MANAGER: &str = "cloudctl-create-tenant";
 /// What every tenant's namespace bears.
 const LABEL: &str = "thecloud.dev/tenant";
+/// What a tenant's quota bounds.
+const LIMITS: [&str; 3] = ["cpu", "memory", "storage"];
 const RBAC: &str = "rbac.authorization.k8s.io";
 
 /// Makes it.
@@ -29,9 +31,12 @@ async fn make(session: &Session, args: &TenantArgs, screen: &Screen) -> Result<(
             args.name
         )));
     }
-    for (path, object) in wanted(args) {
+    for (path, mut object) in wanted(args) {
         let before = match session.get(&path).await {
-            Ok(found) => Some(found["metadata"]["resourceVersion"].clone()),
+            Ok(found) => {
+                keep_limits(&mut object, &found);
+                Some(found["metadata"]["resourceVersion"].clone())
+            }
             Err(error) if error.is_not_found() => None,
             Err(error) => return Err(error.into()),
         };
@@ -56,8 +61,9 @@ fn wanted(args: &TenantArgs) -> Vec<(String, Value)> {
         format!("/api/v1/namespaces/{name}"),
         json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {LABEL: "true"}}}),
     )];
-    let hard: Map<String, Value> = [("cpu", &args.cpu), ("memory", &args.memory), ("storage", &args.storage)]
+    let hard: Map<String, Value> = LIMITS
         .into_iter()
+        .zip([&args.cpu, &args.memory, &args.storage])
         .filter_map(|(resource, limit)| Some((resource.to_owned(), json!(limit.as_ref()?))))
         .collect();
     if !hard.is_empty() {
@@ -90,6 +96,17 @@ fn wanted(args: &TenantArgs) -> Vec<(String, Value)> {
         ));
     }
     objects
+}
+
+/// Limits of the quota that aren't said stay as they are: an apply without them would take them away.
+fn keep_limits(object: &mut Value, found: &Value) {
+    let wanted = object.pointer_mut("/spec/hard").and_then(Value::as_object_mut);
+    let (Some(wanted), Some(found)) = (wanted, found["spec"]["hard"].as_object()) else { return };
+    for resource in LIMITS {
+        if let (None, Some(limit)) = (wanted.get(resource), found.get(resource)) {
+            wanted.insert(resource.to_owned(), limit.clone());
+        }
+    }
 }
 
 /// What to do now.
@@ -171,6 +188,27 @@ mod tests {
             &seen.lock().unwrap()["/apis/rbac.authorization.k8s.io/v1/namespaces/shop/rolebindings/tenant-admins"];
         assert_eq!(binding["roleRef"]["name"], "cloud-admin");
         assert_eq!(binding["subjects"][1]["kind"], "Group");
+    }
+
+    #[tokio::test]
+    async fn a_limit_that_is_not_said_again_stays() {
+        let seen = Arc::default();
+        let server = keeping(&seen);
+        let said = [
+            TenantArgs {
+                cpu: Some("2".into()),
+                memory: Some("2Gi".into()),
+                storage: Some("5Gi".into()),
+                ..args("shop")
+            },
+            TenantArgs { cpu: Some("4".into()), ..args("shop") },
+            args("shop"),
+        ];
+        for args in &said {
+            make(&server, args, &Screen::plain()).await.unwrap();
+        }
+        let quota = &seen.lock().unwrap()["/api/v1/namespaces/shop/resourcequotas/tenant"];
+        assert_eq!(quota["spec"]["hard"], json!({"cpu": "4", "memory": "2Gi", "storage": "5Gi"}));
     }
 
     #[tokio::test]
