@@ -148,7 +148,7 @@ fn act(
                     "Validation failed for ValidatingAdmissionPolicy '{of}' with binding '{by}': {message}"
                 )]);
             }
-            // There is no audit log; that it was broken is worth a line. What the message quotes isn't.
+            // That it was broken is worth a line of the server's log. What the message quotes isn't.
             "Audit" => tracing::info!(
                 policy = %of, binding = %by, user = %case.requester.who.user,
                 "a request breaks a validating policy that is only audited"
