@@ -1,5 +1,6 @@
 //! What it costs to know who asks and whether they may, with a thousand roles and a thousand bindings: the time of a request
-//! with a token of each make, less that of the same request by somebody in this process who may do everything.
+//! with a token of each make, less that of the same request by somebody in this process who may do everything. And what a login
+//! with a password costs.
 //!
 //! `cargo run --release -p apiserver --example access_cost`
 
@@ -19,6 +20,7 @@ use tower::ServiceExt as _;
 const ROLES: usize = 1000;
 const ROUNDS: usize = 20;
 const REQUESTS: u32 = 2000;
+const LOGINS: usize = 15;
 const TOKEN: &str = "a-token";
 const PASSWORD: &str = "correct horse battery";
 const RBAC: &str = "rbac.authorization.k8s.io";
@@ -56,7 +58,30 @@ async fn main() -> Result<(), Failure> {
     for (best, (make, _)) in with.iter().zip(&tokens) {
         println!("  with {make}: {best:?}, so access costs {:?}", best.saturating_sub(without));
     }
+    let mut logins = logins().await?;
+    logins.sort_unstable();
+    println!("a login with a password: {:?} ({:?} to {:?})", logins[LOGINS / 2], logins[0], logins[LOGINS - 1]);
     Ok(())
+}
+
+/// The times of logins at a server that has passwords cost what they do everywhere.
+async fn logins() -> Result<Vec<Duration>, Failure> {
+    let store = Arc::new(MemoryStore::new(uuid::Uuid::from_u128(2)));
+    let storage = Storage::open(store, StorageOptions::default()).await?;
+    let server = ApiServer::new(Config::new(storage, TokenTable::new())).await?;
+    server.install_kinds(&[definition("users")?]).await?;
+    let (master, service) = (server.service_as(Identity::master("bench")), server.service());
+    let users = format!("/apis/{CLOUD}/users");
+    post(&master, &users, json!({"apiVersion": CLOUD, "kind": "User", "metadata": {"name": "ann"}, "spec": {}}))
+        .await?;
+    post(&master, &format!("{users}/ann/password"), json!({"password": PASSWORD})).await?;
+    let mut times = Vec::new();
+    for _ in 0..LOGINS {
+        let begin = Instant::now();
+        post(&service, "/auth/v1/login", json!({"username": "ann", "password": PASSWORD})).await?;
+        times.push(begin.elapsed());
+    }
+    Ok(times)
 }
 
 /// Tokens by which somebody called `ann` comes in: one that the server was started with, and one of each make.
