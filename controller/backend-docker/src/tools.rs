@@ -43,6 +43,8 @@ fn package(program: &str) -> &'static str {
     match program {
         "mkfs.ext4" | "e2fsck" | "resize2fs" => "e2fsprogs",
         "fsfreeze" => "util-linux",
+        // Of a test.
+        "mkfs.btrfs" => "btrfs-progs",
         // Also `umount` and `losetup`.
         _ => "mount",
     }

@@ -140,6 +140,9 @@ pub(super) fn allocated(file: &File) -> io::Result<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use super::super::mounted::Mounted;
     use super::*;
 
     const MEBIBYTE: u64 = 1 << 20;
@@ -195,5 +198,39 @@ mod tests {
         copy.begin().unwrap();
         drop(guard);
         assert!(copy.complete().unwrap_err().to_string().contains("not wanted"));
+    }
+
+    /// The bytes that are free where this is.
+    fn free(place: &Path) -> u64 {
+        // What is written counts once it is on the disk.
+        rustix::fs::syncfs(File::open(place).unwrap()).unwrap();
+        let about = rustix::fs::statvfs(place).unwrap();
+        about.f_bfree * about.f_frsize
+    }
+
+    #[test]
+    fn where_blocks_can_be_shared_a_copy_takes_none_and_is_a_copy() {
+        let Some(disk) = Mounted::make("mkfs.btrfs", 512 << 20) else { return };
+        let file = |name: &str| {
+            let mut how = File::options();
+            how.read(true).write(true).create_new(true).open(disk.place().join(name)).unwrap()
+        };
+        let copy = Copy { from: file("from"), to: file("to"), ..copy() };
+        let piece: Vec<u8> = (0..MEBIBYTE).map(|at| (at % 251) as u8).collect();
+        for at in 0..64 {
+            copy.from.write_all_at(&piece, at * MEBIBYTE).unwrap();
+        }
+        let before = free(&disk.place());
+        assert!(copy.is_shared());
+        copy.begin().unwrap();
+        assert!(content(&copy.from) == content(&copy.to));
+        let taken = before.saturating_sub(free(&disk.place()));
+        assert!(taken < 4 * MEBIBYTE, "a copy of 64 MiB takes {taken} bytes");
+
+        copy.from.write_all_at(b"later", 0).unwrap();
+        assert!(content(&copy.to)[..5] == piece[..5], "what is written to the one isn't in the other");
+        copy.from.set_len(65 * MEBIBYTE).unwrap();
+        copy.complete().unwrap();
+        assert!(content(&copy.from) == content(&copy.to));
     }
 }

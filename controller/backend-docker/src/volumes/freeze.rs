@@ -81,39 +81,8 @@ pub(super) async fn thaw(mount: &Path) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::mounted::Mounted;
     use super::*;
-
-    /// A mounted file system, where this process may mount one.
-    struct Mounted(tempfile::TempDir);
-
-    impl Mounted {
-        fn make() -> Option<Self> {
-            let dir = tempfile::tempdir().unwrap();
-            let (disk, mount) = (dir.path().join("disk"), dir.path().join("mount"));
-            std::fs::create_dir(&mount).unwrap();
-            std::fs::File::create_new(&disk).unwrap().set_len(16 << 20).unwrap();
-            tools::run_blocking("mkfs.ext4", [OsStr::new("-q"), disk.as_os_str()]).unwrap();
-            let mounted =
-                tools::run_blocking("mount", [OsStr::new("-o"), "loop".as_ref(), disk.as_ref(), mount.as_ref()]);
-            match mounted {
-                Ok(()) => Some(Self(dir)),
-                Err(error) => {
-                    println!("SKIPPED: nothing can be mounted here: {error}");
-                    None
-                }
-            }
-        }
-
-        fn mount(&self) -> PathBuf {
-            self.0.path().join("mount")
-        }
-    }
-
-    impl Drop for Mounted {
-        fn drop(&mut self) {
-            let _ = tools::run_blocking("umount", [self.mount()]);
-        }
-    }
 
     fn is_frozen(mount: &Path) -> bool {
         // Only what is not frozen can be.
@@ -126,34 +95,34 @@ mod tests {
 
     #[test]
     fn it_is_written_to_again_afterwards() {
-        let Some(disk) = Mounted::make() else { return };
-        let frozen = Frozen::begin(&disk.mount(), Duration::from_secs(30)).unwrap();
-        assert!(is_frozen(&disk.mount()));
+        let Some(disk) = Mounted::make("mkfs.ext4", 16 << 20) else { return };
+        let frozen = Frozen::begin(&disk.place(), Duration::from_secs(30)).unwrap();
+        assert!(is_frozen(&disk.place()));
         frozen.end().unwrap();
-        assert!(!is_frozen(&disk.mount()));
-        drop(Frozen::begin(&disk.mount(), Duration::from_secs(30)).unwrap());
-        assert!(!is_frozen(&disk.mount()));
+        assert!(!is_frozen(&disk.place()));
+        drop(Frozen::begin(&disk.place(), Duration::from_secs(30)).unwrap());
+        assert!(!is_frozen(&disk.place()));
     }
 
     #[test]
     fn it_is_written_to_again_when_the_process_is_killed() {
-        let Some(disk) = Mounted::make() else { return };
-        let mut frozen = Frozen::begin(&disk.mount(), Duration::from_secs(30)).unwrap();
+        let Some(disk) = Mounted::make("mkfs.ext4", 16 << 20) else { return };
+        let mut frozen = Frozen::begin(&disk.place(), Duration::from_secs(30)).unwrap();
         // All that the death of this process does to the other one.
         let watch = frozen.watch.as_mut().unwrap();
         drop(watch.stdin.take());
         watch.wait().unwrap();
-        assert!(!is_frozen(&disk.mount()));
+        assert!(!is_frozen(&disk.place()));
     }
 
     #[test]
     fn it_is_written_to_again_after_the_limit_and_the_copy_counts_for_nothing() {
-        let Some(disk) = Mounted::make() else { return };
-        let mut frozen = Frozen::begin(&disk.mount(), Duration::from_secs(1)).unwrap();
+        let Some(disk) = Mounted::make("mkfs.ext4", 16 << 20) else { return };
+        let mut frozen = Frozen::begin(&disk.place(), Duration::from_secs(1)).unwrap();
         let input = frozen.watch.as_mut().unwrap().stdin.take();
         frozen.watch.as_mut().unwrap().wait().unwrap();
         drop(input);
-        assert!(!is_frozen(&disk.mount()));
+        assert!(!is_frozen(&disk.place()));
         let error = frozen.end().unwrap_err();
         assert!(matches!(error.as_conflict(), Some(Conflict::State { .. })), "{error:?}");
     }

@@ -17,6 +17,8 @@ mod disk;
 mod freeze;
 mod handles;
 mod layout;
+#[cfg(test)]
+mod mounted;
 pub(crate) mod mounts;
 mod snapshots;
 
