@@ -16,6 +16,11 @@ fn doctor_says_a_line_a_check_and_ends_with_what_fails() {
     assert!(levels.len() >= 10 && levels.iter().all(|level| ["ok", "warn", "fail"].contains(level)), "{here}");
     assert_eq!(here.code == 1, levels.contains(&"fail"), "{here}");
     assert!(here.stdout.starts_with("ok    docker"), "{here}");
+    // Built with libvirt, it says under what machines run, and why.
+    if here.stdout.contains("libvirt  ") {
+        let line = here.stdout.lines().find(|line| line.contains("domain type")).expect("a line says it");
+        assert!(line.contains("kvm") || line.contains("qemu"), "{line}");
+    }
 
     let missing = doctor("/nonexistent/docker.sock");
     assert_eq!(missing.code, 1, "{missing}");

@@ -26,6 +26,7 @@ mod secrets;
 mod security;
 mod servers;
 mod storage;
+mod tenants;
 mod three_apiservers;
 mod tour;
 mod user_namespace;
