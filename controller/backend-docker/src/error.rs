@@ -135,6 +135,7 @@ mod tests {
             mounts: None,
             most_processors: None,
             left_frozen: false,
+            stall: None,
         }
     }
 

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use ipnet::Ipv4Net;
 use uuid::Uuid;
 
-use crate::machines::Protocol;
+use crate::machines::{Protocol, Stall};
 
 /// The engine's own error, kept for the log.
 pub type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
@@ -110,6 +110,12 @@ pub enum Conflict {
         what: String,
         /// Whose it is.
         installation: Uuid,
+    },
+    /// The machine can't go on.
+    #[error("{stall}")]
+    Stalled {
+        /// What it waits for.
+        stall: Stall,
     },
     /// It is in a state in which this cannot be done.
     #[error("{what} is {state}")]

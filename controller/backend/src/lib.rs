@@ -44,7 +44,8 @@ pub use machine_snapshots::{
 };
 pub use machines::{
     Attachment, EnvVar, ExitState, FirstBoot, Machine, MachineId, MachineSpec, MachineState, MachineSummary, Machines,
-    Mount, MountSource, NetworkAttachment, PortSpec, Protocol, Publish, PublishedPort, Resources, Usage,
+    Mount, MountSource, NetworkAttachment, PortSpec, Protocol, Publish, PublishedPort, Resources, Stall, StallCause,
+    Usage,
 };
 pub use mounting::{Detached, Mounting, Mounts};
 pub use names::{DOMAIN, Names, Zone, Zones};

@@ -51,6 +51,9 @@ pub trait Machines: Send + Sync {
     async fn pause(&self, id: &MachineId) -> Result<(), Error>;
 
     /// Thaws a paused machine.
+    ///
+    /// # Errors
+    /// `Conflict` (`Stalled`) if it stands still again at once, as what it stood still for is as it was: [`Machine::stall`].
     async fn unpause(&self, id: &MachineId) -> Result<(), Error>;
 
     /// Changes cpu and memory in place.
@@ -353,6 +356,36 @@ pub struct Machine {
     /// Whether its guest may still be frozen for a snapshot that was cut off:
     /// [`MachineSnapshots::thaw`](crate::MachineSnapshots::thaw) has it go on.
     pub left_frozen: bool,
+    /// Why it is [`Paused`](MachineState::Paused) though nobody froze it.
+    pub stall: Option<Stall>,
+}
+
+/// Why a machine stands still that nobody froze: the host couldn't write what it wrote. Nothing is lost by that: once it is
+/// unpaused it goes on with that very write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Stall {
+    /// Why the host couldn't.
+    pub cause: StallCause,
+    /// The volume that it wrote to, by owner's uid; `None`: the disk of its own.
+    pub volume: Option<Uuid>,
+}
+
+/// Why the host couldn't write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum StallCause {
+    /// The host's disk is full.
+    NoRoom,
+    /// Anything else.
+    WriteFailed,
+}
+
+impl fmt::Display for Stall {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self.cause {
+            StallCause::NoRoom => "the host has no room for what the machine writes",
+            StallCause::WriteFailed => "the host can't write what the machine writes",
+        })
+    }
 }
 
 impl Resources {

@@ -1,7 +1,7 @@
 //! Why a step or an observation failed, and what that means for the object: the words of the condition, and whether
 //! the user is needed. Texts of engines stay in the log.
 
-use controller_backend::{Conflict, Error as BackendError, ImportError, PullError};
+use controller_backend::{Conflict, Error as BackendError, ImportError, PullError, Stall, StallCause};
 
 /// The reason while a guest that was asked to let go of a Volume has it.
 pub const DETACH_PENDING: &str = "DetachPending";
@@ -48,6 +48,14 @@ pub enum Failure {
     Held {
         /// The Volume's name.
         volume: String,
+    },
+    /// A machine stands still, as the host can't write for it.
+    #[error("{stall}")]
+    Stalled {
+        /// Why.
+        stall: Stall,
+        /// What it wrote to, such as ``Volume `data` ``.
+        disk: String,
     },
     /// Somebody else changed the object, or took what was chosen, meanwhile: look again.
     #[error("the object has changed meanwhile")]
@@ -136,6 +144,17 @@ impl Failure {
                 ),
                 false,
             ),
+            Self::Stalled { stall, disk } => {
+                let (reason, why) = match stall.cause {
+                    StallCause::NoRoom => ("NoRoom", format!("the host's disk that {disk} is on is full")),
+                    StallCause::WriteFailed => ("WriteFailed", format!("the host can't write to {disk}")),
+                };
+                let way_out = match stall.cause {
+                    StallCause::NoRoom => "when there is room",
+                    StallCause::WriteFailed => "when that can be written again; `journalctl -k` there says what is wrong",
+                };
+                verdict(reason, format!("The machine stands still: {why}. It goes on by itself {way_out}."), false)
+            }
             Self::Api { action, .. } => verdict("ApiFailed", sentence(&format!("failed to {action}")), false),
             Self::Stale => verdict("Progressing", "The object has changed meanwhile.".to_owned(), false),
         }

@@ -80,6 +80,7 @@ pub(crate) fn machine(container: &ContainerInspectResponse) -> Option<Machine> {
         mounts: None,
         most_processors: None,
         left_frozen: false,
+        stall: None,
     })
 }
 

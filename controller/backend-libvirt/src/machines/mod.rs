@@ -8,6 +8,7 @@ mod card;
 mod mounts;
 mod observation;
 mod processors;
+mod stall;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -38,6 +39,8 @@ pub(crate) use observation::machine as observe;
 
 /// How often a machine that was asked to stop is looked at.
 const LOOK: Duration = Duration::from_millis(200);
+/// A machine that is resumed writes again what couldn't be written, and within this stands still again if that is as before.
+const SETTLES: Duration = Duration::from_secs(2);
 /// How often it is asked again: a guest that is still booting doesn't hear its power button.
 const ASK: Duration = Duration::from_secs(2);
 
@@ -342,12 +345,21 @@ impl Machines for LibvirtMachines {
     }
 
     async fn unpause(&self, id: &MachineId) -> Result<(), Error> {
-        match self.owned(id).await?.state {
+        let machine = self.owned(id).await?;
+        match machine.state {
             MachineState::Running => return Ok(()),
             MachineState::Paused => {}
             _ => return Err(wrong_state(id, "not running")),
         }
-        self.change_state(id, "unpause", |domain| Ok(domain.resume().map(drop)?)).await
+        self.change_state(id, "unpause", |domain| Ok(domain.resume().map(drop)?)).await?;
+        let deadline = Instant::now() + SETTLES;
+        while machine.stall.is_some() && Instant::now() < deadline {
+            tokio::time::sleep(LOOK).await;
+            if let Some(stall) = self.owned(id).await?.stall {
+                return Err(Error::conflict(Conflict::Stalled { stall }));
+            }
+        }
+        Ok(())
     }
 
     async fn resize(&self, id: &MachineId, resources: Resources) -> Result<(), Error> {

@@ -10,7 +10,7 @@ use controller_backend::{
 use uuid::Uuid;
 use virt_sys as sys;
 
-use super::card;
+use super::{card, stall};
 use crate::engine::{CallError, Owned};
 use crate::remount::elements;
 use crate::{devices, domain_xml, frozen, marks, process_log};
@@ -33,9 +33,9 @@ pub(super) fn summary(owned: &Owned) -> Result<MachineSummary, CallError> {
 pub(crate) fn machine(owned: &Owned) -> Result<Machine, CallError> {
     let marks = &owned.marks;
     let name = owned.domain.get_name()?;
-    let (state, _) = owned.domain.get_state()?;
+    let (domain_state, reason) = owned.domain.get_state()?;
     let story = process_log::read(&name, marks.created_at);
-    let state = match state {
+    let state = match domain_state {
         _ if !marks.complete => MachineState::Dead,
         sys::VIR_DOMAIN_PAUSED => MachineState::Paused,
         sys::VIR_DOMAIN_SHUTOFF | sys::VIR_DOMAIN_CRASHED => match (&story.started_at, story.ended) {
@@ -56,6 +56,7 @@ pub(crate) fn machine(owned: &Owned) -> Result<Machine, CallError> {
     let xml = owned.domain.get_xml_desc(if active { 0 } else { sys::VIR_DOMAIN_XML_INACTIVE })?;
     let mounts = mounts(owned, active.then_some(xml.as_str()))?;
     let is_plugged_in = |place: &Attachment| card::find(&xml, &port_name(place.address)).is_some();
+    let is_stalled = state == MachineState::Paused && stall::is_stalled(domain_state, reason);
     let left_frozen = state == MachineState::Running && frozen::is_noted(&xml);
     Ok(Machine {
         id: marks::id(&owned.domain)?,
@@ -75,6 +76,7 @@ pub(crate) fn machine(owned: &Owned) -> Result<Machine, CallError> {
         mounts: Some(mounts),
         most_processors: domain_xml::most_processors(&xml),
         left_frozen,
+        stall: if is_stalled { Some(stall::find(&owned.domain, &xml)?) } else { None },
     })
 }
 

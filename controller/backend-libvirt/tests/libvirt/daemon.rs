@@ -50,6 +50,21 @@ impl World {
 
 /// The same, for tests that look at libvirt itself.
 pub async fn run_with(test: impl AsyncFnOnce(&World)) {
+    run_in(tempfile::tempdir().expect("a directory"), test).await;
+}
+
+/// The same, with machines on a file system of their own that is soon full.
+pub async fn run_with_little_room(test: impl AsyncFnOnce(&World)) {
+    let home = tempfile::tempdir().expect("a directory");
+    let Some(mounted) = SmallDisk::mount(home.path()) else {
+        eprintln!("SKIPPED: this host mounts no file; nothing was tested");
+        return;
+    };
+    run_in(home, test).await;
+    drop(mounted);
+}
+
+async fn run_in(home: tempfile::TempDir, test: impl AsyncFnOnce(&World)) {
     let Some(disk) = test_disk() else {
         eprintln!("SKIPPED: no test image; `images/tiny-vm/build.sh` makes one, and CLOUD_TINY_VM names it");
         return;
@@ -58,7 +73,6 @@ pub async fn run_with(test: impl AsyncFnOnce(&World)) {
         eprintln!("SKIPPED: libvirt at {DEFAULT_URI} or Docker does not answer; nothing was tested");
         return;
     }
-    let home = tempfile::tempdir().expect("a directory");
     // QEMU has a user of its own.
     std::fs::set_permissions(home.path(), std::fs::Permissions::from_mode(0o711)).expect("it is ours");
     let (installation, stranger_installation) = (Uuid::new_v4(), Uuid::new_v4());
@@ -93,7 +107,7 @@ pub async fn run_with(test: impl AsyncFnOnce(&World)) {
             grace: Duration::from_secs(60),
             polite_exit: 0,
         },
-        hand: Arc::new(ByHand),
+        hand: Arc::new(ByHand { machines: home.path().join("machines") }),
         backend,
         installation,
         stranger,
@@ -105,7 +119,8 @@ pub async fn run_with(test: impl AsyncFnOnce(&World)) {
     let outcome = AssertUnwindSafe(test(&world)).catch_unwind().await;
     take_down(&world.fixture.backend).await;
     take_down(&world.fixture.stranger).await;
-    let left = std::fs::read_dir(home.path().join("machines")).map(|entries| entries.flatten().collect::<Vec<_>>());
+    let left = std::fs::read_dir(home.path().join("machines"))
+        .map(|entries| entries.flatten().filter(|entry| entry.file_name() != LOST_FOUND).collect::<Vec<_>>());
     if let Err(panic) = outcome {
         std::panic::resume_unwind(panic);
     }
@@ -218,7 +233,35 @@ async fn take_down(backend: &Backend) {
     }
 }
 
-struct ByHand;
+struct ByHand {
+    machines: PathBuf,
+}
+
+/// What fills the file system that machines are on.
+const FILLER: &str = "lost+found/filler";
+/// What every ext4 has.
+const LOST_FOUND: &str = "lost+found";
+
+/// An ext4 of 4 GiB in a sparse file (an image is imported only where much is free), mounted where machines are; unmounted when it is dropped.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    fn mount(home: &Path) -> Option<Self> {
+        let (file, place) = (home.join("disk"), home.join("machines"));
+        std::fs::create_dir(&place).expect("a directory");
+        let bytes = std::fs::File::create(&file).and_then(|file| file.set_len(4 << 30));
+        bytes.expect("a sparse file");
+        let (file, at) = (file.to_string_lossy(), place.to_string_lossy());
+        (answers("mkfs.ext4", &["-q", &file]) && answers("mount", &["-o", "loop", &file, &at])).then_some(Self(place))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let is_gone = answers("umount", &[&self.0.to_string_lossy()]);
+        assert!(is_gone || std::thread::panicking(), "the file system stays mounted");
+    }
+}
 
 /// `virsh ARGUMENTS`, which must succeed.
 pub fn virsh(arguments: &[&str]) -> String {
@@ -240,6 +283,18 @@ impl Hand for ByHand {
 
     async fn rename(&self, id: &MachineId, name: &str) {
         virsh(&["domrename", &id.0, name]);
+    }
+
+    /// As much as whoever isn't root could write: QEMU runs as somebody else.
+    async fn take_room(&self, _: &MachineId) {
+        let room = Command::new("df").args(["-B1", "--output=avail"]).arg(&self.machines).output().expect("df runs");
+        let room = String::from_utf8_lossy(&room.stdout).lines().last().expect("a number").trim().to_owned();
+        let filler = self.machines.join(FILLER);
+        assert!(answers("fallocate", &["--length", &room, &filler.to_string_lossy()]), "{room} bytes can't be taken");
+    }
+
+    async fn give_room(&self, _: &MachineId) {
+        std::fs::remove_file(self.machines.join(FILLER)).expect("it was filled");
     }
 
     async fn disconnect(&self, id: &MachineId) {

@@ -5,6 +5,7 @@
 
 mod connection;
 mod daemon;
+mod full_disk;
 mod guest;
 mod machine_snapshots;
 

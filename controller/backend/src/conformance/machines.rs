@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::Fixture;
 use crate::{
-    ALL, Attachment, Conflict, Error, MachineId, MachineSpec, MachineState, Mount, MountSource, PublishedPort,
-    Resources, SecurityContext,
+    ALL, Attachment, Conflict, Error, FirstBoot, MachineId, MachineSpec, MachineState, Mount, MountSource,
+    PublishedPort, Resources, SecurityContext, Stall, StallCause,
 };
 
 fn is_exited(state: &MachineState) -> bool {
@@ -171,6 +171,52 @@ pub async fn machine_is_paused_and_unpaused(fixture: &Fixture) {
     machines.pause(&id).await.expect("pause");
     machines.remove(&id).await.expect("a frozen machine can be removed");
     assert!(machines.find(spec.owner.uid).await.expect("find").is_empty());
+}
+
+/// A guest that writes more and more, and that nothing ever tells to stop.
+pub const WRITER: &str = r#"#!/bin/sh
+setsid sh -c 'while :; do
+    number=$((number + 1))
+    dd if=/dev/urandom of=/written-$((number % 300)) bs=64k count=1 conv=fsync
+    sleep 0.1
+done' < /dev/null > /dev/null 2> /dev/ttyS0 &
+"#;
+
+/// A machine that writes to a disk of its own for which the host has no room stands still and says why, unlike one that
+/// somebody froze. It goes on when there is room, and can be stopped and removed while there is none.
+pub async fn machine_without_room_stands_still_until_there_is(fixture: &Fixture) {
+    let machines = &fixture.backend.machines;
+    let first_boot = FirstBoot { user_data: Some(WRITER.to_owned()), ..FirstBoot::default() };
+    let spec = MachineSpec { first_boot: Some(first_boot), ..fixture.machine("writer", 2) };
+    let owner = spec.owner.uid;
+    let id = fixture.start(&spec).await;
+    assert_eq!(fixture.only(owner).await.stall, None);
+    fixture.hand.take_room(&id).await;
+    let stall = Stall { cause: StallCause::NoRoom, volume: None };
+    // It may have to boot before it writes.
+    let stalled = fixture.wait_long_for(owner, "standing still", |machine| machine.stall.is_some()).await;
+    assert_eq!((&stalled.state, stalled.stall), (&MachineState::Paused, Some(stall)));
+    let error = machines.unpause(&id).await.expect_err("there is no room yet");
+    assert_eq!(error.as_conflict(), Some(&Conflict::Stalled { stall }), "{error:?}");
+    machines.pause(&id).await.expect("it is frozen already");
+    assert_eq!(fixture.only(owner).await.stall, Some(stall));
+
+    fixture.hand.give_room(&id).await;
+    machines.unpause(&id).await.expect("there is room");
+    let running = fixture.only(owner).await;
+    assert_eq!((&running.state, running.stall), (&MachineState::Running, None));
+    assert_eq!(running.started_at, stalled.started_at, "it goes on as it was");
+    machines.pause(&id).await.expect("pause");
+    let frozen = fixture.only(owner).await;
+    assert_eq!((&frozen.state, frozen.stall), (&MachineState::Paused, None), "somebody froze it");
+    machines.unpause(&id).await.expect("unpause");
+
+    fixture.hand.take_room(&id).await;
+    fixture.wait_long_for(owner, "standing still", |machine| machine.stall.is_some()).await;
+    machines.stop(&id, Duration::from_secs(1)).await.expect("stop");
+    let stopped = fixture.only(owner).await;
+    assert!(is_exited(&stopped.state) && stopped.stall.is_none(), "{stopped:?}");
+    machines.remove(&id).await.expect("remove");
 }
 
 /// What somebody renamed is still the same machine, and gets its name back, running or not.

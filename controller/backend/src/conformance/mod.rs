@@ -29,6 +29,8 @@ use crate::{
 
 /// How long a change of the real world may take to show.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a guest may take until it does something, on software alone and a busy machine.
+const BOOT_PATIENCE: Duration = Duration::from_secs(120);
 
 /// The uid of the network that [`Fixture::network`] describes.
 const NETWORK: u32 = 1;
@@ -111,6 +113,16 @@ pub trait Hand: Send + Sync {
 
     /// Takes a machine out of its network.
     async fn disconnect(&self, id: &MachineId);
+
+    /// Takes all room away that the host has for what a machine writes to a disk of its own.
+    async fn take_room(&self, id: &MachineId) {
+        panic!("`{id}` has no disk of its own");
+    }
+
+    /// Gives it back.
+    async fn give_room(&self, id: &MachineId) {
+        panic!("`{id}` has no disk of its own");
+    }
 }
 
 impl Fixture {
@@ -224,15 +236,24 @@ impl Fixture {
         machines.remove(0)
     }
 
-    /// Waits until the only machine of an owner is as wanted.
+    /// Waits until the state of the only machine of an owner is as wanted.
     pub async fn wait_for(&self, owner: Uuid, what: &str, wanted: impl Fn(&MachineState) -> bool) -> Machine {
+        self.wait(owner, what, PATIENCE, |machine| wanted(&machine.state)).await
+    }
+
+    /// Waits as long as a guest may take to boot, until the only machine of an owner is as wanted.
+    pub async fn wait_long_for(&self, owner: Uuid, what: &str, wanted: impl Fn(&Machine) -> bool) -> Machine {
+        self.wait(owner, what, BOOT_PATIENCE, wanted).await
+    }
+
+    async fn wait(&self, owner: Uuid, what: &str, patience: Duration, wanted: impl Fn(&Machine) -> bool) -> Machine {
         let started = tokio::time::Instant::now();
         loop {
             let machine = self.only(owner).await;
-            if wanted(&machine.state) {
+            if wanted(&machine) {
                 return machine;
             }
-            assert!(started.elapsed() < PATIENCE, "waited for `{what}`, still {:?}", machine.state);
+            assert!(started.elapsed() < patience, "waited for `{what}`, still {:?}", machine.state);
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }

@@ -194,6 +194,15 @@ impl FakeEngine {
         });
     }
 
+    /// The host has no room from now on for what the machines of an owner write, or has it again.
+    pub fn give_room(&self, owner: Uuid, has_room: bool) {
+        self.by_hand(|world| {
+            for id in owned_by(world, owner) {
+                world.give_room(&id, has_room);
+            }
+        });
+    }
+
     /// The running machines of an owner end with `code`, as if by themselves.
     pub fn crash(&self, owner: Uuid, code: i64) {
         self.end_all(owner, code, false);

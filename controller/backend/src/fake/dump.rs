@@ -65,6 +65,9 @@ fn machines(world: &World, installation: Uuid) -> Vec<String> {
         if machine.left_frozen {
             line.push_str(" frozen");
         }
+        if machine.stall.is_some() {
+            line.push_str(" stalled");
+        }
         if let Some(attachment) = machine.attachment {
             let network = network_name(world, attachment.network);
             let _ = write!(line, " address={} network={network}", attachment.address);

@@ -70,9 +70,15 @@ impl Machines for View {
                 MachineState::Running => Ok(()),
                 MachineState::Paused => {
                     fake.machine.state = MachineState::Running;
-                    let owner = fake.machine.owner.clone();
+                    fake.machine.stall = None;
+                    let (owner, has_room) = (fake.machine.owner.clone(), fake.has_room);
                     world.tell(owner, Happening::Unpaused);
-                    Ok(())
+                    if has_room {
+                        return Ok(());
+                    }
+                    world.stall(id);
+                    let stall = ours(world, installation, id)?.machine.stall;
+                    stall.map_or(Ok(()), |stall| Err(Error::conflict(Conflict::Stalled { stall })))
                 }
                 other => Err(wrong_state(id, other)),
             }
@@ -205,12 +211,14 @@ fn create(world: &mut World, installation: Uuid, spec: &MachineSpec) -> Result<M
         mounts: None,
         most_processors: None,
         left_frozen: false,
+        stall: None,
     };
     world.machine_names.insert(spec.name.clone(), id.clone());
     world.machines_by_owner.entry((installation, spec.owner.uid)).or_default().push(id.clone());
     let (log, told, begun_with) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
     let spec = spec.clone();
-    let mut fake = FakeMachine { spec, machine, log, live: None, told, holds_on: false, disk, begun_with };
+    let mut fake =
+        FakeMachine { spec, machine, log, live: None, told, holds_on: false, has_room: true, disk, begun_with };
     fake.count_volumes();
     world.tell(fake.spec.owner.clone(), Happening::Created);
     world.machines.insert(id.clone(), fake);
@@ -300,8 +308,11 @@ fn start(world: &mut World, installation: Uuid, id: &MachineId) -> Result<(), Er
     };
     let fake = ours(world, installation, id)?;
     fake.log.extend(lines.into_iter().map(|(channel, line)| LogEntry { at: now, run, channel, line }));
-    if let Some(code) = ended {
-        world.end(id, code, false);
+    let has_room = fake.has_room;
+    match ended {
+        Some(code) => world.end(id, code, false),
+        None if !has_room => world.stall(id),
+        None => {}
     }
     Ok(())
 }

@@ -29,6 +29,14 @@ impl Hand for ByHand {
     async fn disconnect(&self, id: &MachineId) {
         self.0.by_hand(|world| world.leave(id));
     }
+
+    async fn take_room(&self, id: &MachineId) {
+        self.0.by_hand(|world| world.give_room(id, false));
+    }
+
+    async fn give_room(&self, id: &MachineId) {
+        self.0.by_hand(|world| world.give_room(id, true));
+    }
 }
 
 fn fixture() -> (FakeEngine, Fixture) {
@@ -72,7 +80,7 @@ conforms! {
         processors_change_while_it_runs;
     machines: machine_goes_through_its_life, machine_is_not_made_twice, missing_needs_are_named,
         strangers_are_not_touched, list_sees_every_state, exit_code_is_told, machine_is_paused_and_unpaused, usage_is_told_while_it_runs,
-        machine_is_resized_in_place, renamed_machine_gets_its_name_back,
+        machine_is_resized_in_place, machine_without_room_stands_still_until_there_is, renamed_machine_gets_its_name_back,
         security_context_is_told,
         name_that_another_has_is_left_to_it, disconnected_machine_is_put_back, taken_port_is_named, taken_address_is_named,
         replacement_takes_over_name_address_and_port;

@@ -15,7 +15,7 @@ use super::images::{FakeImage, Program};
 use crate::{
     Capacity, Channel, DiskImage, Event, ExitState, Happening, Identity, Machine, MachineId, MachineSnapshot,
     MachineSpec, MachineState, Mount, Network, Owner, ProjectedFile, Protocol, Publish, PublishedPort, Rules, Snapshot,
-    Volume, Zones,
+    Stall, StallCause, Volume, Zones,
 };
 
 /// Files by set and path.
@@ -78,6 +78,8 @@ pub(super) struct FakeMachine {
     pub(super) told: BTreeMap<Uuid, u64>,
     /// Whether the guest lets go of no device.
     pub(super) holds_on: bool,
+    /// Whether the host has room for what it writes.
+    pub(super) has_room: bool,
     /// Stands for what its disk holds: another one for each machine that is made from an image.
     pub(super) disk: u64,
     /// The file sets that its program found when it was last started.
@@ -219,6 +221,7 @@ impl World {
         fake.live = None;
         fake.told.clear();
         fake.machine.left_frozen = false;
+        fake.machine.stall = None;
         fake.count_volumes();
         fake.machine.state = MachineState::Exited(ExitState { code, out_of_memory, finished_at: now });
         let owner = fake.machine.owner.clone();
@@ -234,6 +237,27 @@ impl World {
             self.tell(owner.clone(), Happening::OutOfMemory);
         }
         self.tell(owner, Happening::Died);
+    }
+
+    /// Whether the host has room for what a machine writes, as it does all the time.
+    pub(super) fn give_room(&mut self, id: &MachineId, has_room: bool) {
+        if let Some(fake) = self.machines.get_mut(id) {
+            fake.has_room = has_room;
+        }
+        if !has_room {
+            self.stall(id);
+        }
+    }
+
+    /// A machine that runs writes where there is no room.
+    pub(super) fn stall(&mut self, id: &MachineId) {
+        let Some(fake) = self.machines.get_mut(id).filter(|fake| fake.machine.state == MachineState::Running) else {
+            return;
+        };
+        fake.machine.state = MachineState::Paused;
+        fake.machine.stall = Some(Stall { cause: StallCause::NoRoom, volume: None });
+        let owner = fake.machine.owner.clone();
+        self.tell(owner, Happening::Paused);
     }
 
     /// Takes a machine away entirely.

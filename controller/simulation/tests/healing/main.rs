@@ -3,6 +3,7 @@
 
 mod disk_images;
 mod frozen_guests;
+mod full_disks;
 mod images;
 mod policies;
 mod secrets;

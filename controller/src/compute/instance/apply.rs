@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::projected::Projected;
 use super::taking::take;
-use super::{InstanceKind, Step, secrets};
+use super::{InstanceKind, Step, secrets, stall};
 use crate::claims::{Claim, HostPort};
 use crate::network::firewall::address;
 use crate::runtime::failure::is_already_exists;
@@ -113,8 +113,12 @@ pub(super) async fn apply(kind: &InstanceKind, instance: &Instance, step: &Step)
             Ok(Applied::telling("Paused", "Froze the machine."))
         }
         Step::Unpause(id) => {
-            machines.unpause(id).await.map_err(Failure::backend("unpause the machine"))?;
+            machines.unpause(id).await.map_err(|error| stall::failure(kind, error))?;
             Ok(Applied::telling("Unpaused", "Thawed the machine."))
+        }
+        Step::Resume(id) => {
+            machines.unpause(id).await.map_err(|error| stall::failure(kind, error))?;
+            Ok(Applied::telling("Resumed", "The host can write again: the machine goes on where it stood still."))
         }
         Step::Thaw(id) => {
             backend.machine_snapshots.thaw(id).await.map_err(Failure::backend("thaw the guest"))?;
@@ -224,7 +228,7 @@ fn mounting(backend: &Backend) -> Result<&dyn Mounting, Failure> {
 }
 
 /// A Volume, for people.
-fn volume_name(kind: &InstanceKind, uid: Uuid) -> String {
+pub(super) fn volume_name(kind: &InstanceKind, uid: Uuid) -> String {
     kind.world.stores.volumes.of_uid(uid).map_or_else(|| uid.to_string(), |volume| volume.name_any())
 }
 

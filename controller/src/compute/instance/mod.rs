@@ -19,6 +19,7 @@ mod report;
 mod restart;
 mod rivals;
 mod secrets;
+mod stall;
 mod taking;
 #[cfg(test)]
 mod tests;
@@ -91,6 +92,8 @@ pub(crate) enum Step {
     Pause(MachineId),
     /// Thaw it.
     Unpause(MachineId),
+    /// Have it go on that stands still because the host couldn't write for it.
+    Resume(MachineId),
     /// Have its guest go on that was frozen for a snapshot which was cut off.
     Thaw(MachineId),
     /// Change its limits in place.

@@ -19,6 +19,7 @@ use super::projected::{ensure_files, refreshed};
 use super::pull;
 use super::restart::{self, Decision};
 use super::secrets::{self, Due};
+use super::stall;
 use super::wanted::{self, Parts, may_replace};
 use super::{HostPorts, Step};
 use crate::network::firewall::address;
@@ -245,7 +246,7 @@ fn go_on(instance: &Instance, observed: &Observed, machine: &Machine, mut steps:
             Plan::of(steps)
         }
         MachineState::Paused if !paused => {
-            steps.push(Step::Unpause(id));
+            steps.push(stall::go_on(machine));
             Plan::of(steps)
         }
         MachineState::Running => running(instance, observed, machine, steps),
@@ -460,7 +461,7 @@ fn take_down(instance: &Instance, machine: &Machine) -> Vec<Step> {
     match machine.state {
         MachineState::Running => vec![stop],
         // A frozen machine can't hear that it is asked to stop.
-        MachineState::Paused => vec![Step::Unpause(machine.id.clone()), stop],
+        MachineState::Paused => stall::stop(machine, stop),
         MachineState::Created | MachineState::Exited(_) | MachineState::Dead => Vec::new(),
     }
 }

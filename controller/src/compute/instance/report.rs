@@ -1,8 +1,8 @@
 //! Says what there is of an Instance. Reasons of `Ready`: Running, Stopped, Paused, Completed (all True);
 //! Provisioning, PullingImage, Stopping, Replacing, Restarting, BackOff, Failed, DependencyMissing, DependencyNotReady, VolumeInUse,
 //! DetachPending, RestartNeeded, NotReplaced, PortTaken, PortsExhausted, AddressesExhausted, ImageNotFound, ImagePullFailed, DiskTooSmall,
-//! Invalid, NotAllowed, Terminating, BackendUnavailable, and those of failures. Reasons of `Available`: Running, Healthy; Checking, Unhealthy, Stopped,
-//! Paused, NotRunning, Unknown.
+//! Invalid, NotAllowed, NoRoom, WriteFailed, Terminating, BackendUnavailable, and those of failures. Reasons of `Available`: Running,
+//! Healthy; Checking, Unhealthy, Stopped, Paused, Stalled, NotRunning, Unknown.
 
 use controller_backend::{Machine, MachineState, Resources as Amounts};
 use crds::compute::instance::{Exit, Instance, InstancePhase, InstanceStatus, PowerState, Resources};
@@ -222,9 +222,14 @@ fn phase(
         // Nothing is known now: what was said stands.
         return status.phase.unwrap_or(InstancePhase::Pending);
     }
+    let is_stalled = machine.is_some_and(|machine| machine.stall.is_some());
     let exited = machine.is_some_and(|machine| matches!(machine.state, MachineState::Exited(_)));
     match machine.map(|machine| &machine.state) {
         Some(MachineState::Running) => InstancePhase::Running,
+        // Nobody froze it on purpose.
+        Some(MachineState::Paused) if is_stalled && instance.spec.power_state != PowerState::Paused => {
+            InstancePhase::Failed
+        }
         Some(MachineState::Paused) => InstancePhase::Paused,
         _ if ready.holds && instance.spec.power_state == PowerState::Stopped => InstancePhase::Stopped,
         _ if ready.holds => InstancePhase::Succeeded,
@@ -278,6 +283,9 @@ fn available(
                 }
             }
         },
+        Some(MachineState::Paused) if is_stalled(observed) => {
+            (Truth::False, "Stalled", "It stands still: the host can't write for it.".to_owned())
+        }
         Some(MachineState::Paused) => (Truth::False, "Paused", "It is frozen.".to_owned()),
         // Why it was stopped decides how it goes on: that stays until it runs again.
         Some(MachineState::Exited(_)) if before.as_deref() == Some(UNHEALTHY) => return None,
@@ -286,6 +294,11 @@ fn available(
     };
     set(&mut status.conditions, AVAILABLE, truth, reason, &message, moment);
     note
+}
+
+/// Whether the machine stands still that nobody froze.
+fn is_stalled(observed: &Observed) -> bool {
+    current(observed).is_some_and(|machine| machine.stall.is_some())
 }
 
 /// Whether the last report was about the start that goes on now.

@@ -119,7 +119,8 @@ pub enum InstancePhase {
     Paused,
     /// It ended by itself, with 0, and stays so.
     Succeeded,
-    /// It can't be made, or ended by itself and stays so, or waits to be started again.
+    /// It can't be made, or ended by itself and stays so, or waits to be started again, or stands still as the host can't write
+    /// for it.
     Failed,
     /// It is being removed.
     Terminating,

@@ -207,6 +207,7 @@ impl Scene {
                     }),
                     most_processors: spec.first_boot.as_ref().map(|_| spec.resources.most_processors()),
                     left_frozen: false,
+                    stall: None,
                 });
                 count(machines);
             }
@@ -219,7 +220,10 @@ impl Scene {
             }),
             Step::Pause(id) => change(id, &|machine| machine.state = MachineState::Paused),
             Step::Thaw(id) => change(id, &|machine| machine.left_frozen = false),
-            Step::Unpause(id) => change(id, &|machine| machine.state = MachineState::Running),
+            Step::Unpause(id) | Step::Resume(id) => change(id, &|machine| {
+                machine.state = MachineState::Running;
+                machine.stall = None;
+            }),
             Step::Resize { id, resources } => change(id, &|machine| machine.resources = *resources),
             Step::Restore { id, name, network } => change(id, &|machine| {
                 machine.name.clone_from(name);
