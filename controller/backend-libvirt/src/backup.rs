@@ -8,15 +8,16 @@ use std::ptr;
 
 use controller_backend::{Error, Still};
 use virt::domain::Domain;
-use virt::error::Error as LibvirtError;
+use virt::error::{Error as LibvirtError, ErrorNumber};
 use virt_sys as sys;
 
 use crate::domain_xml::escape;
 use crate::engine::CallError;
 use crate::frozen;
 
-/// A guest's agent that says nothing for so long is given up.
-const AGENT_SECONDS: c_int = 5;
+/// So long a guest's agent may take over what it was asked: a guest that is to be frozen writes what it holds back first. One
+/// that says nothing at all is given up by libvirt after five seconds.
+const AGENT_SECONDS: c_int = 30;
 
 /// How far a job is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,23 +31,22 @@ pub(crate) struct Going {
 /// while it may be, it is held.
 pub(crate) fn begin(domain: &Domain, to: &Path, hold: impl FnOnce() -> Still) -> Result<bool, LibvirtError> {
     let text = CString::new(definition(to)).unwrap_or_default();
-    let has_agent = has_agent(&domain.get_xml_desc(0)?);
-    let _held = has_agent.then(hold);
-    if has_agent {
+    let listens = has_agent(&domain.get_xml_desc(0)?) && answers(domain);
+    let _held = listens.then(hold);
+    if listens {
         // Should this process be killed, the next one has it thawed.
         frozen::note(domain)?;
     }
-    let frozen = has_agent && freeze(domain);
+    let frozen = listens && freeze(domain);
     // SAFETY: the domain and the text live during the call, and there is no checkpoint.
     let begun = unsafe { sys::virDomainBackupBegin(domain.as_ptr(), text.as_ptr(), ptr::null(), 0) };
     let begun = if begun < 0 { Err(LibvirtError::last_error()) } else { Ok(frozen) };
-    if has_agent {
-        // Also one that froze too late.
+    if listens {
+        // Also one that froze too late. One that is still about to freeze is thawed later: the note stays.
         match thaw(domain) {
-            Err(error) if frozen => {
+            Err(error) if frozen || is_silence(&error) => {
                 tracing::warn!(error = %error, "a guest's file systems may still be frozen: its agent did not answer");
             }
-            // One that never answered has most likely heard nothing either.
             _ => frozen::forget(domain)?,
         }
     }
@@ -72,22 +72,32 @@ fn has_agent(xml: &str) -> bool {
     xml.contains("name='org.qemu.guest_agent.0' state='connected'")
 }
 
-/// Asks the guest to write what it holds back and nothing more; whether it does. It may be anybody's, and say nothing.
+/// Whether the guest's agent, which may be anybody's, says anything: one that doesn't is asked for nothing.
+fn answers(domain: &Domain) -> bool {
+    allow_time(domain).is_ok() && domain.get_time(0).map_or_else(|error| !is_silence(&error), |_| true)
+}
+
+fn is_silence(error: &LibvirtError) -> bool {
+    error.code() == ErrorNumber::AgentUnresponsive
+}
+
+fn allow_time(domain: &Domain) -> Result<(), LibvirtError> {
+    // SAFETY: the domain lives during the call.
+    let set = unsafe { sys::virDomainAgentSetResponseTimeout(domain.as_ptr(), AGENT_SECONDS, 0) };
+    if set < 0 { Err(LibvirtError::last_error()) } else { Ok(()) }
+}
+
+/// Asks the guest to write what it holds back and nothing more; whether it does.
 fn freeze(domain: &Domain) -> bool {
-    // SAFETY: the domain lives during the calls; no file system is named, which means all of them.
-    unsafe {
-        sys::virDomainAgentSetResponseTimeout(domain.as_ptr(), AGENT_SECONDS, 0) >= 0
-            && sys::virDomainFSFreeze(domain.as_ptr(), ptr::null_mut(), 0, 0) >= 0
-    }
+    // SAFETY: the domain lives during the call; no file system is named, which means all of them.
+    unsafe { sys::virDomainFSFreeze(domain.as_ptr(), ptr::null_mut(), 0, 0) >= 0 }
 }
 
 fn thaw(domain: &Domain) -> Result<(), LibvirtError> {
+    allow_time(domain)?;
     // SAFETY: as above.
-    let thawed = unsafe {
-        sys::virDomainAgentSetResponseTimeout(domain.as_ptr(), AGENT_SECONDS, 0) >= 0
-            && sys::virDomainFSThaw(domain.as_ptr(), ptr::null_mut(), 0, 0) >= 0
-    };
-    if thawed { Ok(()) } else { Err(LibvirtError::last_error()) }
+    let thawed = unsafe { sys::virDomainFSThaw(domain.as_ptr(), ptr::null_mut(), 0, 0) };
+    if thawed < 0 { Err(LibvirtError::last_error()) } else { Ok(()) }
 }
 
 /// How far the machine's job is; `None` if none goes on.

@@ -11,7 +11,7 @@ use futures::StreamExt;
 use crate::daemon;
 
 /// A guest boots in some seconds on software alone, and in many on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub const PATIENCE: Duration = Duration::from_secs(240);
 
 /// What an HTTP server at this address answers, once it does.
 fn page(address: &str) -> String {

@@ -54,6 +54,7 @@ while :; do
     read -r line <&3 || { sleep 1; continue; }
     case $line in
         *guest-sync*) echo "{\"return\": $(echo "$line" | sed 's/.*"id": *\([0-9]*\).*/\1/')}" ;;
+        *guest-get-time*) echo '{"return": 0}' ;;
         *fsfreeze-freeze*) sync; echo "agent: freeze" > /dev/ttyS0; echo '{"return": 1}' ;;
         *fsfreeze-thaw*) echo "agent: thaw" > /dev/ttyS0; echo '{"return": 1}' ;;
     esac >&3
@@ -78,7 +79,7 @@ async fn guest_with(fixture: &Fixture, agent: &str) -> (MachineId, MachineSnapsh
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(120), connected).await.expect("the agent is there");
+    tokio::time::timeout(guest::PATIENCE, connected).await.expect("the agent is there");
     let spec = spec(fixture, &id);
     (id, spec)
 }
@@ -101,6 +102,40 @@ async fn guest_with_an_agent_is_frozen_for_the_moment_and_thawed() {
         let (frozen, thawed) = (log.find("agent: freeze"), log.find("agent: thaw"));
         assert!(frozen.is_some() && thawed > frozen, "{log}");
         assert!(!fixture.only(fixture.machine("vm", 2).owner.uid).await.left_frozen);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn guest_that_has_much_to_write_before_it_is_frozen_is_waited_for() {
+    daemon::run(async |fixture| {
+        let (id, spec) = guest_with(fixture, &AGENT.replace("sync;", "sync; sleep 12;")).await;
+        let taken = fixture.backend.machine_snapshots.ensure(&spec, &Progress::default()).await.expect("ensure");
+        assert_eq!(taken.consistency, Consistency::Frozen);
+        let log = guest::until_written(fixture, &id, "agent: thaw").await;
+        assert!(log.find("agent: freeze") < log.find("agent: thaw"), "{log}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn guest_that_freezes_too_late_is_not_left_so() {
+    daemon::run(async |fixture| {
+        let (id, spec) = guest_with(fixture, &AGENT.replace("sync;", "sync; sleep 45;")).await;
+        let snapshots = &fixture.backend.machine_snapshots;
+        let taken = snapshots.ensure(&spec, &Progress::default()).await.expect("ensure");
+        assert_eq!(taken.consistency, Consistency::Crash, "it is waited for only so long");
+        let find = async || fixture.only(fixture.machine("vm", 2).owner.uid).await;
+        assert!(find().await.left_frozen, "somebody has to see to it");
+        let thawed = async {
+            while snapshots.thaw(&id).await.is_err() {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+        };
+        tokio::time::timeout(guest::PATIENCE, thawed).await.expect("it is thawed once it listens again");
+        let log = guest::until_written(fixture, &id, "agent: thaw").await;
+        assert!(log.find("agent: freeze") < log.find("agent: thaw"), "{log}");
+        assert!(!find().await.left_frozen);
     })
     .await;
 }
