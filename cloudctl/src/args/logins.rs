@@ -51,6 +51,9 @@ pub(crate) struct AtIssuerArgs {
     /// The name by which that issuer knows the cloud
     #[arg(long, value_name = "ID", requires = "issuer")]
     pub(crate) client_id: Option<String>,
+    /// A file with the secret of the client, where the issuer wants one; the login keeps it
+    #[arg(long, value_name = "FILE", requires = "oidc")]
+    pub(crate) client_secret_file: Option<PathBuf>,
     /// The certificate authority of the issuer, PEM; without it those that the server tells, or the system's
     #[arg(long, value_name = "FILE", requires = "oidc")]
     pub(crate) issuer_certificate_authority: Option<PathBuf>,

@@ -1,13 +1,13 @@
 //! A small OpenID issuer, over TLS: its one user is logged in as soon as a browser comes. It is as strict as real ones are: a code
-//! and a refresh token count once, and a refresh token that comes back ends the login.
+//! and a refresh token count once, a refresh token that comes back ends the login, and a client with a secret proves itself each time.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -44,6 +44,8 @@ struct Books {
     /// Whether somebody has confirmed the code of a device: it counts from the second question on.
     confirmed: Mutex<Option<Confirmed>>,
     denies: Mutex<bool>,
+    /// What the header `Authorization` must be of whoever asks for tokens; nothing where the client has no secret.
+    proof: Option<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -62,7 +64,17 @@ struct Login {
 type Form = BTreeMap<String, String>;
 
 impl Issuer {
+    /// One that knows the client by its name alone.
     pub(crate) fn open() -> Self {
+        Self::wanting(None)
+    }
+
+    /// One that knows the client with a secret.
+    pub(crate) fn with_secret(secret: &str) -> Self {
+        Self::wanting(Some(format!("Basic {}", STANDARD.encode(format!("cloud:{secret}")))))
+    }
+
+    fn wanting(proof: Option<String>) -> Self {
         let tls = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
         let runtime = Runtime::new().unwrap();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
@@ -74,6 +86,7 @@ impl Issuer {
             logins: Mutex::default(),
             confirmed: Mutex::default(),
             denies: Mutex::default(),
+            proof,
         });
         let key = PrivateKeyDer::try_from(tls.signing_key.serialize_der()).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -105,7 +118,11 @@ async fn serve(listener: TcpListener, acceptor: TlsAcceptor, books: Arc<Books>) 
                 async move {
                     let (parts, body) = request.into_parts();
                     let body = body.collect().await.unwrap().to_bytes();
-                    let answer = books.answer(parts.uri.path(), parts.uri.query().unwrap_or_default(), &body);
+                    let path = parts.uri.path();
+                    if ["/token", "/device", "/revoke"].contains(&path) && !books.knows(&parts.headers, &body) {
+                        return Ok(answer(401, &json!({"error": "invalid_client"})));
+                    }
+                    let answer = books.answer(path, parts.uri.query().unwrap_or_default(), &body);
                     Ok::<_, std::convert::Infallible>(answer)
                 }
             });
@@ -182,10 +199,15 @@ impl Books {
         Response::builder().status(302).header("location", place).body(Full::default()).unwrap()
     }
 
-    fn grant(&self, asked: &Form) -> Result<Value, &'static str> {
-        if asked.get("client_id").is_none_or(|client| client != "cloud") {
-            return Err("invalid_client");
+    /// Whether it is the client that asks.
+    fn knows(&self, headers: &HeaderMap, form: &[u8]) -> bool {
+        match &self.proof {
+            Some(proof) => headers.get("authorization").is_some_and(|brought| brought == proof.as_str()),
+            None => read(form).get("client_id").is_some_and(|client| client == "cloud"),
         }
+    }
+
+    fn grant(&self, asked: &Form) -> Result<Value, &'static str> {
         let mut logins = self.logins.lock().unwrap();
         if asked["grant_type"] == "authorization_code" {
             let begun = self.codes.lock().unwrap().remove(&asked["code"]).ok_or("invalid_grant")?;

@@ -15,11 +15,12 @@ fn browse(certificate: &Path, page: &str) -> String {
 }
 
 /// `cloudctl login --oidc` with a browser, which also confirms a code where there is one. Returns what it said, and the page that the browser ended at.
-fn log_in(cloud: &Cloud, home: &Path, certificate: &Path, how: &str) -> (Output, String) {
+fn log_in(cloud: &Cloud, home: &Path, certificate: &Path, how: &[&str]) -> (Output, String) {
     let mut child = limited(binary("cloudctl"))
         .arg("--kubeconfig")
         .arg(cloud.kubeconfig())
-        .args(["login", "--oidc", how])
+        .args(["login", "--oidc"])
+        .args(how)
         .env("CLOUD_HOME", home)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -34,7 +35,7 @@ fn log_in(cloud: &Cloud, home: &Path, certificate: &Path, how: &str) -> (Output,
             break;
         }
         if line.starts_with("https://") {
-            let code = if how == "--device" { "?code=CODE" } else { "" };
+            let code = if how.contains(&"--device") { "?code=CODE" } else { "" };
             seen = browse(certificate, &format!("{}{code}", line.trim()));
         }
         said.push_str(&line);
@@ -72,13 +73,13 @@ fn a_user_of_an_issuer_logs_in_by_browser_and_every_kubectl_renews_the_token() {
     };
 
     issuer.set_denies(true);
-    let refused = log_in(&cloud, home.path(), &certificate, "--no-browser").0.failed();
+    let refused = log_in(&cloud, home.path(), &certificate, &["--no-browser"]).0.failed();
     assert!(
         refused.contains(&format!("{} refused the login", issuer.url)) && refused.contains("access_denied"),
         "{refused}"
     );
     issuer.set_denies(false);
-    let (said, page) = log_in(&cloud, home.path(), &certificate, "--no-browser");
+    let (said, page) = log_in(&cloud, home.path(), &certificate, &["--no-browser"]);
     assert!(said.clone().ok().starts_with("Logged in as oidc:ann. The context oidc:ann@"), "{said}");
     assert!(page.contains("Close this window"), "{page}");
     let who = cloudctl(&["whoami"]).ok();
@@ -104,8 +105,45 @@ fn a_user_of_an_issuer_logs_in_by_browser_and_every_kubectl_renews_the_token() {
     assert!(issuer.logins()[0].1, "the issuer was told");
     assert!(kubectl(&versions[0].program).failed().contains("nobody is logged in here"));
 
-    let (said, _) = log_in(&cloud, home.path(), &certificate, "--device");
+    let (said, _) = log_in(&cloud, home.path(), &certificate, &["--device"]);
     assert!(said.stderr.contains("confirm the code CODE"), "{said}");
     assert!(said.ok().starts_with("Logged in as oidc:ann."));
     assert_eq!(kubectl(&versions[0].program).ok(), "oidc:ann");
+}
+
+#[test]
+fn a_client_with_a_secret_proves_itself_at_the_login_its_renewals_and_the_logout() {
+    let (issuer, home) = (Issuer::with_secret("hush"), tempfile::tempdir().unwrap());
+    let (certificate, own) = (home.path().join("issuer.crt"), home.path().join("config"));
+    let (secret, wrong) = (home.path().join("secret"), home.path().join("wrong"));
+    for (file, content) in [(&certificate, issuer.certificate.as_str()), (&secret, "hush\n"), (&wrong, "loud\n")] {
+        std::fs::write(file, content).unwrap();
+    }
+    let cloud = Cloud::builder()
+        .fake()
+        .argument(&format!("--oidc-issuer-url={}", issuer.url))
+        .argument(&format!("--oidc-ca-file={}", certificate.display()))
+        .argument("--oidc-client-id=cloud")
+        .argument("--oidc-username-prefix=oidc:")
+        .start();
+    let cloudctl = |words: &[&str]| {
+        let mut command = Command::new(binary("cloudctl"));
+        run_command(command.arg("--kubeconfig").arg(&own).args(words).env("CLOUD_HOME", home.path()), "")
+    };
+    let log_in = |how: &[&str]| log_in(&cloud, home.path(), &certificate, how).0;
+    let (file, other) = (secret.to_str().unwrap(), wrong.to_str().unwrap());
+    for how in [&["--no-browser"][..], &["--device"], &["--no-browser", "--client-secret-file", other]] {
+        let refused = log_in(how).failed();
+        assert!(refused.contains("invalid_client") && refused.contains("--client-secret-file"), "{refused}");
+    }
+    for way in ["--device", "--no-browser"] {
+        let said = log_in(&[way, "--client-secret-file", file]);
+        assert!(!said.stderr.contains("hush"), "{said}");
+        assert!(said.ok().starts_with("Logged in as oidc:ann."));
+        let before = issuer.logins();
+        assert!(cloudctl(&["whoami"]).ok().contains("oidc:ann"));
+        assert!(issuer.logins().last().unwrap().0 > before.last().unwrap().0, "each use renews");
+    }
+    assert_eq!(cloudctl(&["logout"]).ok(), "oidc:ann is logged out.\n");
+    assert!(issuer.logins().last().unwrap().1, "the issuer was told");
 }

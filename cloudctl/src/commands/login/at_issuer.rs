@@ -10,7 +10,9 @@ use super::read;
 use crate::args::logins::{AtIssuerArgs, LogoutArgs};
 use crate::commands::whoami;
 use crate::error::{Error, chain};
-use crate::login::oidc::{Attempt, Browser, Callback, Granted, Issuer, IssuerError, Provider, authorities};
+use crate::login::oidc::{
+    Attempt, Browser, Callback, ClientSecret, Granted, Issuer, IssuerError, Provider, authorities,
+};
 use crate::login::{Login, Server, Tokens};
 use crate::output::Screen;
 
@@ -91,10 +93,15 @@ pub(super) async fn log_out(issuer: &Issuer, tokens: &Tokens, args: &LogoutArgs,
 async fn issuer(server: &Server, args: &AtIssuerArgs) -> Result<Issuer, Error> {
     let mut issuer = match (&args.issuer, &args.client_id) {
         (Some(url), Some(id)) => {
-            Issuer { url: url.clone(), client_id: id.clone(), certificate_authorities: Vec::new() }
+            let (url, client_id) = (url.clone(), id.clone());
+            Issuer { url, client_id, client_secret: None, certificate_authorities: Vec::new() }
         }
         _ => told(server).await?,
     };
+    if let Some(path) = &args.client_secret_file {
+        let empty = || Error::Usage(format!("{} holds no secret", path.display()));
+        issuer.client_secret = Some(ClientSecret::read(&read(path)?).ok_or_else(empty)?);
+    }
     if let Some(path) = &args.issuer_certificate_authority {
         issuer.certificate_authorities = of_file(path)?;
     }

@@ -58,8 +58,9 @@ impl Issuer {
             issuer: self.url.clone(),
             why: "it has no logins by a code; log in by a browser, without --device".to_owned(),
         })?;
-        let form = [("client_id", self.client_id.as_str()), ("scope", &provider.scopes(scopes))];
-        let answer = self.accepted(http_client::post(self, address, &form).await?)?;
+        let scopes = provider.scopes(scopes);
+        let proof = self.proof(provider.secret_in);
+        let answer = self.accepted(http_client::post(self, address, &[("scope", &scopes)], proof).await?)?;
         DeviceLogin::read(&self.url, &answer)
     }
 

@@ -141,6 +141,12 @@ impl IssuerError {
             (_, Some(description)) => format!("{description} ({code})"),
             (_, None) => code.clone(),
         };
+        let why = match code.as_str() {
+            "invalid_client" => {
+                format!("{why}\nIf the issuer knows the client with a secret, --client-secret-file gives it.")
+            }
+            _ => why,
+        };
         Self::Refused { issuer: issuer.to_owned(), code, why }
     }
 

@@ -12,6 +12,7 @@ use kube::{Client, Config};
 use serde_json::Value;
 use url::{Position, Url, form_urlencoded};
 
+use super::proof::Proof;
 use super::{Issuer, IssuerError};
 use crate::connect::CONNECT_TIMEOUT;
 
@@ -20,17 +21,18 @@ const MOST: usize = 1 << 20;
 
 /// What is at an address; null for what is no JSON.
 pub(super) async fn get(issuer: &Issuer, address: &str) -> Result<(StatusCode, Value), IssuerError> {
-    ask(issuer, Method::GET, address, String::new()).await
+    ask(issuer, Method::GET, address, String::new(), None).await
 }
 
-/// The answer to a form.
+/// The answer to a form of a client.
 pub(super) async fn post(
     issuer: &Issuer,
     address: &str,
     form: &[(&str, &str)],
+    proof: Proof<'_>,
 ) -> Result<(StatusCode, Value), IssuerError> {
-    let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
-    ask(issuer, Method::POST, address, body).await
+    let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).extend_pairs(proof.form).finish();
+    ask(issuer, Method::POST, address, body, proof.authorization).await
 }
 
 /// An address that may be asked, or shown to a browser.
@@ -39,8 +41,14 @@ pub(super) fn https(address: &str) -> Result<Url, IssuerError> {
     url.ok_or_else(|| IssuerError::Address { address: super::error::plain(address) })
 }
 
-async fn ask(issuer: &Issuer, method: Method, address: &str, body: String) -> Result<(StatusCode, Value), IssuerError> {
-    let answer = tokio::time::timeout(PATIENCE, exchange(issuer, method, address, body)).await;
+async fn ask(
+    issuer: &Issuer,
+    method: Method,
+    address: &str,
+    body: String,
+    authorization: Option<String>,
+) -> Result<(StatusCode, Value), IssuerError> {
+    let answer = tokio::time::timeout(PATIENCE, exchange(issuer, method, address, body, authorization)).await;
     answer.unwrap_or_else(|_| Err(IssuerError::Slow { address: address.to_owned() }))
 }
 
@@ -49,6 +57,7 @@ async fn exchange(
     method: Method,
     address: &str,
     body: String,
+    authorization: Option<String>,
 ) -> Result<(StatusCode, Value), IssuerError> {
     let url = https(address)?;
     let bad = || IssuerError::Address { address: address.to_owned() };
@@ -65,6 +74,9 @@ async fn exchange(
     request = request.header(header::ACCEPT, "application/json");
     if method == Method::POST {
         request = request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+    }
+    if let Some(authorization) = authorization {
+        request = request.header(header::AUTHORIZATION, authorization);
     }
     let request = request.body(Body::from(body.into_bytes())).map_err(|_| bad())?;
     let silent = |error| IssuerError::Unreachable { address: address.to_owned(), error: Box::new(error) };

@@ -17,6 +17,7 @@ mod device;
 mod error;
 mod http_client;
 mod id_token;
+mod proof;
 mod provider;
 
 pub(crate) use attempt::Attempt;
@@ -24,6 +25,7 @@ pub(crate) use browser::Browser;
 pub(crate) use callback::Callback;
 pub(crate) use error::IssuerError;
 use id_token::IdToken;
+pub(crate) use proof::ClientSecret;
 pub(crate) use provider::Provider;
 
 /// An issuer, and as whom cloudctl asks it.
@@ -33,8 +35,11 @@ pub(crate) struct Issuer {
     /// Its address, exactly as its tokens name it.
     #[serde(rename = "issuer")]
     pub(crate) url: String,
-    /// The name by which it knows the cloud. There is no secret: whoever has cloudctl would have it.
+    /// The name by which it knows the cloud.
     pub(crate) client_id: String,
+    /// What some issuers want beside it. The server never has it, or everybody would.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) client_secret: Option<ClientSecret>,
     /// Those by which it proves who it is, DER in base64; without any the system's count.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) certificate_authorities: Vec<String>,
@@ -116,15 +121,14 @@ impl Issuer {
 
     /// Has the issuer forget a login, if it can.
     pub(crate) async fn revoke(&self, refresh_token: &str) -> Result<(), IssuerError> {
-        let Some(address) = self.discover().await?.revocation else { return Ok(()) };
-        let form =
-            [("token", refresh_token), ("token_type_hint", "refresh_token"), ("client_id", self.client_id.as_str())];
-        self.accepted(http_client::post(self, &address, &form).await?).map(|_| ())
+        let provider = self.discover().await?;
+        let Some(address) = &provider.revocation else { return Ok(()) };
+        let form = [("token", refresh_token), ("token_type_hint", "refresh_token")];
+        self.accepted(http_client::post(self, address, &form, self.proof(provider.secret_in)).await?).map(|_| ())
     }
 
     async fn token(&self, provider: &Provider, form: &[(&str, &str)]) -> Result<Value, IssuerError> {
-        let form = [form, &[("client_id", self.client_id.as_str())]].concat();
-        self.accepted(http_client::post(self, &provider.token, &form).await?)
+        self.accepted(http_client::post(self, &provider.token, form, self.proof(provider.secret_in)).await?)
     }
 
     /// The answer, unless it is a refusal.

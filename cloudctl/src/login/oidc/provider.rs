@@ -4,6 +4,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::http_client::https;
+use super::proof::SecretIn;
 use super::{Attempt, Issuer, IssuerError};
 
 /// What is asked for where the issuer offers it: a name, groups, and something to renew the login by.
@@ -16,6 +17,7 @@ pub(crate) struct Provider {
     pub(super) token: String,
     pub(super) revocation: Option<String>,
     pub(super) device_authorization: Option<String>,
+    pub(super) secret_in: SecretIn,
     offered: Option<Vec<String>>,
 }
 
@@ -31,11 +33,16 @@ impl Provider {
         let needed = |field: &str| text(field).ok_or_else(|| unusable(format!("its document has no {field}")));
         let optional = |field: &str| text(field).map(|address| https(address).map(String::from)).transpose();
         let offered = document["scopes_supported"].as_array();
+        let ways = document["token_endpoint_auth_methods_supported"].as_array();
+        let has = |way: &str| ways.is_some_and(|ways| ways.iter().any(|one| one == way));
+        // Who says nothing takes a header.
+        let is_posted = has("client_secret_post") && !has("client_secret_basic");
         Ok(Self {
             authorization: https(needed("authorization_endpoint")?)?,
             token: https(needed("token_endpoint")?)?.into(),
             revocation: optional("revocation_endpoint")?,
             device_authorization: optional("device_authorization_endpoint")?,
+            secret_in: if is_posted { SecretIn::Form } else { SecretIn::Header },
             offered: offered.map(|all| all.iter().filter_map(Value::as_str).map(str::to_owned).collect()),
         })
     }

@@ -13,7 +13,12 @@ use crate::output::Screen;
 const URL: &str = "https://issuer/realm";
 
 fn issuer() -> Issuer {
-    Issuer { url: URL.to_owned(), client_id: "cloud".to_owned(), certificate_authorities: Vec::new() }
+    Issuer {
+        url: URL.to_owned(),
+        client_id: "cloud".to_owned(),
+        client_secret: None,
+        certificate_authorities: Vec::new(),
+    }
 }
 
 fn document() -> Value {
@@ -91,6 +96,19 @@ fn an_issuer_that_is_another_or_has_no_safe_address_is_not_used() {
 }
 
 #[test]
+fn a_secret_is_sent_in_a_header_unless_the_issuer_takes_forms_alone() {
+    let secret_in = |ways: Value| {
+        let mut document = document();
+        document["token_endpoint_auth_methods_supported"] = ways;
+        Provider::read(URL, &document).unwrap().secret_in
+    };
+    for ways in [json!(null), json!(["client_secret_basic"]), json!(["client_secret_post", "client_secret_basic"])] {
+        assert_eq!(secret_in(ways), proof::SecretIn::Header);
+    }
+    assert_eq!(secret_in(json!(["none", "client_secret_post"])), proof::SecretIn::Form);
+}
+
+#[test]
 fn an_id_token_is_taken_if_it_is_of_the_issuer_and_for_us() {
     let claims = json!({"iss": URL, "aud": "cloud", "exp": 1_900_000_000});
     let check = |field: &str, value: Value| {
@@ -119,7 +137,8 @@ fn an_id_token_is_taken_if_it_is_of_the_issuer_and_for_us() {
 fn a_refusal_says_whose_it_is_and_why_and_nothing_that_a_terminal_obeys() {
     let refused = |answer: Value| chain(&IssuerError::refused(URL, StatusCode::BAD_REQUEST, &answer));
     let known = refused(json!({"error": "invalid_client", "error_description": "no\u{1b}[2J such client"}));
-    assert_eq!(known, format!("the OpenID issuer {URL} refused the login: no[2J such client (invalid_client)"));
+    let expected = format!("the OpenID issuer {URL} refused the login: no[2J such client (invalid_client)\n");
+    assert!(known.starts_with(&expected) && known.contains("--client-secret-file"), "{known}");
     assert!(refused(json!("what?")).ends_with("400 Bad Request"));
     assert!(refused(json!({"error": "x".repeat(10_000)})).len() < 400);
 }
