@@ -36,7 +36,7 @@ fn a_tenant_is_run_by_its_own_people_within_its_limits_and_the_audit_log_tells()
         let said = ann(forbidden).failed();
         assert!(said.contains("orbidden"), "{forbidden}: {said}");
     }
-    let volume = "{apiVersion: thecloud.dev/v1alpha1, kind: Volume, metadata: {name: big}, spec: {size: 2Gi}}";
+    let volume = "apiVersion: thecloud.dev/v1alpha1\nkind: Volume\nmetadata: {name: big}\nspec: {size: 2Gi}\n";
     let refused = cloud.kubectl_with(&[&format!("--token={key}"), "-n", "shop", "apply", "-f", "-"], volume).failed();
     assert!(refused.contains("exceeded quota: tenant"), "{refused}");
 
@@ -54,7 +54,7 @@ fn a_tenant_is_run_by_its_own_people_within_its_limits_and_the_audit_log_tells()
     let prefix = cloud.kubectl(&["get", "apikey", "ci", "-o", "jsonpath={.status.prefix}"]).ok();
     let by_it = rows(admin(&format!("audit --credential {prefix}")));
     assert!(by_it.len() >= 6 && by_it.iter().all(|row| row.contains(" ann ")), "{by_it:?}");
-    let refusals = rows(admin("audit -n mall --code 403"));
+    let refusals = rows(admin("audit -n shop --code 403"));
     assert!(refusals.iter().any(|row| row.contains("admin as bob")), "{refusals:?}");
     assert!(admin("audit verify").contains("The audit log is whole"));
 }
