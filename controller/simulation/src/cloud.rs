@@ -89,9 +89,12 @@ async fn serve(storage: Storage, clock: VirtualClock, seed: u64) -> ApiServer {
     ApiServer::new(config).await.expect("the apiserver starts")
 }
 
-/// Makes the store that all are copied from; a copy of it.
-async fn furnish(installation: Uuid) -> MemoryStore {
-    let store = MemoryStore::new(installation);
+/// The store that all are copied from, made if there is none yet: before a cloud's time begins, so that it goes the same in the first one.
+async fn furnished() -> &'static MemoryStore {
+    if let Some(store) = FURNISHED.get() {
+        return store;
+    }
+    let store = MemoryStore::new(INSTALLATION);
     let storage =
         Storage::open(Arc::new(store.another()), StorageOptions::default()).await.expect("the memory store opens");
     // Not the seed of a cloud: no two objects have the same uid.
@@ -103,7 +106,7 @@ async fn furnish(installation: Uuid) -> MemoryStore {
     server.install_shipped(&shipped).await.expect("what is shipped is installed");
     // The roles that gather others are gathered.
     tokio::time::sleep(Duration::from_millis(500)).await;
-    FURNISHED.get_or_init(|| store.copied(installation)).copied(installation)
+    FURNISHED.get_or_init(|| store.copied(INSTALLATION))
 }
 
 fn account(name: &str) -> Identity {
@@ -118,6 +121,7 @@ impl Cloud {
     /// A new cloud whose controllers don't run yet, on an engine of its own that has the images `web:1`, `web:2` and
     /// `client:1`, and a file and a url to import disk images from.
     pub async fn new() -> Self {
+        furnished().await;
         let clock = VirtualClock::begin();
         let engine = FakeEngine::with_clock(Arc::new(move || clock.time()));
         engine.add_disk_file(DISK_FILE, 64 << 20);
@@ -130,10 +134,7 @@ impl Cloud {
 
     /// A cloud on an engine that others may use too.
     pub async fn on(engine: FakeEngine, clock: VirtualClock, installation: Uuid) -> Self {
-        let store = match FURNISHED.get() {
-            Some(store) => store.copied(installation),
-            None => furnish(installation).await,
-        };
+        let store = furnished().await.copied(installation);
         let storage = Storage::open(Arc::new(store), StorageOptions::default()).await.expect("the memory store opens");
         let seed = u64::try_from(installation.as_u128() & 0xffff).unwrap_or_default();
         let server = serve(storage.clone(), clock, seed).await;

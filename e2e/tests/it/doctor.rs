@@ -19,7 +19,7 @@ fn doctor_says_a_line_a_check_and_ends_with_what_fails() {
     // Built with libvirt, it says under what machines run, and why.
     if here.stdout.contains("libvirt  ") {
         let line = here.stdout.lines().find(|line| line.contains("domain type")).expect("a line says it");
-        assert!(line.contains("kvm") || line.contains("qemu"), "{line}");
+        assert!(line.contains("  kvm, because ") || line.contains("  qemu, because "), "{line}");
     }
 
     let missing = doctor("/nonexistent/docker.sock");

@@ -50,8 +50,30 @@ async fn make(session: &Session, args: &TenantArgs, screen: &Screen) -> Result<(
         let kind = object["kind"].as_str().unwrap_or_default().to_lowercase();
         screen.line(&format!("{kind}/{} {done}", object["metadata"]["name"].as_str().unwrap_or_default()))?;
     }
-    screen.line(&next(args))?;
+    let has_admins = !args.admin.is_empty() || !args.group.is_empty();
+    let is_administered = has_admins || is_there(session, &admins(&args.name)).await?;
+    let has_limits = [&args.cpu, &args.memory, &args.storage].into_iter().any(Option::is_some);
+    let is_limited = has_limits || is_there(session, &quota(&args.name)).await?;
+    screen.line(&next(&args.name, is_administered, is_limited))?;
     Ok(())
+}
+
+async fn is_there(session: &Session, path: &str) -> Result<bool, Error> {
+    match session.get(path).await {
+        Ok(_) => Ok(true),
+        Err(error) if error.is_not_found() => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Where the tenant's quota is.
+fn quota(tenant: &str) -> String {
+    format!("/api/v1/namespaces/{tenant}/resourcequotas/tenant")
+}
+
+/// Where it is said who administers the tenant.
+fn admins(tenant: &str) -> String {
+    format!("/apis/{RBAC}/v1/namespaces/{tenant}/rolebindings/tenant-admins")
 }
 
 /// The objects, each with its path, in the order in which they are made.
@@ -68,7 +90,7 @@ fn wanted(args: &TenantArgs) -> Vec<(String, Value)> {
         .collect();
     if !hard.is_empty() {
         objects.push((
-            format!("/api/v1/namespaces/{name}/resourcequotas/tenant"),
+            quota(name),
             json!({
                 "apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "tenant", "namespace": name},
                 "spec": {"hard": hard},
@@ -87,7 +109,7 @@ fn wanted(args: &TenantArgs) -> Vec<(String, Value)> {
     let subjects: Vec<Value> = users.chain(args.group.iter().map(subject("Group"))).collect();
     if !subjects.is_empty() {
         objects.push((
-            format!("/apis/{RBAC}/v1/namespaces/{name}/rolebindings/tenant-admins"),
+            admins(name),
             json!({
                 "apiVersion": format!("{RBAC}/v1"), "kind": "RoleBinding",
                 "metadata": {"name": "tenant-admins", "namespace": name},
@@ -110,13 +132,12 @@ fn keep_limits(object: &mut Value, found: &Value) {
 }
 
 /// What to do now.
-fn next(args: &TenantArgs) -> String {
-    let name = &args.name;
+fn next(name: &str, is_administered: bool, is_limited: bool) -> String {
     let mut lines = Vec::new();
-    if args.admin.is_empty() && args.group.is_empty() {
+    if !is_administered {
         lines.push(format!("Nobody administers `{name}` yet: say who with --admin USER or --group GROUP."));
     }
-    if args.cpu.is_none() && args.memory.is_none() && args.storage.is_none() {
+    if !is_limited {
         lines.push(format!("Nothing limits what `{name}` takes: say how much with --cpu, --memory and --storage."));
     }
     lines.push(format!("Its administrators work with `--namespace {name}`, and give others roles there:"));
@@ -181,6 +202,8 @@ mod tests {
             assert!(first.contains(&format!("{object} created")), "{first}");
         }
         assert!(!told(&tenant).await.contains("created"));
+        let unsaid = told(&args("shop")).await;
+        assert!(!unsaid.contains("Nobody administers") && !unsaid.contains("configured"), "{unsaid}");
         tenant.group.push("shopkeepers".into());
         let third = told(&tenant).await;
         assert!(third.contains("rolebinding/tenant-admins configured") && third.contains("vpc/default unchanged"));
@@ -204,9 +227,11 @@ mod tests {
             TenantArgs { cpu: Some("4".into()), ..args("shop") },
             args("shop"),
         ];
+        let (screen, captured) = Screen::captured();
         for args in &said {
-            make(&server, args, &Screen::plain()).await.unwrap();
+            make(&server, args, &screen).await.unwrap();
         }
+        assert!(!captured.text().contains("Nothing limits"), "{}", captured.text());
         let quota = &seen.lock().unwrap()["/api/v1/namespaces/shop/resourcequotas/tenant"];
         assert_eq!(quota["spec"]["hard"], json!({"cpu": "4", "memory": "2Gi", "storage": "5Gi"}));
     }

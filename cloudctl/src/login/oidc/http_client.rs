@@ -48,17 +48,6 @@ async fn ask(
     body: String,
     authorization: Option<String>,
 ) -> Result<(StatusCode, Value), IssuerError> {
-    let answer = tokio::time::timeout(PATIENCE, exchange(issuer, method, address, body, authorization)).await;
-    answer.unwrap_or_else(|_| Err(IssuerError::Slow { address: address.to_owned() }))
-}
-
-async fn exchange(
-    issuer: &Issuer,
-    method: Method,
-    address: &str,
-    body: String,
-    authorization: Option<String>,
-) -> Result<(StatusCode, Value), IssuerError> {
     let url = https(address)?;
     let bad = || IssuerError::Address { address: address.to_owned() };
     let host = format!("https://{}", &url[Position::BeforeHost..Position::AfterPort]);
@@ -80,11 +69,15 @@ async fn exchange(
     }
     let request = request.body(Body::from(body.into_bytes())).map_err(|_| bad())?;
     let silent = |error| IssuerError::Unreachable { address: address.to_owned(), error: Box::new(error) };
-    let answer = client.send(request).await.map_err(silent)?;
-    let status = answer.status();
     let broken = |source| IssuerError::Broken { address: address.to_owned(), source };
-    let bytes = Limited::new(answer.into_body(), MOST).collect().await.map_err(broken)?.to_bytes();
-    Ok((status, serde_json::from_slice(&bytes).unwrap_or_default()))
+    let exchange = async {
+        let answer = client.send(request).await.map_err(silent)?;
+        let status = answer.status();
+        let bytes = Limited::new(answer.into_body(), MOST).collect().await.map_err(broken)?.to_bytes();
+        Ok((status, serde_json::from_slice(&bytes).unwrap_or_default()))
+    };
+    let answered = tokio::time::timeout(PATIENCE, exchange).await;
+    answered.unwrap_or_else(|_| Err(IssuerError::Slow { address: address.to_owned() }))
 }
 
 fn untrusted(issuer: &Issuer) -> IssuerError {

@@ -16,11 +16,9 @@ impl Mounted {
         let (disk, place) = (dir.path().join("disk"), dir.path().join("mount"));
         fs::create_dir(&place).unwrap();
         File::create_new(&disk).unwrap().set_len(bytes).unwrap();
-        let made = tools::run_blocking(program, [OsStr::new("-q"), disk.as_os_str()]);
-        let mounted = made.and_then(|()| {
-            tools::run_blocking("mount", [OsStr::new("-o"), "loop".as_ref(), disk.as_ref(), place.as_ref()])
-        });
-        match mounted {
+        tools::run_blocking(program, [OsStr::new("-q"), disk.as_os_str()]).unwrap();
+        let arguments = [OsStr::new("-o"), "loop".as_ref(), disk.as_ref(), place.as_ref()];
+        match tools::run_blocking("mount", arguments) {
             Ok(()) => Some(Self(dir)),
             Err(error) => {
                 println!("SKIPPED: no file system of `{program}` can be mounted here: {error}");
