@@ -145,6 +145,13 @@ pub(crate) struct Network {
     pub(crate) range: Option<(Ipv4Net, Ipv4Addr)>,
 }
 
+impl Network {
+    /// Whether the address is one of its own.
+    pub(super) fn has(&self, address: Ipv4Addr) -> bool {
+        self.range.is_some_and(|(cidr, _)| cidr.contains(&address))
+    }
+}
+
 pub(super) async fn observe(kind: &InstanceKind, goal: Goal, instance: &Instance) -> Result<Observed, Failure> {
     let world = kind.world.as_ref();
     world.gate.check()?;
@@ -268,10 +275,10 @@ fn network(world: &World, instance: &Instance, namespace: &str) -> Target<Networ
     let range = status.cidr.as_deref().and_then(|cidr| cidr.parse().ok());
     let gateway = status.gateway.as_deref().and_then(|gateway| gateway.parse().ok());
     let network = Network { uid: uid_of(vpc.as_ref()), range: range.zip(gateway) };
-    let ready = condition(&status.conditions, READY);
     if vpc.meta().deletion_timestamp.is_some() {
         Target::Going(network)
-    } else if ready.is_none_or(|ready| ready.status == "False") || network.range.is_none() {
+    } else if !stands(&status.conditions, status.phase.as_deref()) || network.range.is_none() {
+        let ready = condition(&status.conditions, READY);
         Target::NotReady(network, not_ready(ready.map(|ready| ready.reason.as_str())))
     } else {
         Target::Ready(network)
@@ -282,16 +289,26 @@ pub(super) fn volumes(world: &World, instance: &Instance, namespace: &str) -> BT
     let target = |name: &str| {
         let Some(volume) = world.stores.volumes.get(namespace, name) else { return Target::Missing };
         let uid = uid_of(volume.as_ref());
-        let ready = volume.status.as_ref().and_then(|status| condition(&status.conditions, READY));
+        let status = volume.status.clone().unwrap_or_default();
         if volume.meta().deletion_timestamp.is_some() {
             Target::Going(uid)
-        } else if ready.is_none_or(|ready| ready.status == "False") {
-            Target::NotReady(uid, not_ready(ready.map(|ready| ready.reason.as_str())))
-        } else {
+        } else if stands(&status.conditions, status.phase.as_deref()) {
             Target::Ready(uid)
+        } else {
+            let ready = condition(&status.conditions, READY);
+            Target::NotReady(uid, not_ready(ready.map(|ready| ready.reason.as_str())))
         }
     };
     instance.volumes().into_keys().map(|name| (name.to_owned(), target(name))).collect()
+}
+
+/// Whether a network or a Volume is there to be used. While nothing is known of it, what was said before stands.
+fn stands(conditions: &[Condition], phase: Option<&str>) -> bool {
+    match condition(conditions, READY).map(|ready| ready.status.as_str()) {
+        Some("True") => true,
+        Some("Unknown") => !matches!(phase, None | Some("Pending" | "Failed")),
+        _ => false,
+    }
 }
 
 fn not_ready(reason: Option<&str>) -> String {
@@ -443,5 +460,28 @@ impl Sources for Namespace<'_> {
 
     fn config_map(&self, name: &str) -> Option<Arc<ConfigMap>> {
         self.stores.config_maps.get(self.namespace, name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::runtime::conditions::{Moment, Truth, set};
+
+    #[test]
+    fn what_was_never_made_is_not_there_while_nothing_is_known_of_it() {
+        let moment = Moment { now: Timestamp::UNIX_EPOCH, generation: None };
+        let stands = |truth, phase| {
+            let mut conditions = Vec::new();
+            set(&mut conditions, READY, truth, "Some", "", moment);
+            super::stands(&conditions, phase)
+        };
+        assert!(stands(Truth::True, Some("Pending")) && stands(Truth::Unknown, Some("Available")));
+        for phase in [None, Some("Pending"), Some("Failed")] {
+            assert!(!stands(Truth::Unknown, phase), "{phase:?}");
+        }
+        assert!(!stands(Truth::False, Some("Available")) && !super::stands(&[], Some("Available")));
     }
 }

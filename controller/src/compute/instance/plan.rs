@@ -59,10 +59,12 @@ fn present(instance: &Instance, observed: &Observed) -> Plan<Step> {
     if !surplus.is_empty() {
         return Plan { slow: true, ..Plan::of(surplus) };
     }
-    if instance.spec.power_state == PowerState::Stopped {
-        return stopped(instance, observed, kept);
-    }
-    refreshed(observed, kept, wished(instance, observed, kept, hash.as_deref()))
+    let plan = if instance.spec.power_state == PowerState::Stopped {
+        stopped(instance, observed, kept)
+    } else {
+        refreshed(observed, kept, wished(instance, observed, kept, hash.as_deref()))
+    };
+    restored(instance, observed, kept, plan)
 }
 
 /// It should have this machine, or another one.
@@ -156,8 +158,7 @@ fn stopped(instance: &Instance, observed: &Observed, machine: Option<&Machine>) 
 /// The machine is as it should be: see to what it mounts and does.
 fn keep(instance: &Instance, observed: &Observed, machine: &Machine) -> Plan<Step> {
     let Change { define, plug, waiting } = mounting::change(instance, observed, machine);
-    let first = restore(instance, observed, machine).into_iter().chain(define).collect();
-    let mut plan = sized(instance, observed, machine, first);
+    let mut plan = sized(instance, observed, machine, define.into_iter().collect());
     plan.waiting = plan.waiting.or(waiting);
     // What is about to be stopped has nothing plugged in or out. A guest that doesn't let go keeps nothing else waiting.
     if !plan.steps.iter().any(|step| matches!(step, Step::Stop { .. })) {
@@ -192,11 +193,22 @@ fn sized(instance: &Instance, observed: &Observed, machine: &Machine, mut steps:
     drive(instance, observed, machine, steps)
 }
 
+/// A machine that stays gets back what somebody took from it by hand, whatever else is waited for.
+fn restored(instance: &Instance, observed: &Observed, kept: Option<&Machine>, mut plan: Plan<Step>) -> Plan<Step> {
+    // One that goes needs nothing, and an address that is about to change isn't given.
+    let is_over = plan.steps.iter().any(|step| matches!(step, Step::Remove(_) | Step::Allocate { .. }));
+    let step = kept.filter(|_| !is_over).and_then(|machine| restore(instance, observed, machine));
+    plan.steps.splice(0..0, step);
+    plan
+}
+
 /// What somebody took from it by hand is given back: its name, and its place in its network while that is there.
 fn restore(instance: &Instance, observed: &Observed, machine: &Machine) -> Option<Step> {
     let name = machine_name(&observed.owner);
     let network = match (&observed.network, address(instance)) {
-        (Target::Ready(network) | Target::Going(network), Some(address)) if machine.attachment.is_none() => {
+        (Target::Ready(network) | Target::Going(network), Some(address))
+            if machine.attachment.is_none() && network.has(address) =>
+        {
             Some(wanted::attachment(&observed.owner, network.uid, address))
         }
         _ => None,
@@ -341,19 +353,14 @@ fn start(instance: &Instance, observed: &Observed, machine: &Machine, mut steps:
 fn make(instance: &Instance, observed: &Observed, old: Option<&Machine>) -> Plan<Step> {
     let plan = replace(instance, observed, old);
     let Some(old) = old.filter(|old| old.state != MachineState::Dead) else { return plan };
-    let restored = restore(instance, observed, old).into_iter().collect();
     // One that has ended wasn't stopped to be replaced: that is done only once the image is there.
     if matches!(old.state, MachineState::Exited(_)) && observed.image.is_none() {
-        return meanwhile(drive(instance, observed, old, restored), plan);
-    }
-    if plan.steps.iter().all(|step| matches!(step, Step::Pull(_))) {
-        return meanwhile(Plan::of(restored), plan);
+        return meanwhile(drive(instance, observed, old, Vec::new()), plan);
     }
     plan
 }
 
-/// The old machine goes on until there is something to replace it with: it keeps its name and its network, and one that has
-/// ended is started again.
+/// The old machine goes on until there is something to replace it with: one that has ended is started again.
 fn meanwhile(old: Plan<Step>, new: Plan<Step>) -> Plan<Step> {
     Plan {
         steps: [old.steps, new.steps].concat(),
@@ -365,6 +372,11 @@ fn meanwhile(old: Plan<Step>, new: Plan<Step>) -> Plan<Step> {
 }
 
 fn replace(instance: &Instance, observed: &Observed, old: Option<&Machine>) -> Plan<Step> {
+    let origin = origin::words(instance, observed);
+    // Until then it may turn out to be of another backend, and what can't be made gets no address.
+    if let Some(why) = origin::not_ready(observed) {
+        return Plan::wait(Waiting::briefly("DependencyNotReady", format!("{origin} {why}.")));
+    }
     match allocation(instance, observed) {
         Err(waiting) => return Plan::wait(waiting),
         Ok(Some(step)) => return Plan::of(vec![step]),
@@ -372,10 +384,6 @@ fn replace(instance: &Instance, observed: &Observed, old: Option<&Machine>) -> P
     }
     if let Some(waiting) = missing(instance, observed, None).or_else(|| not_ready(instance, observed, None)) {
         return Plan::wait(waiting);
-    }
-    let origin = origin::words(instance, observed);
-    if let Some(why) = origin::not_ready(observed) {
-        return Plan::wait(Waiting::briefly("DependencyNotReady", format!("{origin} {why}.")));
     }
     if let Some(waiting) = origin::disk_too_small(instance, observed) {
         return Plan::wait(waiting);

@@ -134,3 +134,36 @@ fn a_machine_that_has_too_much_is_removed_before_anything_is_waited_for() {
     scene.observed.network = Target::Missing;
     assert_eq!(names(&scene.plan(Goal::Present).steps), ["Stop", "Remove"]);
 }
+
+#[test]
+fn a_machine_that_stays_gets_its_network_and_name_back_whatever_its_instance_waits_for() {
+    let asks = |scene: &mut Scene| scene.instance.spec = router();
+    let may_no_longer = |scene: &mut Scene| {
+        scene.under(&[policy("shop", net_admin())]);
+        scene.instance.spec = router();
+        scene.converge(Goal::Present);
+        scene.under(&[]);
+    };
+    let is_stopped = |scene: &mut Scene| scene.instance.spec.power_state = PowerState::Stopped;
+    let lacks_a_type = |scene: &mut Scene| scene.observed.size = Target::Missing;
+    for waits in [asks, may_no_longer, is_stopped, lacks_a_type] as [fn(&mut Scene); 4] {
+        let mut scene = running(spec());
+        waits(&mut scene);
+        scene.converge(Goal::Present);
+        let before = scene.machine().clone();
+        scene.machine().name = "mine".to_owned();
+        scene.machine().attachment = None;
+        assert_eq!(names(&scene.converge(Goal::Present)), ["Restore"]);
+        assert_eq!(*scene.machine(), before);
+    }
+}
+
+#[test]
+fn an_address_of_another_network_is_not_given_back() {
+    let mut scene = running(spec());
+    scene.instance.spec = router();
+    scene.machine().attachment = None;
+    let range = Some(("10.9.0.0/24".parse().unwrap(), "10.9.0.1".parse().unwrap()));
+    scene.observed.network = Target::Ready(Network { uid: Uuid::from_u128(77), range });
+    assert_eq!(names(&scene.converge(Goal::Present)), [""; 0]);
+}
