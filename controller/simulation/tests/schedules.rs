@@ -7,7 +7,7 @@ use controller_simulation::schedule::{Sweep, sweep};
 
 #[test]
 fn whatever_goes_wrong_all_ends_as_it_does_where_nothing_goes_wrong() {
-    let wanted = Sweep { from: 0, seeds: 1000, limit: Duration::from_secs(120), threads: 1 };
+    let wanted = Sweep { from: 0, seeds: 1000, limit: Duration::from_secs(120), threads: 1, keep_going: false };
     match sweep(wanted) {
         Ok(played) => eprintln!("{played} schedules were played"),
         Err(failed) => panic!("{failed}"),

@@ -170,7 +170,7 @@ impl Stage {
                 self.apply(&image_of_snapshot(&format!("copy{number}"), &snapshot)).await;
             }
             Thing::Secret { number, value } => {
-                self.apply(&secret(&taking::name(*number), &[(taking::KEY, &taking::text(*value))])).await;
+                self.apply(&secret(&taking::name(*number), &[(taking::KEY, &taking::text(*number, *value))])).await;
             }
             Thing::InstancePolicy => {
                 self.apply(&instance_policy(POLICY, NAMESPACE, CAPABILITY)).await;

@@ -58,10 +58,13 @@ pub fn draw(seed: u64) -> Vec<Step> {
     let waits = |thing: &Thing| !matches!(thing, Thing::InstanceSnapshot(_));
     some.retain(|thing| waits(thing) || left.iter().all(|other| needs(other, thing) == Spared::Nothing));
     draw.spared = some.iter().flat_map(|thing| left.iter().map(|other| needs(other, thing))).max().unwrap_or_default();
-    for thing in draw.shuffled(some) {
-        draw.wish(Step::Delete(thing));
+    let (freeing, some): (Vec<Thing>, Vec<Thing>) = some.into_iter().partition(|thing| frees_a_range(thing, &things));
+    for some in [freeing, some] {
+        for thing in draw.shuffled(some) {
+            draw.wish(Step::Delete(thing));
+        }
+        draw.steps.push(Step::Settle);
     }
-    draw.steps.push(Step::Settle);
     draw.spared = Spared::Nothing;
     for thing in draw.shuffled(things) {
         draw.wish(Step::Delete(thing));
@@ -105,6 +108,20 @@ fn needs(one: &Thing, other: &Thing) -> Spared {
         _ => false,
     };
     if is_origin { Spared::Machines } else { Spared::Nothing }
+}
+
+/// Whether another Vpc may get its range once this is gone, and then machines that waited for it are made: a moment later what they
+/// need may be gone, too, and whether they were made by then tells of the past.
+fn frees_a_range(thing: &Thing, things: &[Thing]) -> bool {
+    let shares = |vpc: usize| {
+        let has_its_range =
+            |other: &Thing| matches!(other, Thing::Vpc(other) if *other != vpc && other % EACH == vpc % EACH);
+        things.iter().any(has_its_range)
+    };
+    match thing {
+        Thing::Vpc(vpc) | Thing::Instance { vpc: Some(vpc), .. } => shares(*vpc),
+        _ => false,
+    }
 }
 
 /// The Secret with another value.

@@ -33,6 +33,14 @@ pub struct Failure {
     pub what: String,
 }
 
+impl Failure {
+    /// The first line that should be there, and the first that is there instead; nothing where something happened that never
+    /// may.
+    pub(super) fn first(&self) -> [Option<&str>; 2] {
+        ["- ", "+ "].map(|sign| self.what.lines().find(|line| line.starts_with(sign)))
+    }
+}
+
 /// Plays the schedule, and what of it the user wants without the accidents, each in a cloud of its own.
 ///
 /// # Errors

@@ -1,4 +1,4 @@
-//! Plays the schedules of many seeds, as many at a time as there are threads, and tells of the first that fails.
+//! Plays the schedules of many seeds, as many at a time as there are threads, and tells of those that fail.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -20,6 +20,8 @@ pub struct Sweep {
     pub limit: Duration,
     /// How many at a time.
     pub threads: usize,
+    /// Whether the others are played after one has failed.
+    pub keep_going: bool,
 }
 
 /// A schedule that failed.
@@ -45,7 +47,7 @@ impl std::fmt::Display for Failed {
 /// Plays the seeds; how many were played.
 ///
 /// # Errors
-/// The first that fails.
+/// One that failed, made smaller. All are told on stderr.
 pub fn sweep(wanted: Sweep) -> Result<u64, Box<Failed>> {
     let (begin, next, played) = (Instant::now(), AtomicU64::new(wanted.from), AtomicU64::new(0));
     let (stop, failed) = (AtomicBool::new(false), Mutex::new(None));
@@ -58,8 +60,8 @@ pub fn sweep(wanted: Sweep) -> Result<u64, Box<Failed>> {
                         return;
                     }
                     if let Err(failure) = judge(&draw(seed)) {
-                        stop.store(true, Ordering::Relaxed);
-                        eprintln!("seed {seed}: {}\nlooking for a smaller schedule that fails...", failure.what);
+                        stop.store(!wanted.keep_going, Ordering::Relaxed);
+                        eprintln!("seed {seed}: {}", failure.what);
                         failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert((seed, failure));
                     }
                     played.fetch_add(1, Ordering::Relaxed);
@@ -70,7 +72,8 @@ pub fn sweep(wanted: Sweep) -> Result<u64, Box<Failed>> {
     match failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
         None => Ok(played.into_inner()),
         Some((seed, failure)) => {
-            let steps = shrink(&draw(seed), SHRINKING);
+            eprintln!("looking for a smaller schedule that fails like that of seed {seed}...");
+            let steps = shrink(&draw(seed), &failure, SHRINKING);
             let failure = judge(&steps).err().unwrap_or(failure);
             Err(Box::new(Failed { seed, failure, script: script(&steps) }))
         }

@@ -17,9 +17,9 @@ use crate::cloud::Cloud;
 /// The key of every Secret that is taken.
 pub(super) const KEY: &str = "word";
 
-/// What a Secret holds. No value is a part of another one.
-pub(super) fn text(value: u64) -> String {
-    format!("<{value}>")
+/// What a Secret holds. No value is a part of another one, nor that of another Secret.
+pub(super) fn text(number: usize, value: u64) -> String {
+    format!("<{number}:{value}>")
 }
 
 /// The name of a Secret.
