@@ -19,6 +19,8 @@ pub(super) const POLICY: &str = "more";
 pub(super) const CAPABILITY: &str = "NET_ADMIN";
 /// The name of the ClusterImage.
 pub(super) const CLUSTER_IMAGE: &str = "debian";
+/// An image that can't be had.
+const NO_IMAGE: &str = "nobody-has:1";
 /// The name of the Image.
 pub(super) const IMAGE: &str = "own";
 
@@ -39,6 +41,9 @@ pub fn draw(seed: u64) -> Vec<Step> {
     for thing in &mut things {
         if draw.one_in(2) && draw.change(thing, &devices) {
             draw.wish(Step::Write(thing.clone()));
+            // The old machine goes on until there is the new image, and none like it can be made.
+            let waits = matches!(thing, Thing::Instance { image, .. } if image == NO_IMAGE);
+            draw.spared = draw.spared.max(if waits { Spared::Machines } else { Spared::Nothing });
         }
     }
     // What is stopped runs again before it is compared: whether a stopped one still has a machine tells of the past.
@@ -57,7 +62,8 @@ pub fn draw(seed: u64) -> Vec<Step> {
     // A snapshot doesn't wait for the machine that was made from it.
     let waits = |thing: &Thing| !matches!(thing, Thing::InstanceSnapshot(_));
     some.retain(|thing| waits(thing) || left.iter().all(|other| needs(other, thing) == Spared::Nothing));
-    draw.spared = some.iter().flat_map(|thing| left.iter().map(|other| needs(other, thing))).max().unwrap_or_default();
+    let needed = some.iter().flat_map(|thing| left.iter().map(|other| needs(other, thing))).max().unwrap_or_default();
+    draw.spared = draw.spared.max(needed);
     let (freeing, some): (Vec<Thing>, Vec<Thing>) = some.into_iter().partition(|thing| frees_a_range(thing, &things));
     for some in [freeing, some] {
         for thing in draw.shuffled(some) {
@@ -311,7 +317,7 @@ impl Draw {
     }
 
     fn image(&mut self) -> String {
-        ["web:1", "web:2", "client:1", "nobody-has:1"][self.below(4)].to_owned()
+        ["web:1", "web:2", "client:1", NO_IMAGE][self.below(4)].to_owned()
     }
 
     /// Changes what may be changed; whether there is anything.

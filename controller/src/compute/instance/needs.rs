@@ -14,7 +14,9 @@ const VOLUME_IN_USE: &str = "VolumeInUse";
 /// What isn't there at all. A machine whose mounts can change, and that stays, goes on without a Volume.
 pub(super) fn missing(instance: &Instance, observed: &Observed, kept: Option<&Machine>) -> Option<Waiting> {
     let mut missing = Vec::new();
-    if observed.network == Target::Missing {
+    // The default one is made by itself, once it is known that there can be a machine in it.
+    let is_made = instance.vpc() == crds::DEFAULT_VPC && !may_make_vpc(instance, observed);
+    if observed.network == Target::Missing && !is_made {
         missing.push(format!("Vpc `{}`", instance.vpc()));
     }
     if origin::is_missing(observed) {
@@ -27,6 +29,13 @@ pub(super) fn missing(instance: &Instance, observed: &Observed, kept: Option<&Ma
     let volumes = observed.volumes.iter().filter(|(_, volume)| !can_wait && **volume == Target::Missing);
     missing.extend(volumes.map(|(name, _)| format!("Volume `{name}`")));
     (!missing.is_empty()).then(|| Waiting::on("DependencyMissing", format!("Waiting for {}.", missing.join(", "))))
+}
+
+/// Whether the namespace's default Vpc is missing and can be made for it. What it is made from may turn out to be of another
+/// backend until that is ready.
+pub(super) fn may_make_vpc(instance: &Instance, observed: &Observed) -> bool {
+    let is_known = !origin::is_missing(observed) && origin::not_ready(observed).is_none();
+    observed.network == Target::Missing && instance.vpc() == crds::DEFAULT_VPC && is_known
 }
 
 /// What keeps a machine that is there from being started now. What it has and is being deleted waits for it, and so doesn't;

@@ -12,7 +12,7 @@ use super::bounds;
 use super::fit::unfit;
 use super::health::{Health, ProbeSpec};
 use super::mounting::{self, Change};
-use super::needs::{cannot_start, missing, not_ready};
+use super::needs::{cannot_start, may_make_vpc, missing, not_ready};
 use super::observe::{Observed, Target, known_volumes, wanted_hash};
 use super::origin::{self, of_another_backend};
 use super::projected::{ensure_files, refreshed};
@@ -78,7 +78,7 @@ fn wished(instance: &Instance, observed: &Observed, kept: Option<&Machine>, hash
     // What must be known before anything can be said about the machine.
     if let Some(waiting) = missing(instance, observed, kept) {
         let mut plan = Plan::wait(waiting);
-        if observed.network == Target::Missing && instance.vpc() == crds::DEFAULT_VPC {
+        if may_make_vpc(instance, observed) {
             plan.steps.push(Step::MakeDefaultVpc);
             plan.last = true;
         }

@@ -38,6 +38,22 @@ fn it_is_made_from_the_snapshot_once_that_is_ready_and_waits_by_its_name() {
 }
 
 #[test]
+fn no_vpc_is_made_until_it_is_known_that_there_can_be_a_machine_in_it() {
+    let mut scene = restored();
+    scene.instance.spec.vpc = None;
+    scene.observed.network = Target::Missing;
+    let unready = Target::NotReady(Snapshot { uid: SNAPSHOT, backend: None }, "is not ready (Taking)".to_owned());
+    for snapshot in [Target::Missing, unready] {
+        scene.observed.snapshot = Some(snapshot);
+        assert_eq!(names(&scene.converge(Goal::Present)), [""; 0]);
+        assert!(scene.message().contains("InstanceSnapshot `before`"), "{}", scene.message());
+        assert!(!scene.message().contains("Vpc"), "{}", scene.message());
+    }
+    scene.observed.snapshot = Some(Target::Ready(of(BackendName::Docker)));
+    assert_eq!(names(&scene.converge(Goal::Present))[0], "MakeDefaultVpc");
+}
+
+#[test]
 fn nothing_is_fetched_where_its_data_is_gone() {
     let mut scene = restored();
     scene.observed.image = None;
