@@ -65,12 +65,14 @@ pub fn draw(seed: u64) -> Vec<Step> {
     let needed = some.iter().flat_map(|thing| left.iter().map(|other| needs(other, thing))).max().unwrap_or_default();
     draw.spared = draw.spared.max(needed);
     let (freeing, some): (Vec<Thing>, Vec<Thing>) = some.into_iter().partition(|thing| frees_a_range(thing, &things));
-    for some in [freeing, some] {
-        for thing in draw.shuffled(some) {
-            draw.wish(Step::Delete(thing));
-        }
+    for thing in draw.shuffled(freeing) {
+        draw.wish(Step::Delete(thing));
         draw.steps.push(Step::Settle);
     }
+    for thing in draw.shuffled(some) {
+        draw.wish(Step::Delete(thing));
+    }
+    draw.steps.push(Step::Settle);
     draw.spared = Spared::Nothing;
     for thing in draw.shuffled(things) {
         draw.wish(Step::Delete(thing));
