@@ -76,17 +76,29 @@ impl Direct {
         Ok(id)
     }
 
-    /// How long some containers take, this many at a time.
-    pub(crate) async fn time(&self, count: usize, concurrency: usize) -> anyhow::Result<Duration> {
+    /// How long some containers take to make and to remove, this many at a time.
+    pub(crate) async fn time(&self, count: usize, concurrency: [usize; 2]) -> anyhow::Result<[Duration; 2]> {
+        let [making, removing] = concurrency;
         let start = Instant::now();
-        futures::stream::iter(0..count)
+        let ids = futures::stream::iter(0..count)
             .map(|number| async move { self.run(&format!("tc-bench-peer-{number}")).await })
-            .buffer_unordered(concurrency)
+            .buffer_unordered(making)
             .try_collect::<Vec<_>>()
             .await?;
-        let elapsed = start.elapsed();
-        self.clear().await?;
-        Ok(elapsed)
+        let made = start.elapsed();
+        let start = Instant::now();
+        futures::stream::iter(ids)
+            .map(|id| async move { self.remove_container(&id).await })
+            .buffer_unordered(removing)
+            .try_collect::<Vec<_>>()
+            .await?;
+        Ok([made, start.elapsed()])
+    }
+
+    /// `docker rm --force`.
+    async fn remove_container(&self, id: &str) -> anyhow::Result<()> {
+        let options = RemoveContainerOptionsBuilder::default().force(true).build();
+        Ok(self.docker.remove_container(id, Some(options)).await?)
     }
 
     /// How long some networks take to make and to remove, this many at a time.
@@ -155,8 +167,7 @@ impl Direct {
         let containers = self.docker.list_containers(Some(options)).await?;
         futures::stream::iter(containers)
             .for_each_concurrent(4, |container| async move {
-                let options = RemoveContainerOptionsBuilder::default().force(true).build();
-                let _ = self.docker.remove_container(&container.id.unwrap_or_default(), Some(options)).await;
+                let _ = self.remove_container(&container.id.unwrap_or_default()).await;
             })
             .await;
         Ok(())

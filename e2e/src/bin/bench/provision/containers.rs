@@ -1,4 +1,5 @@
-//! How long a container takes from apply to Ready, one and many at once, and how long a killed one is away.
+//! How long a container takes from apply to Ready and from its deletion until it is gone, one and many at once, and how long a
+//! killed one is away.
 
 use std::time::{Duration, Instant};
 
@@ -26,18 +27,20 @@ pub(crate) async fn run(rounds: usize, at_once: usize) -> anyhow::Result<()> {
     // The first machine of each side warms caches and is not counted.
     create_and_await(&instances, is_ready, &[instance("warm-up")]).await?;
     delete_all(&instances).await?;
-    direct.time(1, 1).await?;
+    direct.time(1, [1, 1]).await?;
 
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    let (mut ours, mut theirs) = ([Vec::new(), Vec::new()], [Vec::new(), Vec::new()]);
     for number in 0..SAMPLES {
-        let start = Instant::now();
-        create_and_await(&instances, is_ready, &[instance(&format!("one-{number}"))]).await?;
-        ours.push(start.elapsed());
-        delete_all(&instances).await?;
-        theirs.push(direct.time(1, 1).await?);
+        let [made, deleted] = time(&instances, &[instance(&format!("one-{number}"))]).await?;
+        ours[0].push(made);
+        ours[1].push(deleted);
+        let [made, removed] = direct.time(1, [1, 1]).await?;
+        theirs[0].push(made);
+        theirs[1].push(removed);
     }
     head("containers");
-    row("one Instance, apply to Ready (median of 10)", median(&ours), median(&theirs));
+    row("one Instance, apply to Ready (median of 10)", median(&ours[0]), median(&theirs[0]));
+    row("one Instance, deleted until it is gone (median of 10)", median(&ours[1]), median(&theirs[1]));
 
     let (mut back, mut started) = (Vec::new(), Vec::new());
     for number in 0..SAMPLES {
@@ -50,23 +53,36 @@ pub(crate) async fn run(rounds: usize, at_once: usize) -> anyhow::Result<()> {
     row("killed to running again (median of 10)", median(&back), median(&started));
     delete_all(&instances).await?;
 
-    let mut best = (Duration::MAX, CONCURRENCIES[0]);
+    let mut best = [(Duration::MAX, CONCURRENCIES[0]); 2];
     for concurrency in CONCURRENCIES {
-        best = best.min((direct.time(at_once, concurrency).await?, concurrency));
+        let took = direct.time(at_once, [concurrency; 2]).await?;
+        best = [0, 1].map(|index| best[index].min((took[index], concurrency)));
     }
-    let mut ratios = Vec::new();
-    for round in 0..rounds {
+    let concurrency = best.map(|(_, concurrency)| concurrency);
+    let mut ratios = [Vec::new(), Vec::new()];
+    for round in 1..=rounds {
         let batch: Vec<Instance> = (0..at_once).map(|number| instance(&format!("many-{round}-{number}"))).collect();
-        let start = Instant::now();
-        create_and_await(&instances, is_ready, &batch).await?;
-        let ours = start.elapsed();
-        delete_all(&instances).await?;
-        let theirs = direct.time(at_once, best.1).await?;
-        ratios.push(ours.as_secs_f64() / theirs.as_secs_f64());
-        row(&format!("{at_once} at once, round {} (direct: {} at a time)", round + 1, best.1), ms(ours), ms(theirs));
+        let ours = time(&instances, &batch).await?;
+        let theirs = direct.time(at_once, concurrency).await?;
+        for (index, what) in ["made", "deleted"].into_iter().enumerate() {
+            let what = format!("{at_once} at once {what}, round {round} (direct: {} at a time)", concurrency[index]);
+            row(&what, ms(ours[index]), ms(theirs[index]));
+            ratios[index].push(ours[index].as_secs_f64() / theirs[index].as_secs_f64());
+        }
     }
-    println!("\n{at_once} at once: median ratio {:.2} of {rounds} interleaved rounds", middle(ratios));
+    let [made, deleted] = ratios.map(middle);
+    println!("\n{at_once} at once: median ratio {made:.2} made, {deleted:.2} deleted, of {rounds} interleaved rounds");
     direct.remove().await
+}
+
+/// How long these take from apply to Ready, and from their deletion until none is left.
+async fn time(api: &Api<Instance>, instances: &[Instance]) -> anyhow::Result<[Duration; 2]> {
+    let start = Instant::now();
+    create_and_await(api, is_ready, instances).await?;
+    let made = start.elapsed();
+    let start = Instant::now();
+    delete_all(api).await?;
+    Ok([made, start.elapsed()])
 }
 
 /// From `docker kill` until the container runs again.
