@@ -38,13 +38,21 @@ pub fn draw(seed: u64) -> Vec<Step> {
     }
     draw.steps.push(Step::Settle);
     let devices = devices(&things);
+    let mut changed = Vec::new();
     for thing in &mut things {
         if draw.one_in(2) && draw.change(thing, &devices) {
-            draw.wish(Step::Write(thing.clone()));
-            // The old machine goes on until there is the new image, and none like it can be made.
-            let waits = matches!(thing, Thing::Instance { image, .. } if image == NO_IMAGE);
-            draw.spared = draw.spared.max(if waits { Spared::Machines } else { Spared::Nothing });
+            changed.push(thing.clone());
         }
+    }
+    // The old machine goes on until there is the new image, and none like it can be made. So nothing changes first for which one
+    // would be.
+    let waits = |thing: &Thing| matches!(thing, Thing::Instance { image, .. } if image == NO_IMAGE);
+    let (waiting, changed): (Vec<Thing>, Vec<Thing>) = changed.into_iter().partition(waits);
+    if !waiting.is_empty() {
+        draw.spared = Spared::Machines;
+    }
+    for thing in waiting.into_iter().chain(changed) {
+        draw.wish(Step::Write(thing));
     }
     // What is stopped runs again before it is compared: whether a stopped one still has a machine tells of the past.
     for thing in &mut things {
