@@ -17,6 +17,7 @@ mod projected;
 mod pull;
 mod report;
 mod restart;
+mod restore;
 mod rivals;
 mod secrets;
 mod stall;

@@ -42,7 +42,9 @@ pub(super) fn change(instance: &Instance, observed: &Observed, machine: &Machine
     let leaving: Vec<Uuid> = leaving.collect();
     let comes = |mount: &&Mount| !live.contains(mount);
     let coming = mounts.defined.iter().filter(comes).filter_map(|mount| mounts.device(mount));
-    let coming = coming.filter(|volume| !leaving.contains(volume)).chain(mounts.outgrown.iter().copied());
+    // That one has grown is told of what stays only.
+    let stays = |volume: &&Uuid| mounts.defined.iter().any(|mount| mounts.device(mount) == Some(**volume));
+    let coming = coming.chain(mounts.outgrown.iter().filter(stays).copied()).filter(|volume| !leaving.contains(volume));
     change.plug.extend(coming.map(|volume| Step::Attach { id: machine.id.clone(), volume }));
     change.plug.extend(leaving.into_iter().map(|volume| Step::Detach { id: machine.id.clone(), volume }));
     let waiting = at_the_next_start(instance, mounts, live);

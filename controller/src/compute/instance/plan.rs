@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use controller_backend::{Machine, MachineState, machine_name};
+use controller_backend::{Machine, MachineState};
 use crds::compute::instance::{Instance, OnFailure, PowerState};
 use crds::status::{READY, condition, is_true};
 use kube::{Resource, ResourceExt};
@@ -18,11 +18,11 @@ use super::origin::{self, of_another_backend};
 use super::projected::{ensure_files, refreshed};
 use super::pull;
 use super::restart::{self, Decision};
+use super::restore::restored;
 use super::secrets::{self, Due};
 use super::stall;
 use super::wanted::{self, Parts, may_replace};
 use super::{HostPorts, Step};
-use crate::network::firewall::address;
 use crate::runtime::{Goal, Plan, Waiting};
 
 pub(super) fn plan(goal: Goal, instance: &Instance, observed: &Observed) -> Plan<Step> {
@@ -191,32 +191,6 @@ fn sized(instance: &Instance, observed: &Observed, machine: &Machine, mut steps:
         steps.push(Step::Resize { id, resources: *resources });
     }
     drive(instance, observed, machine, steps)
-}
-
-/// A machine that stays gets back what somebody took from it by hand, whatever else is waited for.
-fn restored(instance: &Instance, observed: &Observed, kept: Option<&Machine>, mut plan: Plan<Step>) -> Plan<Step> {
-    // One that goes needs nothing, and an address that is about to change isn't given.
-    let is_over = plan.steps.iter().any(|step| matches!(step, Step::Remove(_) | Step::Allocate { .. }));
-    let step = kept.filter(|_| !is_over).and_then(|machine| restore(instance, observed, machine));
-    plan.steps.splice(0..0, step);
-    plan
-}
-
-/// What somebody took from it by hand is given back: its name, and its place in its network while that is there.
-fn restore(instance: &Instance, observed: &Observed, machine: &Machine) -> Option<Step> {
-    let name = machine_name(&observed.owner);
-    let network = match (&observed.network, address(instance)) {
-        (Target::Ready(network) | Target::Going(network), Some(address))
-            if machine.attachment.is_none() && network.has(address) =>
-        {
-            Some(wanted::attachment(&observed.owner, network.uid, address))
-        }
-        _ => None,
-    };
-    let runs = matches!(machine.state, MachineState::Running | MachineState::Paused);
-    // A virtual machine that runs can't be renamed, by nobody.
-    let is_renamed = machine.name != name && !(observed.disk.is_some() && runs);
-    (is_renamed || network.is_some()).then(|| Step::Restore { id: machine.id.clone(), name, network })
 }
 
 /// See to what the machine does, after these steps; a restart that was asked for, or that a Secret calls for, comes first.

@@ -93,6 +93,15 @@ fn a_restart_takes_from_a_guest_what_it_does_not_let_go() {
 }
 
 #[test]
+fn a_volume_that_has_grown_and_is_taken_away_at_once_is_let_go_of() {
+    let mut scene = mounting(&["first"]);
+    scene.machine().mounts.as_mut().unwrap().outgrown = vec![DEVICES[0]];
+    set(&mut scene, &[]);
+    assert_eq!(names(&scene.converge(Goal::Present)), ["DefineMounts", "Detach"]);
+    assert_eq!((scene.ready(), live(&scene)), (("True", "Running"), Vec::new()));
+}
+
+#[test]
 fn directories_change_at_the_next_start_which_is_said() {
     let mut scene = mounting(&["data"]);
     set(&mut scene, &[]);
