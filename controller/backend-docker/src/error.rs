@@ -129,11 +129,12 @@ mod tests {
             image_id: String::new(),
             attachment: Some(Attachment { network: Uuid::nil(), address: Ipv4Addr::new(10, 0, 0, 2) }),
             published: vec![PublishedPort { port: 80, protocol: Protocol::Tcp, publish }],
-            resources: Resources { cpu_millis: 1, memory_bytes: 1 },
+            resources: Resources { cpu_millis: 1, memory_bytes: 1, max_memory_bytes: None },
             security: SecurityContext::default(),
             volumes: Vec::new(),
             mounts: None,
             most_processors: None,
+            memory: None,
             left_frozen: false,
             stall: None,
         }

@@ -200,7 +200,7 @@ mod tests {
             network: None,
             ports: Vec::new(),
             mounts: Vec::new(),
-            resources: Resources { cpu_millis: 100, memory_bytes: 1 << 20 },
+            resources: Resources { cpu_millis: 100, memory_bytes: 1 << 20, max_memory_bytes: None },
             security: SecurityContext::default(),
             stop_grace: std::time::Duration::ZERO,
             first_boot: None,

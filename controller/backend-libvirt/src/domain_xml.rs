@@ -9,6 +9,7 @@ use virt::domain::{SchedBandwidth, SchedulerInfo};
 
 use crate::devices;
 use crate::marks::Marks;
+use crate::memory;
 use crate::probe::Acceleration;
 use crate::remount;
 use crate::shares::{self, Mounts};
@@ -27,6 +28,8 @@ pub(crate) struct Needs {
     pub(crate) console: PathBuf,
     /// The bridge that it joins, and its address there.
     pub(crate) wire: Option<Wire>,
+    /// What it gets, as far as this host can give it.
+    pub(crate) resources: Resources,
     /// What is mounted inside.
     pub(crate) mounts: Mounts,
     /// The program that serves what must not be written to.
@@ -52,7 +55,7 @@ pub(crate) fn domain(spec: &MachineSpec, needs: &Needs, marks: &Marks) -> String
     };
     let path = |path: &PathBuf| escape(&path.to_string_lossy());
     let mut xml = format!("<domain type='{kind}'><name>{}</name><uuid>{}</uuid>", escape(&spec.name), needs.id);
-    let _ = write!(xml, "<metadata>{}</metadata>{}", marks.element(), amounts(spec.resources));
+    let _ = write!(xml, "<metadata>{}</metadata>{}", marks.element(), amounts(needs.resources));
     if !needs.mounts.shares.is_empty() {
         xml.push_str(shares::MEMORY);
     }
@@ -99,6 +102,8 @@ pub(crate) fn domain(spec: &MachineSpec, needs: &Needs, marks: &Marks) -> String
          <controller type='usb' model='none'/><memballoon model='virtio'/><rng model='virtio'>\
          <backend model='random'>/dev/urandom</backend></rng></devices></domain>",
     );
+    // It has devices, as it was just made.
+    let _ = memory::put_in(&mut xml, needs.resources);
     xml
 }
 
@@ -121,10 +126,7 @@ fn slot(number: u8) -> String {
 /// Memory, processors and room for more, and how much of their time.
 fn amounts(resources: Resources) -> String {
     let (processors, most) = (resources.processors(), resources.most_processors());
-    let mut xml = format!(
-        "<memory unit='KiB'>{}</memory><vcpu current='{processors}'>{most}</vcpu><vcpus>",
-        resources.memory_bytes.div_ceil(1024),
-    );
+    let mut xml = format!("{}<vcpu current='{processors}'>{most}</vcpu><vcpus>", memory::amounts(resources));
     for number in 0..most {
         let yes = |is: bool| if is { "yes" } else { "no" };
         // The first one can't go; without this the others that are there from the start couldn't either.
@@ -165,11 +167,13 @@ pub(crate) fn processor_time(resources: Resources, processors: u64) -> Scheduler
 /// The same definition with other amounts.
 pub(crate) fn with_amounts(xml: &str, resources: Resources) -> Option<String> {
     let mut xml = xml.to_owned();
-    for element in ["currentMemory", "cputune", "vcpus", "vcpu", "memory"] {
+    memory::take_out(&mut xml);
+    for element in ["cputune", "vcpus", "vcpu"] {
         xml = without(&xml, element);
     }
     let place = xml.find("<os>").or_else(|| xml.find("<os "))?;
     xml.insert_str(place, &amounts(resources));
+    memory::put_in(&mut xml, resources)?;
     Some(xml)
 }
 
@@ -204,15 +208,19 @@ pub(crate) fn escape(text: &str) -> String {
 mod tests {
     use super::*;
 
+    fn with(cpu_millis: u64, memory_bytes: u64) -> Resources {
+        Resources { cpu_millis, memory_bytes, max_memory_bytes: None }
+    }
+
     #[test]
     fn a_part_of_a_processor_is_one_with_less_time() {
-        let text = amounts(Resources { cpu_millis: 1500, memory_bytes: 128 << 20 });
+        let text = amounts(with(1500, 128 << 20));
         assert!(
             text.contains("<vcpu current='2'>8</vcpu>") && text.contains("<global_quota>150000</global_quota>"),
             "{text}"
         );
         assert!(text.contains("<memory unit='KiB'>131072</memory>"), "{text}");
-        assert!(!amounts(Resources { cpu_millis: 2000, memory_bytes: 1 << 30 }).contains("cputune"));
+        assert!(!amounts(with(2000, 1 << 30)).contains("cputune"));
     }
 
     #[test]
@@ -220,7 +228,7 @@ mod tests {
         let before = "<domain><name>a</name><memory unit='KiB'>1</memory><currentMemory unit='KiB'>1</currentMemory>\
                       <vcpu placement='static' current='1'>2</vcpu><vcpus><vcpu id='0' enabled='yes'/></vcpus><cputune><global_quota>1</global_quota></cputune><os><type/></os>\
                       </domain>";
-        let resources = Resources { cpu_millis: 3000, memory_bytes: 1 << 20 };
+        let resources = with(3000, 1 << 20);
         let after = with_amounts(before, resources).unwrap();
         let amounts = amounts(resources);
         assert_eq!(after, format!("<domain><name>a</name>{amounts}<os><type/></os></domain>"));

@@ -2,7 +2,7 @@
 //! events. What is called back runs on the loop's thread, so it only hands on what it was told.
 #![expect(unsafe_code, reason = "the safe binding has neither an event loop nor domain events")]
 
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{c_char, c_int, c_ulonglong, c_void};
 use std::ptr;
 use std::sync::OnceLock;
 
@@ -21,6 +21,11 @@ pub(crate) enum Told {
     /// A domain let go of a device.
     Unplugged {
         /// Which.
+        domain: Uuid,
+    },
+    /// A guest took memory, or gave some back.
+    MemoryTaken {
+        /// Of this domain.
         domain: Uuid,
     },
     /// The connection is lost.
@@ -91,6 +96,7 @@ pub(crate) fn watch(connection: &Connection, tell: &UnboundedSender<Told>) -> Re
         unsafe { drop_sender(for_events) };
         return Err(LibvirtError::last_error());
     }
+    watch_memory(connection, sender());
     let for_devices = sender();
     // SAFETY: for this event id the library calls the callback with the arguments of
     // `virConnectDomainEventDeviceRemovedCallback`, which is what `on_removal` is.
@@ -116,6 +122,37 @@ pub(crate) fn watch(connection: &Connection, tell: &UnboundedSender<Told>) -> Re
         return Err(LibvirtError::last_error());
     }
     Ok(())
+}
+
+/// Tells what guests take of memory. An older library has no such event, nor machines that it could be about.
+fn watch_memory(connection: &Connection, sender: *mut c_void) {
+    // SAFETY: for this event id the library calls the callback with the arguments of
+    // `virConnectDomainEventMemoryDeviceSizeChangeCallback`, which is what `on_memory` is.
+    let registered = unsafe {
+        let callback: unsafe extern "C" fn(
+            sys::virConnectPtr,
+            sys::virDomainPtr,
+            *const c_char,
+            c_ulonglong,
+            *mut c_void,
+        ) = on_memory;
+        let erased = std::mem::transmute::<
+            unsafe extern "C" fn(sys::virConnectPtr, sys::virDomainPtr, *const c_char, c_ulonglong, *mut c_void),
+            unsafe extern "C" fn(sys::virConnectPtr, sys::virDomainPtr, *mut c_void),
+        >(callback);
+        sys::virConnectDomainEventRegisterAny(
+            connection.as_ptr(),
+            ptr::null_mut(),
+            sys::VIR_DOMAIN_EVENT_ID_MEMORY_DEVICE_SIZE_CHANGE as c_int,
+            Some(erased),
+            sender,
+            Some(drop_sender),
+        )
+    };
+    if registered < 0 {
+        // SAFETY: it was not registered, so nobody else has the box.
+        unsafe { drop_sender(sender) };
+    }
 }
 
 unsafe extern "C" fn silent(_data: *mut c_void, _error: sys::virErrorPtr) {}
@@ -154,6 +191,21 @@ unsafe extern "C" fn on_removal(
     // SAFETY: the domain lives during the callback.
     if let Some(domain) = unsafe { uuid(domain) } {
         let _ = tell.send(Told::Unplugged { domain });
+    }
+}
+
+unsafe extern "C" fn on_memory(
+    _connection: sys::virConnectPtr,
+    domain: sys::virDomainPtr,
+    _device: *const c_char,
+    _kib: c_ulonglong,
+    opaque: *mut c_void,
+) {
+    // SAFETY: `opaque` is the sender that was boxed at the registration.
+    let tell = unsafe { &*opaque.cast::<UnboundedSender<Told>>() };
+    // SAFETY: the domain lives during the callback.
+    if let Some(domain) = unsafe { uuid(domain) } {
+        let _ = tell.send(Told::MemoryTaken { domain });
     }
 }
 

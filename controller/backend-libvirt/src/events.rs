@@ -89,6 +89,11 @@ impl Watcher {
                         return Event::Changed { owner: owner.clone(), happening: Happening::Unplugged };
                     }
                 }
+                Some(Told::MemoryTaken { domain }) => {
+                    if let Some(owner) = self.owners.get(&domain) {
+                        return Event::Changed { owner: owner.clone(), happening: Happening::MemoryTaken };
+                    }
+                }
                 Some(Told::Closed) | None => {
                     tracing::warn!("libvirt's events were cut off");
                     self.line = None;

@@ -22,6 +22,7 @@ mod iso;
 mod machine_snapshots;
 mod machines;
 mod marks;
+mod memory;
 mod places;
 mod probe;
 mod process_log;

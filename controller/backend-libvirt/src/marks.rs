@@ -127,7 +127,7 @@ pub(crate) fn sample() -> Marks {
         image_id: "sha256:0".to_owned(),
         attachment: None,
         published: Vec::new(),
-        resources: Resources { cpu_millis: 1000, memory_bytes: 1 << 30 },
+        resources: Resources { cpu_millis: 1000, memory_bytes: 1 << 30, max_memory_bytes: None },
         volumes: Vec::new(),
         mounts: Some(Vec::new()),
         devices: Vec::new(),

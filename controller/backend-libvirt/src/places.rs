@@ -118,3 +118,10 @@ pub(crate) async fn write_private(path: &Path, content: &[u8]) -> io::Result<()>
     file.write_all(content).await?;
     file.sync_all().await
 }
+
+/// Such a file in place of the one that is there, at one stroke: who has that one open keeps it.
+pub(crate) async fn replace_private(path: &Path, content: &[u8]) -> io::Result<()> {
+    let new = path.with_extension("new");
+    write_private(&new, content).await?;
+    tokio::fs::rename(&new, path).await
+}

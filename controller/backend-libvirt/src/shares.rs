@@ -65,12 +65,9 @@ pub(crate) fn devices(shares: &[Share], read_only: &Path) -> String {
     xml
 }
 
-/// What cloud-init runs at every boot, before anything that the user told it; `None` where nothing is mounted.
-pub(crate) fn script(mounts: &Mounts) -> Option<String> {
-    if mounts.shares.is_empty() && mounts.memory.is_empty() {
-        return None;
-    }
-    let mut text = "#cloud-boothook\n#!/bin/sh\n".to_owned();
+/// What a shell does in the machine at every boot; nothing where nothing is mounted.
+pub(crate) fn commands(mounts: &Mounts) -> String {
+    let mut text = String::new();
     let mut mount = |path: &str, command: String| {
         let path = quoted(path);
         let _ = writeln!(text, "mkdir -p {path}; mountpoint -q {path} || {command} {path}");
@@ -82,7 +79,7 @@ pub(crate) fn script(mounts: &Mounts) -> Option<String> {
     for Memory { path, size_bytes } in &mounts.memory {
         mount(path, format!("mount -t tmpfs -o nosuid,nodev,mode=1777,size={size_bytes} tmpfs"));
     }
-    Some(text)
+    text
 }
 
 /// A word of a shell that means nothing but itself.
@@ -133,13 +130,12 @@ mod tests {
     #[test]
     fn machine_is_told_what_to_mount_where_and_a_path_is_never_a_command() {
         let memory = vec![Memory { path: "/tmp/x".to_owned(), size_bytes: 4096 }];
-        let text =
-            script(&Mounts { shares: vec![share("/data/it's; reboot", false)], memory, devices: Vec::new() }).unwrap();
+        let text = commands(&Mounts { shares: vec![share("/data/it's; reboot", false)], memory, devices: Vec::new() });
         let path = r"'/data/it'\''s; reboot'";
         let first = format!("mkdir -p {path}; mountpoint -q {path} || mount -t virtiofs cloud0 {path}\n");
-        assert!(text.starts_with("#cloud-boothook\n#!/bin/sh\n") && text.contains(&first), "{text}");
+        assert!(text.starts_with(&first), "{text}");
         assert!(text.contains("mount -t tmpfs -o nosuid,nodev,mode=1777,size=4096 tmpfs '/tmp/x'\n"), "{text}");
-        assert_eq!(script(&Mounts::default()), None);
+        assert_eq!(commands(&Mounts::default()), "");
     }
 
     #[test]

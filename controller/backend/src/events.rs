@@ -58,4 +58,6 @@ pub enum Happening {
     Renamed,
     /// A machine let go of a device.
     Unplugged,
+    /// A guest took memory that its machine was given while it runs, or has none of that any more, as after a reboot.
+    MemoryTaken,
 }

@@ -43,9 +43,9 @@ pub use machine_snapshots::{
     Consistency, MachineSnapshot, MachineSnapshotSource, MachineSnapshotSpec, MachineSnapshots,
 };
 pub use machines::{
-    Attachment, EnvVar, ExitState, FirstBoot, Machine, MachineId, MachineSpec, MachineState, MachineSummary, Machines,
-    Mount, MountSource, NetworkAttachment, PortSpec, Protocol, Publish, PublishedPort, Resources, Stall, StallCause,
-    Usage,
+    Attachment, EnvVar, ExitState, FirstBoot, Machine, MachineId, MachineMemory, MachineSpec, MachineState,
+    MachineSummary, Machines, Mount, MountSource, NetworkAttachment, PortSpec, Protocol, Publish, PublishedPort,
+    Resources, Stall, StallCause, Usage,
 };
 pub use mounting::{Detached, Mounting, Mounts};
 pub use names::{DOMAIN, Names, Zone, Zones};

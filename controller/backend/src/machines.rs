@@ -56,7 +56,8 @@ pub trait Machines: Send + Sync {
     /// `Conflict` (`Stalled`) if it stands still again at once, as what it stood still for is as it was: [`Machine::stall`].
     async fn unpause(&self, id: &MachineId) -> Result<(), Error>;
 
-    /// Changes cpu and memory in place.
+    /// Changes cpu and memory in place. A guest takes memory that it is given while it runs when it likes:
+    /// [`Machine::memory`] tells.
     ///
     /// # Errors
     /// `Conflict` (`State`) if it runs, and gets these only while it is stopped: [`Machine::resizes_running`].
@@ -283,6 +284,10 @@ pub struct Resources {
     pub cpu_millis: u64,
     /// Memory, with no swap on top.
     pub memory_bytes: u64,
+    /// As much as its memory can become while it runs, where a machine has memory of its own; `None`: no more than it is
+    /// started with. Where it shares the host's, nobody looks at this.
+    #[serde(default)]
+    pub max_memory_bytes: Option<u64>,
 }
 
 /// A machine can grow to so many times its processors while it runs, ...
@@ -353,11 +358,23 @@ pub struct Machine {
     pub mounts: Option<Mounts>,
     /// As many processors as it can get while it runs, where it has some of its own; `None` where it shares the host's.
     pub most_processors: Option<u64>,
+    /// How far its memory goes, where it has some of its own; `None` where it shares the host's.
+    pub memory: Option<MachineMemory>,
     /// Whether its guest may still be frozen for a snapshot that was cut off:
     /// [`MachineSnapshots::thaw`](crate::MachineSnapshots::thaw) has it go on.
     pub left_frozen: bool,
     /// Why it is [`Paused`](MachineState::Paused) though nobody froze it.
     pub stall: Option<Stall>,
+}
+
+/// How far the memory of a machine goes that has some of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct MachineMemory {
+    /// What its guest has, in bytes: less than [`Resources::memory_bytes`] until it has taken all that it was given while
+    /// it runs.
+    pub taken_bytes: u64,
+    /// As much as it can get while it runs, in bytes.
+    pub most_bytes: u64,
 }
 
 /// Why a machine stands still that nobody froze: the host couldn't write what it wrote. Nothing is lost by that: once it is
@@ -389,6 +406,11 @@ impl fmt::Display for Stall {
 }
 
 impl Resources {
+    /// As much memory as a machine can get while it runs that is started with these.
+    pub fn most_memory(&self) -> u64 {
+        self.max_memory_bytes.unwrap_or_default().max(self.memory_bytes)
+    }
+
     /// The processors that hold so much processor time, where a machine has whole ones and a limit of their time.
     pub fn processors(&self) -> u64 {
         self.cpu_millis.div_ceil(1000).max(1)
@@ -403,11 +425,25 @@ impl Resources {
 
 impl Machine {
     /// Whether it can get these amounts while it runs. One with processors of its own gets more of them up to a number, and
-    /// fewer; it has memory of its own, too, and other memory at its next start: what a guest gives back when asked it can
-    /// take again.
+    /// fewer. One with memory of its own gets more of it up to a size, and no less than its guest has: what that gives back
+    /// when asked it can take again. How far memory goes counts at a start.
     pub fn resizes_running(&self, resources: Resources) -> bool {
-        self.most_processors
-            .is_none_or(|most| self.resources.memory_bytes == resources.memory_bytes && resources.processors() <= most)
+        let has_processors = self.most_processors.is_none_or(|most| resources.processors() <= most);
+        let has_memory = |memory: MachineMemory| {
+            let bytes = resources.memory_bytes;
+            // What the guest has may be rounded up.
+            let least = memory.taken_bytes.min(self.resources.memory_bytes);
+            let is_in_reach = (least..=memory.most_bytes).contains(&bytes);
+            (is_in_reach || bytes == self.resources.memory_bytes)
+                && resources.max_memory_bytes == self.resources.max_memory_bytes
+        };
+        has_processors && self.memory.is_none_or(has_memory)
+    }
+
+    /// Whether its guest hasn't taken all of the memory that it was given while it runs.
+    pub fn lacks_memory(&self) -> bool {
+        self.state == MachineState::Running
+            && self.memory.is_some_and(|memory| memory.taken_bytes < self.resources.memory_bytes)
     }
 
     /// What `list` would tell of it.

@@ -1,5 +1,5 @@
 //! The story of a virtual machine: it waits for its image, comes, is made again from its snapshot, of which an image is
-//! made, gets a disk and gives it back, gets other amounts and directories, is replaced, and goes.
+//! made, gets a disk and gives it back, gets other amounts and directories, more memory while it runs, is replaced, and goes.
 
 use crds::compute::cluster_image::ClusterImage;
 use crds::compute::image::Image;
@@ -60,11 +60,22 @@ pub async fn tell(cloud: &Cloud) -> Diary {
     let files = json!([{"mountPath": "/files", "volume": "files"}]);
     cloud.change::<Instance>("vm", json!({"spec": {"volumes": files}})).await;
     cloud.until_condition::<Instance>("vm", "Ready", "False", Some("RestartNeeded")).await;
-    cloud.change::<Instance>("vm", json!({"spec": {"resources": {"cpu": "2", "memory": "2Gi"}}})).await;
+    cloud
+        .change::<Instance>("vm", json!({"spec": {"resources": {"cpu": "2", "memory": "2Gi", "maxMemory": "4Gi"}}}))
+        .await;
     cloud.until_condition::<Instance>("vm", "Ready", "False", Some("RestartNeeded")).await;
     // A port more is no other machine.
     cloud.change::<Instance>("vm", json!({"spec": {"ports": [{"port": 80, "publish": {"port": 8081}}]}})).await;
     cloud.change::<Instance>("vm", json!({"spec": {"restartToken": "now"}})).await;
+    cloud.until_ready::<Instance>("vm").await;
+    // The guest takes more memory while it runs, once it comes to it.
+    cloud.change::<Instance>("vm", json!({"spec": {"resources": {"memory": "3Gi"}}})).await;
+    cloud.until_ready::<Instance>("vm").await;
+    cloud.engine.ignore_memory(uid, true);
+    cloud.change::<Instance>("vm", json!({"spec": {"resources": {"memory": "4Gi"}}})).await;
+    cloud.until_condition::<Instance>("vm", "Ready", "False", Some("MemoryPending")).await;
+    cloud.until_condition::<Instance>("vm", "Ready", "False", Some("RestartNeeded")).await;
+    cloud.engine.ignore_memory(uid, false);
     cloud.until_ready::<Instance>("vm").await;
     cloud.change::<Instance>("vm", json!({"spec": {"powerState": "Stopped"}})).await;
     cloud.until_condition::<Instance>("vm", "Ready", "True", Some("Stopped")).await;

@@ -79,6 +79,7 @@ pub(crate) fn machine(container: &ContainerInspectResponse) -> Option<Machine> {
         volumes: labels::volumes(marks),
         mounts: None,
         most_processors: None,
+        memory: None,
         left_frozen: false,
         stall: None,
     })
@@ -138,5 +139,6 @@ fn resources(host_config: &HostConfig) -> Resources {
     Resources {
         cpu_millis: positive(host_config.cpu_quota).saturating_mul(1000) / period,
         memory_bytes: positive(host_config.memory),
+        max_memory_bytes: None,
     }
 }

@@ -41,7 +41,7 @@ async fn adapter_adds_little() {
             world.docker.remove_container(&created.id, Some(options)).await.expect("remove");
 
             let mut spec = fixture.networked("timed", 100 + round, 10).await;
-            spec.resources = Resources { cpu_millis: 250, memory_bytes: 32 << 20 };
+            spec.resources = Resources { cpu_millis: 250, memory_bytes: 32 << 20, max_memory_bytes: None };
             let started = Instant::now();
             let id = fixture.start(&spec).await;
             ours.push(started.elapsed());

@@ -5,6 +5,7 @@
 //! tells of it, and what was cut off is found again.
 
 mod card;
+mod memory;
 mod mounts;
 mod observation;
 mod processors;
@@ -206,6 +207,7 @@ impl Machines for LibvirtMachines {
             seed: self.places.seed(spec.owner.uid, &id),
             console: self.places.console(spec.owner.uid, &id),
             wire: network.as_ref().map(|(wire, _)| wire.clone()),
+            resources: self.within_reach(spec.resources).await?,
             mounts,
             read_only_server: self.places.read_only_server(),
             // VNC knows no longer ones.
@@ -371,16 +373,21 @@ impl Machines for LibvirtMachines {
         if runs && !machine.resizes_running(resources) {
             return Err(wrong_state(id, "running: a virtual machine gets such amounts while it is stopped"));
         }
+        if !runs && resources.max_memory_bytes.is_some() {
+            self.tell_of_growth(id, machine.owner.uid).await?;
+        }
+        let given = self.within_reach(resources).await?;
         let resize = move |connection: &crate::engine::Connection, owned: &Owned| {
             let marks = Marks { resources, ..owned.marks.clone() };
             // With what is secret, or it would be lost.
             let xml = owned.domain.get_xml_desc(sys::VIR_DOMAIN_XML_SECURE | sys::VIR_DOMAIN_XML_INACTIVE)?;
-            let changed = domain_xml::with_amounts(&xml, resources).and_then(|xml| remount::with_marks(&xml, &marks));
+            let changed = domain_xml::with_amounts(&xml, given).and_then(|xml| remount::with_marks(&xml, &marks));
             let changed =
                 changed.ok_or_else(|| CallError::Told(Error::failed("resize", "the definition is another")))?;
             // What is in force comes first: the marks say then that it is.
             if owned.domain.is_active()? {
                 processors::change(&owned.domain, resources)?;
+                memory::change(&owned.domain, resources)?;
             }
             Ok(Domain::define_xml(connection, &changed).map(drop)?)
         };

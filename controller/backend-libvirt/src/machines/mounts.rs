@@ -13,7 +13,7 @@ use super::LibvirtMachines;
 use crate::devices::{self, Device};
 use crate::engine::{CallError, Connection, Owned};
 use crate::marks::Marks;
-use crate::places::write_private;
+use crate::places::replace_private;
 use crate::shares::{self, Memory, Mounts, Share};
 use crate::{remount, seed};
 
@@ -129,9 +129,7 @@ impl Mounting for LibvirtMachines {
         let next = seed::with_mounts(&told, &wanted)
             .ok_or_else(|| Error::failed("tell the machine what it mounts", "its seed is another"))?;
         if next != told {
-            let new = seed.with_extension("new");
-            write_private(&new, &next).await.map_err(failed)?;
-            tokio::fs::rename(&new, &seed).await.map_err(failed)?;
+            replace_private(&seed, &next).await.map_err(failed)?;
         }
         self.redefine(id, mounts).await
     }

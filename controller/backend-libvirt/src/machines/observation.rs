@@ -4,14 +4,15 @@
 use std::collections::BTreeSet;
 
 use controller_backend::{
-    Attachment, ExitState, Machine, MachineState, MachineSummary, Mount, MountSource, Mounts, SecurityContext,
-    port_name,
+    Attachment, ExitState, Machine, MachineMemory, MachineState, MachineSummary, Mount, MountSource, Mounts, Resources,
+    SecurityContext, port_name,
 };
 use uuid::Uuid;
 use virt_sys as sys;
 
 use super::{card, stall};
 use crate::engine::{CallError, Owned};
+use crate::memory::Growth;
 use crate::remount::elements;
 use crate::{devices, domain_xml, frozen, marks, process_log};
 
@@ -57,6 +58,7 @@ pub(crate) fn machine(owned: &Owned) -> Result<Machine, CallError> {
     let mounts = mounts(owned, active.then_some(xml.as_str()))?;
     let is_plugged_in = |place: &Attachment| card::find(&xml, &port_name(place.address)).is_some();
     let is_stalled = state == MachineState::Paused && stall::is_stalled(domain_state, reason);
+    let (resources, memory) = amounts(marks.resources, active.then(|| Growth::read(&xml)).flatten());
     let left_frozen = state == MachineState::Running && frozen::is_noted(&xml);
     Ok(Machine {
         id: marks::id(&owned.domain)?,
@@ -69,15 +71,25 @@ pub(crate) fn machine(owned: &Owned) -> Result<Machine, CallError> {
         image_id: marks.image_id.clone(),
         attachment: marks.attachment.filter(is_plugged_in),
         published: marks.published.clone(),
-        resources: marks.resources,
+        resources,
         // A machine with a kernel of its own has nothing of the host's.
         security: SecurityContext::default(),
         volumes: volumes(&mounts),
         mounts: Some(mounts),
         most_processors: domain_xml::most_processors(&xml),
+        memory: Some(memory),
         left_frozen,
         stall: if is_stalled { Some(stall::find(&owned.domain, &xml)?) } else { None },
     })
+}
+
+/// What it shall have, and how far its memory goes. What a machine that runs was offered counts, whether it was noted or not.
+fn amounts(noted: Resources, growth: Option<Growth>) -> (Resources, MachineMemory) {
+    let noted_bytes = noted.memory_bytes;
+    match growth {
+        Some(growth) => (Resources { memory_bytes: growth.memory_bytes(noted_bytes), ..noted }, growth.memory()),
+        None => (noted, MachineMemory { taken_bytes: noted_bytes, most_bytes: noted_bytes }),
+    }
 }
 
 /// What it mounts. Of directories a machine that runs has those that it was started with, which its marks then tell; of

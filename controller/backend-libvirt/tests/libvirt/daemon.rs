@@ -103,7 +103,7 @@ async fn run_in(home: tempfile::TempDir, test: impl AsyncFnOnce(&World)) {
             runs_commands: false,
             publishes: false,
             renames_what_runs: false,
-            smallest: Resources { cpu_millis: 1000, memory_bytes: 96 << 20 },
+            smallest: Resources { cpu_millis: 1000, memory_bytes: 96 << 20, max_memory_bytes: None },
             grace: Duration::from_secs(60),
             polite_exit: 0,
         },

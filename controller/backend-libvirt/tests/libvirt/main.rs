@@ -36,5 +36,6 @@ conforms! {
     mounting: device_is_plugged_in_and_out_while_it_runs, device_grows_under_a_machine,
         directories_change_at_the_next_start, what_cannot_be_mounted_is_named,
         processors_change_while_it_runs;
+    memory: memory_grows_while_it_runs, room_for_memory_comes_at_the_next_start;
     events: events_tell_what_happens_to_machines, engine_is_identified, images_are_found;
 }

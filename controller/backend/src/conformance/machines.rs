@@ -290,10 +290,10 @@ pub async fn machine_is_resized_in_place(fixture: &Fixture) {
     let spec = fixture.machine("grower", 2);
     let id = machines.create(&spec).await.expect("create");
     let steps = [
-        Resources { cpu_millis: 500, memory_bytes: 96 << 20 },
-        Resources { cpu_millis: 100, memory_bytes: 24 << 20 },
+        Resources { cpu_millis: 500, memory_bytes: 96 << 20, max_memory_bytes: None },
+        Resources { cpu_millis: 100, memory_bytes: 24 << 20, max_memory_bytes: None },
         // More than there is: a limit may lie above what the host has.
-        Resources { cpu_millis: 512_000, memory_bytes: 128 << 20 },
+        Resources { cpu_millis: 512_000, memory_bytes: 128 << 20, max_memory_bytes: None },
     ];
     machines.resize(&id, steps[0]).await.expect("resize before the start");
     assert_eq!(fixture.only(spec.owner.uid).await.resources, steps[0]);

@@ -8,6 +8,7 @@ pub mod events;
 pub mod files;
 pub mod machine_snapshots;
 pub mod machines;
+pub mod memory;
 pub mod mounting;
 pub mod networks;
 pub mod snapshots;
@@ -92,7 +93,7 @@ impl Default for Traits {
             runs_commands: true,
             publishes: true,
             renames_what_runs: true,
-            smallest: Resources { cpu_millis: 250, memory_bytes: 32 << 20 },
+            smallest: Resources { cpu_millis: 250, memory_bytes: 32 << 20, max_memory_bytes: None },
             grace: Duration::from_secs(5),
             polite_exit: 143,
         }

@@ -93,7 +93,7 @@ pub async fn device_is_plugged_in_and_out_while_it_runs(fixture: &Fixture) {
 }
 
 /// Where processors are the machine's own, their number and the time that it gets of them change while it runs; memory
-/// doesn't.
+/// without room doesn't.
 pub async fn processors_change_while_it_runs(fixture: &Fixture) {
     let machines = &fixture.backend.machines;
     let spec = machine(fixture, "worker", 2, Vec::new());

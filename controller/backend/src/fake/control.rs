@@ -12,7 +12,9 @@ use super::disk_images::FakeDownload;
 use super::faults::{Fault, FaultKind, Operation, Times};
 use super::images::{FakeImage, Program};
 use super::world::{FileSets, LogEntry, World};
-use crate::{Capacity, Channel, Checksum, Event, Identity, Machine, MachineId, MachineState, Protocol, Publish};
+use crate::{
+    Capacity, Channel, Checksum, Event, Happening, Identity, Machine, MachineId, MachineState, Protocol, Publish,
+};
 
 impl FakeEngine {
     /// Lets a fault strike later calls.
@@ -179,6 +181,20 @@ impl FakeEngine {
         self.by_hand(|world| {
             for id in owned_by(world, owner) {
                 super::mounting::hold_on(world, &id, holds_on);
+            }
+        });
+    }
+
+    /// The guests of an owner's machines take no memory from now on that they are given while they run, or take it.
+    pub fn ignore_memory(&self, owner: Uuid, ignores: bool) {
+        self.by_hand(|world| {
+            for id in owned_by(world, owner) {
+                let Some(fake) = world.machines.get_mut(&id) else { continue };
+                fake.ignores_memory = ignores;
+                if fake.take_memory() {
+                    let owner = fake.machine.owner.clone();
+                    world.tell(owner, Happening::MemoryTaken);
+                }
             }
         });
     }

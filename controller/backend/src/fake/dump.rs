@@ -62,6 +62,12 @@ fn machines(world: &World, installation: Uuid) -> Vec<String> {
         let mut line =
             format!("machine {} {state} image={} hash={}", machine.owner, machine.image_id, machine.spec_hash);
         let _ = write!(line, " cpu={} memory={}", machine.resources.cpu_millis, machine.resources.memory_bytes);
+        if let Some(most) = machine.resources.max_memory_bytes {
+            let _ = write!(line, " max-memory={most}");
+        }
+        if machine.lacks_memory() {
+            line.push_str(" lacks-memory");
+        }
         if machine.left_frozen {
             line.push_str(" frozen");
         }

@@ -71,6 +71,7 @@ impl Machines for View {
                 MachineState::Paused => {
                     fake.machine.state = MachineState::Running;
                     fake.machine.stall = None;
+                    fake.take_memory();
                     let (owner, has_room) = (fake.machine.owner.clone(), fake.has_room);
                     world.tell(owner, Happening::Unpaused);
                     if has_room {
@@ -93,7 +94,12 @@ impl Machines for View {
             if let Some(machine) = machine.filter(|machine| runs(machine) && !machine.resizes_running(resources)) {
                 return Err(wrong_state(id, &machine.state));
             }
-            ours(world, installation, id)?.machine.resources = resources;
+            let fake = ours(world, installation, id)?;
+            fake.machine.resources = resources;
+            if fake.take_memory() {
+                let owner = fake.machine.owner.clone();
+                world.tell(owner, Happening::MemoryTaken);
+            }
             Ok(())
         })
     }
@@ -210,6 +216,7 @@ fn create(world: &mut World, installation: Uuid, spec: &MachineSpec) -> Result<M
         volumes: Vec::new(),
         mounts: None,
         most_processors: None,
+        memory: None,
         left_frozen: false,
         stall: None,
     };
@@ -217,8 +224,18 @@ fn create(world: &mut World, installation: Uuid, spec: &MachineSpec) -> Result<M
     world.machines_by_owner.entry((installation, spec.owner.uid)).or_default().push(id.clone());
     let (log, told, begun_with) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
     let spec = spec.clone();
-    let mut fake =
-        FakeMachine { spec, machine, log, live: None, told, holds_on: false, has_room: true, disk, begun_with };
+    let mut fake = FakeMachine {
+        spec,
+        machine,
+        log,
+        live: None,
+        told,
+        holds_on: false,
+        ignores_memory: false,
+        has_room: true,
+        disk,
+        begun_with,
+    };
     fake.count_volumes();
     world.tell(fake.spec.owner.clone(), Happening::Created);
     world.machines.insert(id.clone(), fake);
@@ -293,6 +310,7 @@ fn start(world: &mut World, installation: Uuid, id: &MachineId) -> Result<(), Er
     fake.machine.left_frozen = false;
     let has_its_own = fake.spec.first_boot.is_some();
     fake.machine.most_processors = has_its_own.then(|| fake.machine.resources.most_processors());
+    fake.begin_with_memory();
     fake.live = Some(fake.spec.mounts.clone());
     fake.told = sizes;
     fake.begun_with = files;

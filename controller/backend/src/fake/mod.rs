@@ -13,6 +13,7 @@ mod host_ports;
 mod images;
 mod machine_snapshots;
 mod machines;
+mod memory;
 mod mounting;
 mod names;
 mod networks;

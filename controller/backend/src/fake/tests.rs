@@ -78,6 +78,7 @@ conforms! {
     mounting: device_is_plugged_in_and_out_while_it_runs, device_grows_under_a_machine,
         directories_change_at_the_next_start, what_cannot_be_mounted_is_named,
         processors_change_while_it_runs;
+    memory: memory_grows_while_it_runs, room_for_memory_comes_at_the_next_start;
     machines: machine_goes_through_its_life, machine_is_not_made_twice, missing_needs_are_named,
         strangers_are_not_touched, list_sees_every_state, exit_code_is_told, machine_is_paused_and_unpaused, usage_is_told_while_it_runs,
         machine_is_resized_in_place, machine_without_room_stands_still_until_there_is, renamed_machine_gets_its_name_back,

@@ -78,6 +78,8 @@ pub(super) struct FakeMachine {
     pub(super) told: BTreeMap<Uuid, u64>,
     /// Whether the guest lets go of no device.
     pub(super) holds_on: bool,
+    /// Whether the guest takes no memory while it runs.
+    pub(super) ignores_memory: bool,
     /// Whether the host has room for what it writes.
     pub(super) has_room: bool,
     /// Stands for what its disk holds: another one for each machine that is made from an image.

@@ -34,6 +34,9 @@ use crate::objects::{
     restored, secret, security_group, snapshot, virtual_machine, volume, volume_mount, vpc, vpc_peering,
 };
 
+/// More mebibytes than any machine comes to have.
+const MAX_MEMORY: u64 = 4096;
+
 /// What goes wrong is done to these.
 pub(super) struct Stage {
     pub(super) cloud: Cloud,
@@ -181,6 +184,7 @@ impl Stage {
                 image,
                 snapshot,
                 cpu,
+                memory,
                 mounts,
                 publishes,
                 is_virtual,
@@ -195,7 +199,9 @@ impl Stage {
                 }
                 wanted.spec.vpc = vpc.map(|vpc| format!("vpc{vpc}"));
                 let cpu = Some(Quantity::from(format!("{cpu}m").as_str()));
-                wanted.spec.resources = Some(Resources { cpu, ..Resources::default() });
+                let mebibytes = |amount: u64| (*memory > 0).then(|| Quantity::from(format!("{amount}Mi").as_str()));
+                let (memory, max_memory) = (mebibytes(*memory), mebibytes(MAX_MEMORY));
+                wanted.spec.resources = Some(Resources { cpu, memory, max_memory, disk: None });
                 if *mounts {
                     wanted.spec.volumes = vec![volume_mount(&format!("volume{number}"), "/dev/data")];
                 }

@@ -236,6 +236,7 @@ impl Draw {
                     image: if is_virtual { [CLUSTER_IMAGE, IMAGE][self.below(2)].to_owned() } else { self.image() },
                     snapshot,
                     cpu: 100,
+                    memory: 128,
                     mounts: self.one_in(2),
                     publishes: !is_virtual && self.one_in(2),
                     is_virtual,
@@ -336,13 +337,15 @@ impl Draw {
             Thing::SecurityGroup { port, .. } => *port += 1,
             Thing::Volume { size, .. } => *size += 32,
             Thing::Secret { value, .. } => *value += 1,
-            Thing::Instance { number, mounts, image, snapshot, cpu, power, is_virtual, .. } => match self.below(4) {
-                0 if !*is_virtual && snapshot.is_none() => *image = self.image(),
-                // As many processors as before: more of them a virtual machine gets at its next start only.
-                1 => *cpu += 50,
-                0 | 2 if devices.contains(number) => *mounts = !*mounts,
-                _ => *power = ["Stopped", "Paused"][self.below(2)].to_owned(),
-            },
+            Thing::Instance { number, mounts, image, snapshot, cpu, memory, power, is_virtual, .. } => {
+                match self.below(4) {
+                    0 if !*is_virtual && snapshot.is_none() => *image = self.image(),
+                    // As many processors as before: more of them a virtual machine gets at its next start only.
+                    1 => (*cpu, *memory) = (*cpu + 50, *memory + 32),
+                    0 | 2 if devices.contains(number) => *mounts = !*mounts,
+                    _ => *power = ["Stopped", "Paused"][self.below(2)].to_owned(),
+                }
+            }
             Thing::Vpc(_)
             | Thing::VpcPeering { .. }
             | Thing::Snapshot(_)

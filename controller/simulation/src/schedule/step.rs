@@ -127,6 +127,9 @@ pub enum Thing {
         snapshot: Option<usize>,
         /// Millicores.
         cpu: u64,
+        /// Mebibytes, which can become many more while it runs; 0 is what its type says.
+        #[serde(default)]
+        memory: u64,
         /// Whether it mounts the Volume with its number.
         mounts: bool,
         /// Whether a port is published.

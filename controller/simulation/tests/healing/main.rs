@@ -5,6 +5,7 @@ mod disk_images;
 mod frozen_guests;
 mod full_disks;
 mod images;
+mod memory;
 mod policies;
 mod secrets;
 mod strangers;

@@ -41,7 +41,7 @@ fn orphan(installation: Uuid) -> MachineSpec {
         network: None,
         ports: Vec::new(),
         mounts: Vec::new(),
-        resources: Resources { cpu_millis: 100, memory_bytes: 1 << 20 },
+        resources: Resources { cpu_millis: 100, memory_bytes: 1 << 20, max_memory_bytes: None },
         security: SecurityContext::default(),
         stop_grace: Duration::from_secs(1),
         first_boot: None,

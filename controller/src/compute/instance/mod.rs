@@ -2,6 +2,7 @@
 //! `Files`, and `Consoles` for health checks.
 
 mod allocate;
+mod amounts;
 mod apply;
 mod bounds;
 mod fit;

@@ -372,9 +372,19 @@ fn size(world: &World, instance: &Instance) -> Target<Resources> {
     let (Some(cpu), Some(memory)) = (cpu, memory) else { return Target::Missing };
     let cpu_millis = cpu.millis().ok().and_then(|millis| u64::try_from(millis).ok()).unwrap_or_default();
     let memory_bytes = memory.units().unwrap_or_default();
-    let resources = Resources { cpu_millis, memory_bytes };
+    // A container has the host's memory, and as much of it as it is allowed at the moment.
+    let has_its_own = world.backend_name(instance) == BackendName::Libvirt;
+    let max_memory = overrides.max_memory.filter(|_| has_its_own);
+    let max_memory_bytes = max_memory.as_ref().map(|max| max.units().unwrap_or_default());
+    let resources = Resources { cpu_millis, memory_bytes, max_memory_bytes };
     if cpu_millis == 0 || memory_bytes == 0 {
         return Target::NotReady(resources, format!("asks for cpu `{cpu}` and memory `{memory}`, which can't be"));
+    }
+    if let Some(max) = max_memory.filter(|_| max_memory_bytes.is_some_and(|max| max < memory_bytes)) {
+        let why = format!(
+            "asks for memory `{memory}` and maxMemory `{max}`, which is less: make it as much, or leave it out"
+        );
+        return Target::NotReady(resources, why);
     }
     Target::Ready(resources)
 }

@@ -8,6 +8,7 @@ use crds::status::{READY, condition, is_true};
 use kube::{Resource, ResourceExt};
 
 use super::allocate::{self, host_port_of};
+use super::amounts;
 use super::bounds;
 use super::fit::unfit;
 use super::health::{Health, ProbeSpec};
@@ -172,25 +173,14 @@ fn keep(instance: &Instance, observed: &Observed, machine: &Machine) -> Plan<Ste
 
 /// See to its amounts, after these steps, and then to what it does.
 fn sized(instance: &Instance, observed: &Observed, machine: &Machine, mut steps: Vec<Step>) -> Plan<Step> {
-    let id = machine.id.clone();
-    if let Target::Ready(resources) = &observed.size
-        && machine.resources != *resources
-    {
-        let active = matches!(machine.state, MachineState::Running | MachineState::Paused);
-        if active && !machine.resizes_running(*resources) {
-            let plan = drive(instance, observed, machine, steps);
-            let most = machine.most_processors.unwrap_or_default();
-            let message = format!(
-                "A virtual machine gets other memory, and this one more than {most} processors, while it is stopped: \
-                 `cloudctl restart {}` does that, or another `restartToken`.",
-                instance.name_any()
-            );
-            let waiting = Waiting::on_user("RestartNeeded", message);
-            return Plan { waiting: plan.waiting.clone().or(Some(waiting)), ..plan };
-        }
-        steps.push(Step::Resize { id, resources: *resources });
+    let amounts::Change { resize, waiting, look_again } = amounts::change(instance, observed, machine);
+    steps.extend(resize);
+    let plan = drive(instance, observed, machine, steps);
+    Plan {
+        waiting: plan.waiting.clone().or(waiting),
+        look_again: plan.look_again.into_iter().chain(look_again).min(),
+        ..plan
     }
-    drive(instance, observed, machine, steps)
 }
 
 /// See to what the machine does, after these steps; a restart that was asked for, or that a Secret calls for, comes first.

@@ -1,6 +1,6 @@
 //! Says what there is of an Instance. Reasons of `Ready`: Running, Stopped, Paused, Completed (all True);
 //! Provisioning, PullingImage, Stopping, Replacing, Restarting, BackOff, Failed, DependencyMissing, DependencyNotReady, VolumeInUse,
-//! DetachPending, RestartNeeded, NotReplaced, PortTaken, PortsExhausted, AddressesExhausted, ImageNotFound, ImagePullFailed, DiskTooSmall,
+//! DetachPending, MemoryPending, RestartNeeded, NotReplaced, PortTaken, PortsExhausted, AddressesExhausted, ImageNotFound, ImagePullFailed, DiskTooSmall,
 //! Invalid, NotAllowed, NoRoom, WriteFailed, Terminating, BackendUnavailable, and those of failures. Reasons of `Available`: Running,
 //! Healthy; Checking, Unhealthy, Stopped, Paused, Stalled, NotRunning, Unknown.
 
@@ -77,6 +77,13 @@ fn is_active(machine: &Machine) -> bool {
     matches!(machine.state, MachineState::Running | MachineState::Paused)
 }
 
+/// The amounts that a machine has: of its memory what its guest has taken by now.
+fn in_force(machine: &Machine) -> Amounts {
+    let given = machine.resources.memory_bytes;
+    let taken = machine.memory.filter(|_| is_active(machine)).map_or(given, |memory| memory.taken_bytes);
+    Amounts { memory_bytes: given.min(taken), ..machine.resources }
+}
+
 /// Whether the last report said that a guest is to let go of a Volume.
 pub(super) fn is_detaching(instance: &Instance) -> bool {
     let ready = instance.status.as_ref().and_then(|status| condition(&status.conditions, READY));
@@ -94,9 +101,10 @@ fn facts(status: &mut InstanceStatus, instance: &Instance, observed: &Observed) 
     status.image_id = machine.map(|machine| machine.image_id.clone());
     status.volumes.clone_from(&observed.held_volumes);
     status.started_at = machine.and_then(|machine| machine.started_at).map(|time| Time(whole_seconds(time)));
-    status.resources = machine.map(|machine| machine.resources).or(observed.size.known().copied()).map(|amounts| {
+    status.resources = machine.map(in_force).or(observed.size.known().copied()).map(|amounts| {
         let (cpu, memory) = words(amounts);
-        Resources { cpu: Some(Quantity(cpu)), memory: Some(Quantity(memory)), disk: None }
+        let max_memory = amounts.max_memory_bytes.map(|most| Quantity(memory_words(most)));
+        Resources { cpu: Some(Quantity(cpu)), memory: Some(Quantity(memory)), max_memory, disk: None }
     });
     if machine.is_some_and(is_active) {
         status.next_restart = None;
@@ -314,12 +322,13 @@ pub(super) fn words(amounts: Amounts) -> (String, String) {
     } else {
         format!("{}m", amounts.cpu_millis)
     };
-    let memory = [(MEBIBYTE << 10, "Gi"), (MEBIBYTE, "Mi"), (1 << 10, "Ki")]
+    (cpu, memory_words(amounts.memory_bytes))
+}
+
+/// Memory, as people write it.
+pub(super) fn memory_words(bytes: u64) -> String {
+    [(MEBIBYTE << 10, "Gi"), (MEBIBYTE, "Mi"), (1 << 10, "Ki")]
         .into_iter()
-        .find(|(unit, _)| amounts.memory_bytes.is_multiple_of(*unit))
-        .map_or_else(
-            || amounts.memory_bytes.to_string(),
-            |(unit, suffix)| format!("{}{suffix}", amounts.memory_bytes / unit),
-        );
-    (cpu, memory)
+        .find(|(unit, _)| bytes.is_multiple_of(*unit))
+        .map_or_else(|| bytes.to_string(), |(unit, suffix)| format!("{}{suffix}", bytes / unit))
 }

@@ -35,7 +35,7 @@ pub use self::status::{Exit, InstancePhase, InstanceStatus, SecretStatus};
     category = "all",
     category = "cloud",
     doc = "One machine.",
-    annotation("thecloud.dev/schema-version", "14"),
+    annotation("thecloud.dev/schema-version", "15"),
     annotation("thecloud.dev/connect", "log,exec,console,portforward,metrics"),
     annotation(
         "thecloud.dev/charges",
@@ -133,7 +133,7 @@ pub struct InstanceSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]
     pub instance_type: Option<String>,
-    /// Amounts that override those of the type. Changes apply in place.
+    /// Amounts that override those of the type. Changes apply in place; of a virtual machine some take a restart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
     /// Whether it runs. Waiting for `Ready` finishes on a machine that is stopped on purpose, too.
@@ -297,6 +297,8 @@ pub struct CloudInit {
 /// Amounts that override those of the InstanceType.
 #[derive(Serialize, Deserialize, KubeSchema, Debug, Clone, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.memory) || !has(self.maxMemory) || quantity(string(self.maxMemory)).compareTo(quantity(string(self.memory))) >= 0")
+    .message("maxMemory is less than memory: make it as much or more, or leave it out"))]
 pub struct Resources {
     /// Processors: `500m` is half of one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -304,6 +306,10 @@ pub struct Resources {
     /// Memory in bytes, swap included: `256Mi`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<Quantity>,
+    /// As much as `memory` of a virtual machine can become while it runs, in bytes: `4Gi`. It counts when the machine starts,
+    /// and costs a Linux guest 64 MiB: begin with 256Mi or more. Without it more memory takes a restart. The memory of containers grows without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_memory: Option<Quantity>,
     /// Size of a virtual machine's root disk, in bytes; at least the image's. It counts when the machine is made.
     /// Containers have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -121,7 +121,7 @@ fn the_old_machine_goes_on_while_the_new_image_can_not_be_had() {
 #[test]
 fn other_amounts_apply_in_place() {
     let mut scene = running(spec());
-    scene.observed.size = Target::Ready(Resources { cpu_millis: 250, memory_bytes: 1 << 28 });
+    scene.observed.size = Target::Ready(Resources { cpu_millis: 250, memory_bytes: 1 << 28, max_memory_bytes: None });
     assert_eq!(names(&scene.converge(Goal::Present)), ["Resize"]);
     let amounts = scene.instance.status.unwrap().resources.unwrap();
     assert_eq!((amounts.cpu.unwrap().0, amounts.memory.unwrap().0), ("250m".to_owned(), "256Mi".to_owned()));

@@ -17,8 +17,8 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use controller_backend::{
-    Attachment, ExitState, FileSet, Image, Machine, MachineId, MachineState, MountSource, Mounts, Owner, Protocol,
-    Resources,
+    Attachment, ExitState, FileSet, Image, Machine, MachineId, MachineMemory, MachineState, MountSource, Mounts, Owner,
+    Protocol, Resources,
 };
 use crds::compute::instance::{
     BackendName, HealthCheck, Instance, InstancePhase, InstanceSpec, InstanceStatus, OnFailure, Port, PowerState,
@@ -95,7 +95,7 @@ fn scene(spec: InstanceSpec) -> Scene {
         volumes: instance.volumes().into_keys().map(|name| (name.to_owned(), Target::Ready(VOLUME))).collect(),
         held_volumes: Vec::new(),
         rivals: BTreeMap::new(),
-        size: Target::Ready(Resources { cpu_millis: 1000, memory_bytes: 1 << 29 }),
+        size: Target::Ready(Resources { cpu_millis: 1000, memory_bytes: 1 << 29, max_memory_bytes: None }),
         instance_type: "small".to_owned(),
         bounds: Bounds::of("shop", [] as [Arc<InstancePolicy>; 0]),
         inputs: Inputs::default(),
@@ -206,6 +206,7 @@ impl Scene {
                         ..Mounts::default()
                     }),
                     most_processors: spec.first_boot.as_ref().map(|_| spec.resources.most_processors()),
+                    memory: spec.first_boot.as_ref().map(|_| memory(spec.resources)),
                     left_frozen: false,
                     stall: None,
                 });
@@ -214,6 +215,7 @@ impl Scene {
             Step::Start(id) => change(id, &|machine| {
                 machine.state = MachineState::Running;
                 machine.started_at = Some(now);
+                machine.memory = machine.memory.map(|_| memory(machine.resources));
                 if let Some(mounts) = &mut machine.mounts {
                     mounts.live = Some(mounts.defined.clone());
                 }
@@ -224,7 +226,12 @@ impl Scene {
                 machine.state = MachineState::Running;
                 machine.stall = None;
             }),
-            Step::Resize { id, resources } => change(id, &|machine| machine.resources = *resources),
+            Step::Resize { id, resources } => change(id, &|machine| {
+                machine.resources = *resources;
+                if let Some(memory) = &mut machine.memory {
+                    memory.taken_bytes = resources.memory_bytes;
+                }
+            }),
             Step::Restore { id, name, network } => change(id, &|machine| {
                 machine.name.clone_from(name);
                 let network = network.as_ref();
@@ -372,6 +379,11 @@ fn running(spec: InstanceSpec) -> Scene {
 fn names(steps: &[Step]) -> Vec<String> {
     let name = |step: &Step| format!("{step:?}").split(|c: char| !c.is_alphanumeric()).next().unwrap().to_owned();
     steps.iter().map(name).collect()
+}
+
+/// That of a machine which was started with these.
+fn memory(resources: Resources) -> MachineMemory {
+    MachineMemory { taken_bytes: resources.memory_bytes, most_bytes: resources.most_memory() }
 }
 
 /// A disk that is ready, as large as its image's.

@@ -105,7 +105,7 @@ prop_compose! {
             scene.observed.files_left = true;
         }
         if small {
-            scene.observed.size = Target::Ready(Resources { cpu_millis: 250, memory_bytes: 1 << 27 });
+            scene.observed.size = Target::Ready(Resources { cpu_millis: 250, memory_bytes: 1 << 27, max_memory_bytes: None });
         }
         if taken {
             let port = HostPort { port: 20003, protocol: Protocol::Tcp, address: "127.0.0.1".parse().unwrap() };

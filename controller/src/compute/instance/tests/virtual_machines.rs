@@ -95,19 +95,128 @@ fn a_virtual_machine_gets_processors_while_it_runs_and_memory_while_it_is_stoppe
     assert_eq!(scene.converge(Goal::Present), []);
     let ready = condition(&scene.instance.status.as_ref().unwrap().conditions, READY).unwrap().clone();
     assert_eq!(ready.reason, "RestartNeeded");
-    assert!(ready.message.contains("more than 8 processors"), "{}", ready.message);
-    scene.observed.size = Target::Ready(Resources { cpu_millis: 2000, memory_bytes: 1 << 30 });
+    assert_eq!(
+        ready.message,
+        "A virtual machine gets more than 8 processors while it is stopped: `cloudctl restart web` does that, or another \
+         `restartToken`."
+    );
+    scene.observed.size = Target::Ready(Resources { cpu_millis: 2000, memory_bytes: 1 << 30, max_memory_bytes: None });
     assert_eq!(scene.converge(Goal::Present), []);
     assert_eq!(scene.ready(), ("False", "RestartNeeded"));
+    assert!(scene.message().contains("gets more than 512Mi of memory while it is stopped"), "{}", scene.message());
     scene.instance.spec.restart_token = Some("now".to_owned());
     assert_eq!(names(&scene.converge(Goal::Present)), ["Stop", "Resize", "RecordRestart", "Start"]);
     assert_eq!(scene.ready(), ("True", "Running"));
     assert_eq!(scene.machine().resources.cpu_millis, 2000);
 
     // Of as many processors it gets more or less time at once.
-    scene.observed.size = Target::Ready(Resources { cpu_millis: 1500, memory_bytes: 1 << 30 });
+    scene.observed.size = Target::Ready(Resources { cpu_millis: 1500, memory_bytes: 1 << 30, max_memory_bytes: None });
     assert_eq!(names(&scene.converge(Goal::Present)), ["Resize"]);
     assert_eq!(scene.ready(), ("True", "Running"));
+}
+
+const MEBIBYTE: u64 = 1 << 20;
+
+/// A virtual machine that runs with 512 MiB, of which its memory can become so much.
+fn growing_scene(max: Option<u64>) -> Scene {
+    let mut scene = virtual_scene();
+    scene.observed.size = size(512, max);
+    scene.converge(Goal::Present);
+    assert_eq!(scene.ready(), ("True", "Running"));
+    scene
+}
+
+fn size(memory: u64, max: Option<u64>) -> Target<Resources> {
+    let max_memory_bytes = max.map(|max| max * MEBIBYTE);
+    Target::Ready(Resources { cpu_millis: 1000, memory_bytes: memory * MEBIBYTE, max_memory_bytes })
+}
+
+#[test]
+fn a_virtual_machine_with_room_gets_more_memory_while_it_runs_and_less_while_it_is_stopped() {
+    let mut scene = growing_scene(Some(2048));
+    scene.observed.size = size(1024, Some(2048));
+    assert_eq!(names(&scene.converge(Goal::Present)), ["Resize"]);
+    assert_eq!(scene.ready(), ("True", "Running"));
+    let in_force = scene.status().resources.clone().unwrap();
+    assert_eq!((in_force.memory.unwrap().0, in_force.max_memory.unwrap().0), ("1Gi".to_owned(), "2Gi".to_owned()));
+    for (other, what) in [
+        (size(512, Some(2048)), "gets less memory while it is stopped"),
+        (size(4096, Some(4096)), "gets more than 2Gi of memory and another maxMemory while it is stopped"),
+        (size(1024, None), "gets another maxMemory while it is stopped"),
+    ] {
+        scene.observed.size = other;
+        assert_eq!(scene.converge(Goal::Present), []);
+        assert_eq!(scene.ready(), ("False", "RestartNeeded"));
+        assert!(scene.message().contains(what), "{}", scene.message());
+    }
+    scene.instance.spec.restart_token = Some("now".to_owned());
+    assert_eq!(names(&scene.converge(Goal::Present)), ["Stop", "Resize", "RecordRestart", "Start"]);
+    assert_eq!(scene.ready(), ("True", "Running"));
+    scene.observed.size = size(1025, None);
+    assert_eq!(scene.converge(Goal::Present), []);
+    assert_eq!(scene.ready(), ("False", "RestartNeeded"));
+}
+
+#[test]
+fn memory_that_the_guest_takes_none_of_is_waited_for_and_then_takes_a_restart() {
+    let mut scene = growing_scene(Some(1024));
+    scene.observed.size = size(1024, Some(1024));
+    scene.converge(Goal::Present);
+    let taken = |scene: &mut Scene, mebibytes: u64| {
+        scene.machine().memory.as_mut().unwrap().taken_bytes = mebibytes * MEBIBYTE;
+    };
+    taken(&mut scene, 640);
+    assert_eq!(scene.converge(Goal::Present), []);
+    assert_eq!(scene.ready(), ("False", "MemoryPending"));
+    assert_eq!(scene.status().resources.as_ref().unwrap().memory, Some(Quantity::from("640Mi")));
+    let look_again = scene.plan(Goal::Present).look_again.unwrap();
+    assert!(condition(&scene.status().conditions, STALLED).is_none(), "it may be booting");
+
+    // What it hasn't taken can be taken back.
+    let mut changed = scene.clone();
+    changed.observed.size = size(640, Some(1024));
+    assert_eq!(names(&changed.converge(Goal::Present)), ["Resize"]);
+    assert_eq!(changed.ready(), ("True", "Running"));
+    changed.observed.size = size(639, Some(1024));
+    assert_eq!((changed.converge(Goal::Present), changed.ready().1), (Vec::new(), "RestartNeeded"));
+
+    scene.observed.now = look_again;
+    assert_eq!(scene.converge(Goal::Present), []);
+    assert_eq!(scene.ready(), ("False", "RestartNeeded"));
+    assert!(condition(&scene.status().conditions, STALLED).is_some());
+    assert_eq!(
+        scene.message(),
+        "The guest doesn't take the memory that the machine was given while it runs: it needs Linux with the driver \
+         virtio_mem. At its start the machine has all of it: `cloudctl restart web` does that, or another `restartToken`."
+    );
+    assert_eq!(scene.plan(Goal::Present).look_again, None);
+    let mut late = scene.clone();
+    taken(&mut late, 1024);
+    assert_eq!((late.converge(Goal::Present), late.ready()), (Vec::new(), ("True", "Running")));
+    scene.instance.spec.restart_token = Some("now".to_owned());
+    assert_eq!(names(&scene.converge(Goal::Present)), ["Stop", "RecordRestart", "Start"]);
+    assert_eq!(scene.ready(), ("True", "Running"));
+}
+
+#[test]
+fn a_frozen_guest_is_not_waited_for() {
+    let mut scene = growing_scene(Some(1024));
+    scene.instance.spec.power_state = PowerState::Paused;
+    scene.observed.size = size(1024, Some(1024));
+    scene.converge(Goal::Present);
+    scene.machine().memory.as_mut().unwrap().taken_bytes = 512 * MEBIBYTE;
+    assert_eq!(scene.converge(Goal::Present), []);
+    assert_eq!(scene.ready(), ("True", "Paused"));
+}
+
+#[test]
+fn what_a_machine_cannot_be_is_said_while_it_goes_on() {
+    let mut scene = growing_scene(None);
+    let Target::Ready(size) = scene.observed.size else { panic!("it has a size") };
+    scene.observed.size = Target::NotReady(size, "asks for what can't be".to_owned());
+    assert_eq!(scene.converge(Goal::Present), []);
+    assert_eq!(scene.ready(), ("False", "Invalid"));
+    assert_eq!(scene.machine().state, MachineState::Running);
 }
 
 #[test]

@@ -98,7 +98,8 @@ fn is_imported(image: &ClusterImage) -> bool {
 }
 
 fn machine(name: &str) -> Instance {
-    let resources = Resources { cpu: Some("1".into()), memory: Some("128Mi".into()), disk: Some("256Mi".into()) };
+    let resources =
+        Resources { cpu: Some("1".into()), memory: Some("128Mi".into()), disk: Some("256Mi".into()), max_memory: None };
     Instance::new(
         name,
         InstanceSpec {
