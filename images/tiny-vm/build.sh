@@ -36,7 +36,7 @@ order() {
     done
     echo "$path"
 }
-modules="virtio_pci virtio_blk virtio_net isofs button evdev virtio_rng virtiofs vfat nls_cp437 nls_ascii acpiphp virtio_console"
+modules="virtio_pci virtio_blk virtio_net isofs button evdev virtio_rng virtiofs vfat nls_cp437 nls_ascii acpiphp virtio_console virtio_mem"
 command -v depmod > /dev/null || PATH="$PATH:/usr/sbin:/sbin"
 [ -s "packages/lib/modules/$kernel/modules.dep" ] || busybox depmod -b "$work/packages" "$kernel"
 for module in $modules; do order "$module"; done | awk '!seen[$0]++' > initrd/modules/order

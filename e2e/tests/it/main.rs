@@ -32,6 +32,7 @@ mod tour;
 mod user_namespace;
 mod virtual_disks;
 mod virtual_machine;
+mod virtual_memory;
 mod virtual_network;
 mod virtual_secrets;
 mod virtual_volumes;
