@@ -163,9 +163,11 @@ impl Failure {
 
 fn backend_verdict(action: &str, error: &BackendError) -> Verdict {
     let (reason, message, stalled) = match error {
-        BackendError::Unavailable { what, .. } => {
-            ("BackendUnavailable", format!("{what} is not available, so nothing is known or done now"), false)
-        }
+        BackendError::Unavailable { what, .. } => (
+            "BackendUnavailable",
+            format!("{what} is not available, so nothing is known or done now: start it on its host"),
+            false,
+        ),
         BackendError::Conflict { conflict, .. } => match conflict {
             Conflict::PortTaken { .. } => ("PortTaken", format!("{conflict} by another process on the host"), true),
             Conflict::AddressTaken { .. } => ("AddressTaken", conflict.to_string(), false),

@@ -29,7 +29,8 @@ pub(super) fn change(instance: &Instance, observed: &Observed, machine: &Machine
     let mut change = Change { waiting: lacking, ..Change::default() };
     if wanted != mounts.defined {
         let projects = wanted.iter().any(|mount| matches!(mount.source, MountSource::Files(_)));
-        if projects && !observed.files_in_place && observed.inputs.missing.is_empty() {
+        // Also where they were put in place once: a host that was switched off has forgotten them.
+        if projects && observed.inputs.missing.is_empty() {
             change.define.push(ensure_files(observed));
         }
         change.define.push(Step::DefineMounts { id: machine.id.clone(), mounts: wanted });

@@ -194,3 +194,20 @@ fn what_is_stopped_mounts_something_else_when_it_is_started() {
     assert_eq!(names(&scene.converge(Goal::Present)), ["Start"]);
     assert_eq!(live(&scene), ["/dev/second"]);
 }
+
+#[test]
+fn files_that_were_in_place_are_put_there_again_before_they_are_defined() {
+    let mut scene = mounting(&["first"]);
+    set(&mut scene, &[]);
+    let config =
+        VolumeMount { mount_path: "/etc/app".to_owned(), config_map: Some("app".to_owned()), ..VolumeMount::default() };
+    scene.instance.spec.volumes.push(config);
+    scene.observed.inputs.files.push(file_set());
+    (scene.observed.files_in_place, scene.observed.files_up_to_date) = (true, true);
+    let steps = names(&scene.plan(Goal::Present).steps);
+    assert_eq!(
+        steps[..2],
+        ["EnsureFiles", "DefineMounts"],
+        "a host that was switched off has forgotten them: {steps:?}"
+    );
+}
