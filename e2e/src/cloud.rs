@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::clients::limited;
 use crate::docker::Docker;
-use crate::libvirt;
+use crate::libvirt::Libvirt;
 use crate::run::{Output, run_command};
 use crate::wait::{eventually, eventually_within};
 
@@ -42,6 +42,7 @@ pub struct CloudBuilder {
     joins: Option<(PathBuf, PathBuf)>,
     store: Store,
     docker: Docker,
+    libvirt: Libvirt,
     fake: bool,
     arguments: Vec<String>,
     through: Vec<String>,
@@ -74,6 +75,13 @@ impl CloudBuilder {
     #[must_use]
     pub fn docker(mut self, docker: Docker) -> Self {
         self.docker = docker;
+        self
+    }
+
+    /// Drives this libvirt instead of the machine's own.
+    #[must_use]
+    pub fn libvirt(mut self, libvirt: Libvirt) -> Self {
+        self.libvirt = libvirt;
         self
     }
 
@@ -123,6 +131,7 @@ impl CloudBuilder {
             role: self.role,
             store: self.store,
             docker: self.docker,
+            libvirt: self.libvirt,
             fake: self.fake,
             arguments: self.arguments,
             through: self.through,
@@ -141,6 +150,7 @@ pub struct Cloud {
     role: Role,
     store: Store,
     docker: Docker,
+    libvirt: Libvirt,
     fake: bool,
     arguments: Vec<String>,
     through: Vec<String>,
@@ -239,7 +249,7 @@ impl Cloud {
         command.args(["--listen", &listen, "--store", &store]);
         if self.role == Role::AllInOne {
             command.args(["--docker-socket", self.docker.socket()]).args(self.fake.then_some("--compute-backend=fake"));
-            command.arg("--machine-dir").arg(self.machine_dir());
+            command.args(["--libvirt-uri", self.libvirt.uri()]).arg("--machine-dir").arg(self.machine_dir());
         }
         let joined = self.home().join("joined.key");
         if joined.exists() {
@@ -395,7 +405,7 @@ impl Cloud {
     #[must_use]
     pub fn leftovers(&self) -> Vec<String> {
         let mut left = self.docker.leftovers(&self.installation(), &self.data_dir());
-        left.extend(libvirt::leftovers(&self.installation(), &self.machine_dir()));
+        left.extend(self.libvirt.leftovers(&self.installation(), &self.machine_dir()));
         left
     }
 }
@@ -444,7 +454,7 @@ impl Drop for Cloud {
         let installation = self.installation();
         self.kill();
         if !installation.is_empty() && !self.fake {
-            libvirt::purge(&installation);
+            self.libvirt.purge(&installation);
             self.docker.purge(&installation, &self.data_dir());
         }
         if self.home().join(DISK).exists() {

@@ -13,7 +13,7 @@ mod wait;
 pub use clients::{KubectlVersion, client, kubectls, limited};
 pub use cloud::{Cloud, CloudBuilder, Role, Store, binary, condition};
 pub use docker::{Docker, docker_is_there};
-pub use libvirt::{tiny_vm, virsh};
+pub use libvirt::{Libvirt, tiny_vm, virsh};
 pub use run::{Output, run, run_command};
 pub use running::Running;
 pub use wait::{eventually, eventually_within};

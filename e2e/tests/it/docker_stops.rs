@@ -1,13 +1,12 @@
 //! The Docker daemon goes away and comes back. The daemon is the test's own, in a network namespace of its own.
 
-use std::process::Command;
-
-use e2e::{Cloud, condition, docker_is_there, run, skip_unless};
+use e2e::{Cloud, condition, docker_is_there, skip_unless};
 use serde_json::Value;
 
 use crate::machine::{documents, sleeper, volume, vpc};
 use crate::network::{ip, reaches, server, until};
-use crate::own_docker::{Daemon, make_namespace};
+use crate::own_docker::Daemon;
+use crate::own_host::on_a_host_of_its_own;
 use crate::storage::shell;
 
 #[test]
@@ -92,25 +91,12 @@ fn where_docker_takes_its_containers_down_they_are_started_again() {
     assert_eq!(restarts, [1, 1, 2, 2]);
 }
 
-/// Names the network in which a test is run a second time.
-const INSIDE: &str = "CLOUD_E2E_NETWORK_NAMESPACE";
-
 #[test]
 fn who_was_kept_out_stays_out_when_docker_is_started_again() {
     skip_unless!(docker_is_there(), "no Docker daemon answers");
-    if let Ok(namespace) = std::env::var(INSIDE) {
-        return walls_hold(&mut Daemon::start_in(namespace, "{\"live-restore\": true}"));
-    }
-    // cloudd and all that it does to the host's network, in a network of the test's own: other tests use the host's Docker.
-    let namespace = format!("tc-walls-{}", std::process::id());
-    make_namespace(&namespace);
-    let own = std::env::current_exe().unwrap();
+    // cloudd and all that it does to the host's network too: other tests use the host's Docker.
     let test = "docker_stops::who_was_kept_out_stays_out_when_docker_is_started_again";
-    let mut again = Command::new("nsenter");
-    again.arg(format!("--net=/run/netns/{namespace}")).arg(own).args(["--exact", test, "--nocapture"]);
-    let ended = again.env(INSIDE, &namespace).status().unwrap();
-    let _ = run("ip", ["netns", "delete", &namespace], "");
-    assert!(ended.success(), "inside of {namespace}");
+    on_a_host_of_its_own(test, |namespace| walls_hold(&mut Daemon::start_in(namespace, "{\"live-restore\": true}")));
 }
 
 fn walls_hold(daemon: &mut Daemon) {

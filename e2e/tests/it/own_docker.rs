@@ -7,11 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use e2e::{Docker, eventually, run};
 
-/// A network that is connected to nothing.
-pub(crate) fn make_namespace(name: &str) {
-    let _ = run("ip", ["netns", "add", name], "").ok();
-    let _ = run("ip", ["-n", name, "link", "set", "lo", "up"], "").ok();
-}
+use crate::own_host::make_namespace;
 
 /// A second daemon. Its containers and files go with it.
 pub(crate) struct Daemon {

@@ -15,7 +15,7 @@ fn lines_about(table: &str, folder: &str) -> Vec<String> {
 }
 
 /// The mounts and loop devices of a cloud.
-fn mounts_and_devices(cloud: &Cloud) -> Vec<String> {
+pub(crate) fn mounts_and_devices(cloud: &Cloud) -> Vec<String> {
     let folder = cloud.data_dir().display().to_string();
     let mounts = fs::read_to_string("/proc/self/mountinfo").expect("the table of mounts");
     let mut found = lines_about(&mounts, &folder);

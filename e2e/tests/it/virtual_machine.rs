@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use e2e::{Cloud, condition, docker_is_there, eventually, eventually_within, run, run_command, tiny_vm, virsh};
+use e2e::{
+    Cloud, CloudBuilder, condition, docker_is_there, eventually, eventually_within, run, run_command, tiny_vm, virsh,
+};
 use serde_json::Value;
 
 use crate::machine::{documents, sleeper, vpc};
@@ -33,11 +35,16 @@ pub(crate) fn machine(name: &str) -> String {
 
 /// A cloud that may import the tests' disk.
 pub(crate) fn cloud() -> Option<(Cloud, tempfile::TempDir)> {
+    builder().map(|(builder, images)| (builder.start(), images))
+}
+
+/// The same, before it is started.
+pub(crate) fn builder() -> Option<(CloudBuilder, tempfile::TempDir)> {
     let disk = tiny_vm().filter(|_| docker_is_there())?;
     let images = tempfile::tempdir().unwrap();
     fs::copy(disk, images.path().join("tiny.qcow2")).unwrap();
     let directory = images.path().display();
-    Some((Cloud::builder().argument(&format!("--image-dir={directory}")).start(), images))
+    Some((Cloud::builder().argument(&format!("--image-dir={directory}")), images))
 }
 
 pub(crate) fn page(address: &str, path: &str) -> String {

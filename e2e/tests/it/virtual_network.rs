@@ -9,16 +9,16 @@ use crate::machine::{documents, sleeper, vpc};
 use crate::virtual_machine::{BOOT, IMAGE, SKIPPED, boots, cloud, domain, machine, page};
 
 /// The virtual machine with a port that is published as this says.
-fn published(name: &str, publish: &str) -> String {
+pub(crate) fn published(name: &str, publish: &str) -> String {
     machine(name).replace("  vpc: lab\n", &format!("  vpc: lab\n  ports:\n  - {{port: 8080, publish: {publish}}}\n"))
 }
 
 /// What is served at this address of the host.
-fn served(place: &str) -> String {
+pub(crate) fn served(place: &str) -> String {
     run("curl", ["--silent", "--max-time", "3", &format!("http://{place}/")], "").stdout
 }
 
-fn until_served(place: &str, page: &str) {
+pub(crate) fn until_served(place: &str, page: &str) {
     eventually(&format!("{place} to serve {page:?}"), || {
         let found = served(place);
         if found == page { Ok(()) } else { Err(found) }
@@ -26,7 +26,7 @@ fn until_served(place: &str, page: &str) {
 }
 
 /// Where the Instance's port is published.
-fn place(instance: &Value) -> String {
+pub(crate) fn place(instance: &Value) -> String {
     instance["status"]["published"].as_str().expect("it is published").to_owned()
 }
 
@@ -180,11 +180,11 @@ impl Drop for Outside {
 }
 
 /// A container that serves its name.
-const SERVES: &str = "vpc: lab\ncommand: [sh, -c, \"mkdir -p /tmp/www; hostname > /tmp/www/index.html; exec httpd -f -p \
+pub(crate) const SERVES: &str = "vpc: lab\ncommand: [sh, -c, \"mkdir -p /tmp/www; hostname > /tmp/www/index.html; exec httpd -f -p \
                       8080 -h /tmp/www\"]";
 
 /// The virtual machine with programs that it runs for whoever asks for `cgi-bin/NAME?WORD`.
-fn scripted(name: &str, programs: &[(&str, &[&str])]) -> String {
+pub(crate) fn scripted(name: &str, programs: &[(&str, &[&str])]) -> String {
     let write = |(program, lines): &(&str, &[&str])| {
         let lines: Vec<String> = lines.iter().map(|line| format!("'{line}'")).collect();
         let path = format!("/www/cgi-bin/{program}");
@@ -196,7 +196,7 @@ fn scripted(name: &str, programs: &[(&str, &[&str])]) -> String {
 }
 
 /// How a program begins what it says.
-const HEAD: &str = "echo Content-type: text/plain; echo";
+pub(crate) const HEAD: &str = "echo Content-type: text/plain; echo";
 
 /// The virtual machine, which claims to be others when it is asked to.
 fn rogue(name: &str) -> String {
