@@ -21,7 +21,7 @@ test *args:
     @scripts/install.sh test
     @scripts/test.sh {{ args }}
 
-# Play 10,000 random schedules of wishes and accidents on virtual time: `just simulate --seeds N`, `--script FILE`.
+# Play 10,000 random schedules of wishes and accidents on virtual time: `just simulate --seeds N`, `--keep-going`, `--script FILE`.
 simulate *args:
     cargo run --quiet --release --locked -p controller-simulation --bin simulate -- {{ args }}
 

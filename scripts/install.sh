@@ -37,6 +37,7 @@ fi
 [ "$what" != test ] || python3 -m ensurepip --version > /dev/null 2>&1 || missing+=(python3-venv)
 [ "$what" != test ] || need npm npm
 [ "$what" != test ] || need mkfs.btrfs btrfs-progs
+[ "$what" != test ] || need pgrep procps
 
 if [ ${#missing[@]} -gt 0 ]; then
     mapfile -t missing < <(printf '%s\n' "${missing[@]}" | sort -u)

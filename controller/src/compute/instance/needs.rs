@@ -15,8 +15,8 @@ const VOLUME_IN_USE: &str = "VolumeInUse";
 pub(super) fn missing(instance: &Instance, observed: &Observed, kept: Option<&Machine>) -> Option<Waiting> {
     let mut missing = Vec::new();
     // The default one is made by itself, once it is known that there can be a machine in it.
-    let is_made = instance.vpc() == crds::DEFAULT_VPC && !may_make_vpc(instance, observed);
-    if observed.network == Target::Missing && !is_made {
+    let comes_later = instance.vpc() == crds::DEFAULT_VPC && !may_make_vpc(instance, observed);
+    if observed.network == Target::Missing && !comes_later {
         missing.push(format!("Vpc `{}`", instance.vpc()));
     }
     if origin::is_missing(observed) {
